@@ -1,0 +1,260 @@
+"""The nouns of codegen, frozen, in the order in which a run makes them. Read this file first.
+
+    Request -> Source -> Trace -> Site -> Component -> Edits -> Variant -> Report
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# --- 1. what the user asked for ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the child process that runs the model's code may use."""
+
+    seconds: float = 600.0
+    memory: int = 0  # bytes; 0: three quarters of the machine's memory
+
+
+@dataclass(frozen=True)
+class Request:
+    """One command of the user, as given; everything that was not given is empty."""
+
+    source: str
+    operation: str = ""  # "after" or "before"
+    site: str = ""
+    module: str = ""
+    host: str = ""  # --class
+    build: str = ""
+    input: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()  # --arg reduction=8
+    name: str = ""
+    identity: bool = False
+    suffix: str = ""
+    keep: str = ""  # "all" or "used"
+    width: str = ""
+    output: str = ""
+    in_place: bool = False
+    force: bool = False
+    dry_run: bool = False
+    static: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+# --- 2. the source, found but never imported ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A Python file: its text with line ends as they are, and how to write it back byte for byte."""
+
+    path: Path
+    text: str
+    encoding: str = "utf-8"  # "utf-8-sig" where the file starts with a BOM
+    module: str = ""  # dotted name under which it is imported, "" for a loose file
+    root: Path | None = None  # folder that makes `module` importable
+
+
+@dataclass(frozen=True)
+class Source:
+    """A SOURCE argument resolved: the file that it names and what of it is meant."""
+
+    spec: str  # as the user wrote it: `timm:resnet50`, `path/vit.py`
+    file: SourceFile
+    entry: str = ""  # the function or class that SOURCE names
+    library: str = ""  # "timm", "torchvision" or "" - the name of a registry adapter
+    distribution: str = ""  # "timm 1.0.31"
+
+
+# --- 3. what was measured in the child process ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of source: 1-based lines, columns in UTF-8 bytes (as `ast` and `co_positions()` count)."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One place in the source that ran a module, on one public path, under the tracer."""
+
+    module: str  # dotted path as in named_modules()
+    owner: str  # dotted path of the module whose method holds the place
+    file: str
+    method: str  # qualified name of the function: `VisionTransformer.forward_features`
+    span: Span  # of the call expression in that method
+    direct: bool  # False: the module ran inside a function called there, such as `checkpoint(blk, x)`
+    path: str  # "forward", "forward_intermediates", ...
+    count: int
+    names: tuple[tuple[str, str], ...] = ()  # local names there that hold this module or one around it
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the dims of a tensor mean.
+
+    kind: "NCHW", "NHWC", "NLC" (tokens), "NC" (a vector a sample), or "" where measurement could not tell.
+    prefix: class and register tokens before the grid tokens (NLC). grid: (rows, columns) of the tokens (NLC).
+    grid_expr: an expression for the grid at the end of the host's `__init__`, "" where none was found.
+    """
+
+    kind: str
+    prefix: int = 0
+    grid: tuple[int, int] | None = None
+    grid_expr: str = ""
+
+
+@dataclass(frozen=True)
+class Width:
+    """The channel count at a site. kind: "name", "attribute" or "literal"; builds: how many sizes agreed on `expr`."""
+
+    expr: str
+    value: int
+    kind: str
+    builds: int = 1
+
+
+@dataclass(frozen=True)
+class TracedModule:
+    """One entry of named_modules(), as it ran. Shapes are of the first tensor in and out, at batch 2."""
+
+    name: str
+    class_name: str
+    calls: int  # in one eval `forward`
+    input_shape: tuple[int, ...] = ()
+    output_shape: tuple[int, ...] = ()
+    output_kind: str = "tensor"  # "tensor", "tuple", "list", "dict", "other"
+    output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
+    input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
+    parameters: int = 0
+    after: Layout = Layout("")
+    before: Layout = Layout("")
+    width_after: Width | None = None
+    width_before: Width | None = None
+
+
+@dataclass(frozen=True)
+class HostClass:
+    """A class whose code runs sites, and where that code stands."""
+
+    name: str
+    file: str
+    line: int
+    instances: tuple[str, ...]  # dotted paths of the model's modules that are exactly of this class; "" is the model
+    factory: str = ""  # how device and dtype reach a new child: "**dd", "device=device, dtype=dtype" or ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that running the model showed."""
+
+    build: str  # the expression that built it, in the namespace of the source's file
+    input: str
+    hosts: tuple[HostClass, ...]  # the first is the model's own class
+    modules: tuple[TracedModule, ...]
+    calls: tuple[Call, ...]
+    paths: tuple[str, ...]  # public paths that the model has
+    small: str = ""  # JSON: constructor arguments that make a small build, for the checks that compare values
+    device: str = "meta"
+
+
+# --- 4. what stands in the code -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Site:
+    """A module of the model where something can be stitched in, with every place that calls it."""
+
+    name: str  # as the user gave it
+    attribute: str  # the name in the host: `patch_embed`
+    host: HostClass
+    module: TracedModule
+    layout: Layout
+    width: Width
+
+
+# --- 5. what is stitched in ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Component:
+    """A module ready to be written into the variant.
+
+    `code` is the class (with its helpers) as text, "" for an importable class; `imports` are import statements that it
+    needs. `construct` is the expression that makes it, with the width in place: `SqueezeExcite(embed_dim, reduction=8)`.
+    """
+
+    name: str  # the attribute that it wants: "se"
+    class_name: str
+    construct: str
+    imports: tuple[str, ...] = ()
+    code: str = ""
+    notes: tuple[str, ...] = ()  # what a person should know: a hidden width that was raised, say
+    stateful: bool = True  # has parameters or buffers in its state_dict
+
+
+# --- 6. what changes ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class Edit:
+    """Put `text` in place of the characters start..end of a file (start == end: an insertion)."""
+
+    start: int
+    end: int
+    text: str
+    what: str = ""  # for people: "call after VisionTransformer.forward_features:1288"
+
+
+# --- 7. what comes out --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise of the contract. status: "passed", "failed" or "skipped"."""
+
+    name: str
+    status: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The base and the variant as text, and how each is built."""
+
+    base: str
+    text: str
+    encoding: str
+    build: str  # the expression that builds the variant in its own namespace
+    base_build: str
+    attribute: str
+    class_name: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did; `cli` shows it."""
+
+    output: str
+    request: Request
+    site: Site | None = None
+    variant: Variant | None = None
+    input: str = ""
+    call_sites: tuple[tuple[str, int], ...] = ()  # method, line in the variant
+    checks: tuple[Check, ...] = ()
+    new_parameters: int = 0
+    parameters: int = 0
+    drift: float | None = None
+    notes: tuple[str, ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
