@@ -1,0 +1,217 @@
+"""The catalogue: `templates/modules/NAME.py.jinja`, a class with a few holes under a TOML head, becomes a Component.
+
+It never imports torch, and a setting reaches the rendered text only as the literal that it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codegen.errors import CodegenError
+from codegen.types import Component, Layout, Width
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SUFFIX = ".py.jinja"
+LARGEST = 2**31 - 1  # of an int argument: more is a slip of the keyboard
+
+Value = int | float | bool | str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One module of the catalogue. `arguments` are (name, default as text); `imports` are what the class may need."""
+
+    name: str
+    class_name: str
+    summary: str
+    paper: str
+    url: str
+    equation: str
+    licence: str
+    layouts: tuple[str, ...]
+    arguments: tuple[tuple[str, str], ...]
+    imports: tuple[str, ...]
+
+
+def templates_folder() -> Path:
+    """`codegen/templates` inside an installed wheel, `templates/` beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent / "templates"
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every module of the catalogue, sorted by name: the folder is the registry, a file's name is the module's."""
+    names = (path.name.removesuffix(SUFFIX) for path in (templates_folder() / "modules").glob(f"*{SUFFIX}"))
+    return tuple(_entry(name) for name in sorted(names))
+
+
+def entry(name: str) -> Entry:
+    """The module of that name. Raises `unknown-module` with the nearest names."""
+    known = {each.name: each for each in entries()}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name.lower(), known) or list(known)
+    raise CodegenError("unknown-module", f"no module `{name}` in the catalogue", f"did you mean {_listed(near)}?")
+
+
+def render(entry: Entry, layout: Layout, settings: Mapping[str, str], *, identity: bool, factory: bool) -> str:
+    """The class's text for one layout, with the settings as the constructor's defaults; black leaves it as it is.
+
+    `identity`: it starts as the identity. `factory`: its constructor takes `device` and `dtype`.
+    Raises `module-does-not-fit`, `unknown-argument`, `bad-argument`.
+    """
+    head, body = _read(entry.name)
+    holes = _holes(entry, head, layout)
+    context = {
+        "class_name": entry.class_name,
+        "needs_grid": False,
+        "prefix": layout.prefix if layout.kind == "NLC" else 0,
+        "identity": identity,
+        "factory": factory,
+        "dd": ", **dd" if factory else "",
+    }
+    return _environment().from_string(body).render(context | holes | _values(entry, head, settings))
+
+
+def component(
+    name: str, layout: Layout, width: Width, settings: Mapping[str, str], *, identity: bool, factory: str
+) -> Component:
+    """A catalogue module for one site, ready to be written: class text, imports, and the expression that makes it.
+
+    `factory`: how `device` and `dtype` are passed in the host (`**dd`, `device=device, dtype=dtype`), or "".
+    Raises what `entry` and `render` raise; `module-does-not-fit` too where the module needs a grid and none is known.
+    """
+    module = entry(name)
+    code = render(module, layout, settings, identity=identity, factory=bool(factory))
+    head, _ = _read(name)
+    notes = []
+    if width.value > 0:  # 0: the width was never measured
+        notes = _lines(head["notes"], {"channels": width.value, **_values(module, head, settings)})
+    passed = [width.expr]
+    if _holes(module, head, layout).get("needs_grid"):
+        grid, note = _grid(module, layout)
+        passed.append(f"grid_size={grid}")
+        notes += note
+    passed += [factory] if factory else []
+    return Component(
+        name=name,
+        class_name=module.class_name,
+        construct=f"{module.class_name}({', '.join(passed)})",
+        imports=tuple(line for line in module.imports if re.search(rf"\b{line.split()[-1]}\.", code)),
+        code=code,
+        notes=tuple(notes),
+    )
+
+
+def _read(name: str) -> tuple[dict[str, Any], str]:
+    """A catalogue file: the TOML head in its first jinja comment, and the class below it."""
+    text = (templates_folder() / "modules" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+    head, _, body = text.removeprefix("{#").partition("#}\n")
+    return tomllib.loads(head), body
+
+
+def _entry(name: str) -> Entry:
+    head, _ = _read(name)
+    return Entry(
+        name=name,
+        class_name=head["class_name"],
+        summary=head["summary"],
+        paper=head["paper"],
+        url=head["url"],
+        equation=head["equation"],
+        licence=head["licence"],
+        layouts=tuple(head["layouts"]),
+        arguments=tuple((argument, repr(default)) for argument, default in head["arguments"].items()),
+        imports=tuple(head["imports"]),
+    )
+
+
+def _holes(entry: Entry, head: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """What the file's head puts into the class for this layout."""
+    if layout.kind in entry.layouts:
+        return dict(head["layouts"][layout.kind])
+    fits = f"`{entry.name}` fits {_listed(entry.layouts, 'and')}"
+    if not layout.kind:
+        message = f"`{entry.name}` needs a known layout, and the one at this site could not be measured"
+        raise CodegenError("module-does-not-fit", message, f"{fits}: choose a site with such a layout")
+    why = head.get("misfits", {}).get(layout.kind, "the module is not defined there")
+    others = [f"`{each.name}`" for each in entries() if layout.kind in each.layouts]
+    hint = f"{fits}; for {layout.kind} there is {_listed(others)}" if others else fits
+    raise CodegenError("module-does-not-fit", f"`{entry.name}` does not fit the layout {layout.kind}: {why}", hint)
+
+
+def _grid(entry: Entry, layout: Layout) -> tuple[str, list[str]]:
+    """The expression for the grid of tokens, and what a person should know about it."""
+    if layout.grid_expr:
+        return layout.grid_expr, []
+    if layout.grid:
+        return repr(layout.grid), [f"the token grid is written as {layout.grid}: it holds for this input size only"]
+    raise CodegenError(
+        "module-does-not-fit",
+        f"`{entry.name}` needs the grid of the tokens, and none is known at this site",
+        f"choose a module that needs no grid, or a site before the map is flattened (`{entry.name}` fits NCHW)",
+    )
+
+
+def _values(entry: Entry, head: dict[str, Any], settings: Mapping[str, str]) -> dict[str, Value]:
+    """Every argument's value: the user's where given, else the default. Checked by the file's own `refusals`."""
+    defaults: dict[str, Value] = head["arguments"]
+    known = _listed([f"{name}={default}" for name, default in entry.arguments], "and")
+    for name in settings:
+        if name not in defaults:
+            raise CodegenError("unknown-argument", f"`{entry.name}` has no argument `{name}`", f"it takes {known}")
+    given = {name: _value(entry.name, name, text, defaults[name]) for name, text in settings.items()}
+    values = defaults | given
+    for complaint in _lines(head["refusals"], values):
+        raise CodegenError("bad-argument", f"`{entry.name}`: {complaint}", f"the defaults are {known}")
+    return values
+
+
+def _value(module: str, name: str, text: str, default: Value) -> Value:
+    """A setting's text as a literal of the default's type."""
+    kind = type(default)
+    value: Any = None
+    with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        value = ast.literal_eval(text.strip())
+    if kind is float and type(value) is int:
+        value = float(value)
+    fits = type(value) is kind and (isinstance(value, str) or abs(value) <= LARGEST)
+    if fits:
+        fitting: Value = value
+        return fitting
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    message = f"`{module}`: {name}={shown} is not a usable {kind.__name__}"
+    raise CodegenError("bad-argument", message, f"give {name} as in {name}={default!r}")
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, StrictUndefined
+
+    made = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True)
+    made.filters["repr"] = repr
+    made.globals["log2"] = math.log2
+    return made
+
+
+def _lines(texts: list[str], context: Mapping[str, Value]) -> list[str]:
+    """Those of the head's conditional lines that say something."""
+    environment = _environment()
+    said = (environment.from_string(text).render(context).strip() for text in texts)
+    return [line for line in said if line]
+
+
+def _listed(names: list[str] | tuple[str, ...], last: str = "or") -> str:
+    """`a, b or c`"""
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nothing"

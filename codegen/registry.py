@@ -1,0 +1,82 @@
+"""What codegen knows of the libraries that register models by name: the one place where theirs steer anything.
+
+The live half, which imports them, is `worker/registry.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import re
+from pathlib import Path
+
+LIBRARIES = {"timm": "timm/models", "torchvision": "torchvision/models"}
+
+# decorators that enter a function into a library's registry under its own name
+REGISTRARS = frozenset({
+    "timm.models._registry.register_model",
+    "timm.models.register_model",
+    "timm.models.registry.register_model",
+    "torchvision.models._api.register_model",
+})
+# calls that enter other names into a registry: they would overwrite the library's own entries
+ALIASES = frozenset({"timm.models._registry.register_model_deprecations", "timm.models.register_model_deprecations"})
+# classes whose identity the library tests: a copy of them is refused by it, so they are imported
+WEIGHTS = frozenset({"torchvision.models._api.WeightsEnum"})
+
+
+def folder(library: str) -> Path | None:
+    """The folder with a library's model files, found without importing it."""
+    package, _, below = LIBRARIES[library].partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / below
+
+
+def definition(library: str, name: str) -> Path | None:
+    """The file that defines a registered model function."""
+    root = folder(library)
+    if root is None or not name.isidentifier():
+        return None
+    pattern = re.compile(rf"^def {name}\(", re.MULTILINE)
+    for path in sorted(root.rglob("*.py")):
+        if pattern.search(path.read_text(encoding="utf-8", errors="replace")):
+            return path
+    return None
+
+
+def names(library: str) -> list[str]:
+    """Every function in the library's model files, for near misses in an error."""
+    root = folder(library)
+    found: list[str] = []
+    for path in sorted(root.rglob("*.py")) if root else ():
+        found += re.findall(r"^def ([a-z]\w*)\(", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return found
+
+
+def version(distribution: str) -> str:
+    """The installed version, "" where there is none."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def is_registrar(decorator: ast.expr, imports: dict[str, str]) -> bool:
+    """Whether a decorator registers the function; `imports` tells what the file's names stand for."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(function, ast.Name) and imports.get(function.id) in REGISTRARS
+
+
+def is_alias(statement: ast.stmt, imports: dict[str, str]) -> bool:
+    """Whether a top-level statement registers further names for existing models."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and imports.get(call.func.id) in ALIASES
+
+
+def stays_in_library(statement: ast.stmt, imports: dict[str, str]) -> bool:
+    """Whether a class must be imported from the library instead of being copied."""
+    bases = statement.bases if isinstance(statement, ast.ClassDef) else []
+    return any(isinstance(base, ast.Name) and imports.get(base.id) in WEIGHTS for base in bases)

@@ -1,0 +1,94 @@
+"""Resolve a SOURCE argument to a file. The source is found and read, never imported."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from pathlib import Path
+
+from codegen import registry, syntax
+from codegen.errors import CodegenError
+from codegen.types import Source, SourceFile
+
+
+def resolve(spec: str) -> Source:
+    """`path/vit.py[:Name]`, `timm:resnet50`, `torchvision:resnet50` or `pkg.module[:Name]` as a Source.
+
+    Raises CodegenError("unknown-source", "unreadable-source", "bad-encoding", "syntax-error").
+    """
+    head, _, tail = spec.rpartition(":") if ":" in spec else (spec, "", "")
+    if head in registry.LIBRARIES:
+        return _registered(spec, head, tail)
+    for path, entry in ((spec, ""), (head, tail)):
+        if path and (path.endswith(".py") or Path(path).exists()):
+            return Source(spec, file(Path(path)), entry)
+    name, _, entry = spec.partition(":")
+    found = module_path(name)
+    if found is None:
+        raise CodegenError(
+            "unknown-source",
+            f"{spec} is neither a file nor an importable module",
+            "give path/model.py, timm:MODEL, torchvision:MODEL or pkg.module[:Class]",
+        )
+    top = name.split(".")[0]
+    version = registry.version(top)
+    return Source(spec, file(found), entry, distribution=f"{top} {version}" if version else "")
+
+
+def _registered(spec: str, library: str, name: str) -> Source:
+    name = name.split(".")[0]  # resnet50.a1_in1k: a tag names weights, not code
+    path = registry.definition(library, name)
+    if path is None:
+        if registry.folder(library) is None:
+            raise CodegenError("unknown-source", f"{library} is not installed", f"pip install {library}")
+        near = difflib.get_close_matches(name, registry.names(library), 3)
+        hint = f"did you mean {', '.join(f'{library}:{n}' for n in near)}?" if near else f"see {library}'s list of models"
+        raise CodegenError("unknown-source", f"{library} has no model {name}", hint)
+    return Source(spec, file(path), name, library, f"{library} {registry.version(library)}")
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a dotted module, found without importing its parents."""
+    top, *rest = name.split(".")
+    if not all(part.isidentifier() for part in (top, *rest)):
+        return None
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for location in spec.submodule_search_locations or ():
+        base = Path(location, *rest)
+        for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def file(path: Path) -> SourceFile:
+    """Read a Python file and find out under which name it is imported: a package's file where it imports relatively."""
+    path = path.absolute()
+    if path.exists() and not path.is_file():
+        raise CodegenError("unreadable-source", f"{path} is not a file", "give a Python file")
+    text, encoding = syntax.read(path)
+    code = syntax.Code(text, str(path))
+    module, root = _package(path)
+    relative = any(isinstance(n, syntax.ast.ImportFrom) and n.level for n in syntax.ast.walk(code.tree))
+    if not relative and not _installed(path, module):
+        return SourceFile(path, text, encoding)
+    return SourceFile(path, text, encoding, module, root)
+
+
+def _package(path: Path) -> tuple[str, Path]:
+    """(dotted name, folder to put on sys.path) of a file by the `__init__.py` files around it."""
+    parts = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder
+
+
+def _installed(path: Path, module: str) -> bool:
+    found = module_path(module) if "." in module else None
+    return found is not None and found.resolve() == path.resolve()

@@ -1,0 +1,218 @@
+"""Small helpers over source text and `ast`: positions, definitions, imports. Only look; nothing here changes code."""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import io
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from codegen.errors import CodegenError
+from codegen.types import Span
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Code:
+    """A file's text with its tree, and the way from the tree's positions to characters of the text."""
+
+    text: str
+    name: str = "source"
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree. Raises CodegenError("syntax-error") with line and column."""
+        try:
+            # a file that crashes or overflows a parser must fail here, by an exception
+            return ast.parse(self.text)
+        except SyntaxError as error:
+            where = f"{self.name}:{error.lineno or 1}:{error.offset or 1}"
+            raise CodegenError("syntax-error", f"{where}: {error.msg}", "mend the file, then run again") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise CodegenError("syntax-error", f"{self.name}: {error}", "this is no Python source") from None
+
+    @cached_property
+    def lines(self) -> list[str]:
+        r"""Lines with their ends. Only \n, \r\n and \r end a line, as for the parser; form feeds do not."""
+        return list(io.StringIO(self.text, newline=""))
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts = [0]
+        for line in self.lines:
+            starts.append(starts[-1] + len(line))
+        return starts
+
+    def offset(self, line: int, column: int) -> int:
+        """Character offset of a 1-based line and a column in UTF-8 bytes."""
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        if not text.isascii():
+            column = len(text.encode()[:column].decode())
+        return self._starts[line - 1] + column
+
+    def start(self, node: ast.AST) -> int:
+        """Where a node begins (its first decorator included)."""
+        first = min([node, *getattr(node, "decorator_list", [])], key=lambda n: n.lineno)  # type: ignore[attr-defined]
+        if first is not node:
+            return self.line_start(first) + self.indent_width(first)
+        return self.offset(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+
+    def end(self, node: ast.AST) -> int:
+        """Where a node ends."""
+        return self.offset(node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+
+    def segment(self, node: ast.AST) -> str:
+        """The text of a node."""
+        return self.text[self.start(node) : self.end(node)]
+
+    def line_of(self, offset: int) -> int:
+        """1-based line of a character offset."""
+        return bisect.bisect_right(self._starts, offset)
+
+    def line_start(self, node: ast.AST) -> int:
+        """Where the first line of a node begins."""
+        return self._starts[node.lineno - 1]  # type: ignore[attr-defined]
+
+    def line_end(self, node: ast.AST) -> int:
+        """Behind the end of a node's last line."""
+        return self._starts[min(node.end_lineno, len(self.lines))]  # type: ignore[attr-defined]
+
+    def indent_width(self, node: ast.AST) -> int:
+        """Characters of white space before a node's line."""
+        line = self.lines[node.lineno - 1]  # type: ignore[attr-defined]
+        return len(line) - len(line.lstrip(" \t\f"))
+
+    def indent(self, node: ast.AST) -> str:
+        """The white space before a node's line."""
+        return self.lines[node.lineno - 1][: self.indent_width(node)].lstrip("\f")  # type: ignore[attr-defined]
+
+    def stands_alone(self, node: ast.stmt) -> bool:
+        """Whether a statement has its lines for itself: nothing before it, at most a comment behind it."""
+        before = self.text[self.line_start(node) : self.start(node)]
+        behind = self.text[self.end(node) : self.line_end(node)].strip()
+        return not before.strip() and (not behind or behind.startswith("#"))
+
+    @cached_property
+    def newline(self) -> str:
+        """The file's first line end."""
+        for line in self.lines:
+            for ending in ("\r\n", "\n", "\r"):
+                if line.endswith(ending):
+                    return ending
+        return "\n"
+
+    @cached_property
+    def indent_unit(self) -> str:
+        """One step of indentation as the file has it: a tab, two or four spaces."""
+        for node in ast.walk(self.tree):
+            body = getattr(node, "body", None)
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and isinstance(body, list) and body[0].lineno > node.lineno:
+                unit = self.indent(body[0])[len(self.indent(node)) :]
+                if unit:
+                    return unit
+        return "    "
+
+
+def read(path: Path) -> tuple[str, str]:
+    """(text, encoding) of a Python file, line ends kept. Raises CodegenError where it cannot be read as source."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CodegenError("unreadable-source", f"{path}: {reason}", "give a Python file that can be read") from None
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding), encoding
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise CodegenError("bad-encoding", f"{path}: {error}", "give a Python file, with a coding cookie if not UTF-8") from None
+
+
+def classes(tree: ast.AST) -> Iterator[tuple[str, ast.ClassDef]]:
+    """(qualified name, node) of every class, outer ones first."""
+
+    def visit(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                yield prefix + child.name, child
+                yield from visit(child, prefix + child.name + ".")
+            elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield from visit(child, prefix + child.name + ".<locals>.")
+            else:
+                yield from visit(child, prefix)
+
+    yield from visit(tree, "")
+
+
+def find_class(code: Code, name: str, line: int = 0) -> ast.ClassDef | None:
+    """The class of this qualified name; of several (conditional definitions), the one around `line`."""
+    found = [node for qualified, node in classes(code.tree) if qualified == name]
+    for node in found:
+        if node.lineno <= line <= (node.end_lineno or 0):
+            return node
+    return found[-1] if found else None
+
+
+def method(cls: ast.ClassDef, name: str) -> Function | None:
+    """A method by its name."""
+    for node in cls.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+            return node
+    return None
+
+
+def parents(root: ast.AST) -> dict[ast.AST, ast.AST]:
+    """Child -> parent for every node below `root`."""
+    return {child: node for node in ast.walk(root) for child in ast.iter_child_nodes(node)}
+
+
+def span(node: ast.AST) -> Span:
+    """The position of a node, as a Span."""
+    return Span(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+
+
+def bound_names(node: ast.stmt) -> set[str]:
+    """The names that a top-level statement binds in its module (inside `if` and `try` too)."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
+    names: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            names |= bound_names(child)
+        elif isinstance(child, ast.ExceptHandler):
+            names |= {name for statement in child.body for name in bound_names(statement)}
+        else:
+            names |= {n.id for n in ast.walk(child) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names
+
+
+def used_names(node: ast.AST) -> set[str]:
+    """The names that a statement reads, those in string annotations included."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    for child in ast.walk(node):
+        for annotation in (getattr(child, "annotation", None), getattr(child, "returns", None)):
+            for part in ast.walk(annotation) if isinstance(annotation, ast.AST) else ():
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    try:
+                        names |= used_names(ast.parse(part.value, mode="eval"))
+                    except SyntaxError:
+                        continue  # a string that is no annotation
+    return names
+
+
+def imports(tree: ast.Module) -> dict[str, str]:
+    """Name -> what it stands for: {"nn": "torch.nn", "F": "torch.nn.functional"}, of top-level imports without dots."""
+    table: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                table[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            table.update({a.asname or a.name: f"{node.module}.{a.name}" for a in node.names})
+    return table

@@ -1,0 +1,113 @@
+"""Find what builds a source's model when nobody says so: its host class or a function that returns it. Runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+
+from torch import nn
+
+from codegen.errors import CodegenError
+
+
+def build_expressions(module: ModuleType, text: str, entry: str, host: str) -> list[str]:
+    """Build expressions worth trying, best first.
+
+    The entry named in SOURCE, else the constructor of the last class that no other class of the file uses, else the
+    functions that return it.
+    """
+    tree = ast.parse(text)
+    if entry and not _is_module_class(module, entry):
+        _known(module, entry, tree)
+        return [f"{entry}()"]
+    names = [entry] if entry else [*([host] if host else []), *gathering_classes(module, tree)]
+    if host and not _is_module_class(module, host):
+        _known(module, host, tree)
+    if not names:
+        raise CodegenError(
+            "host-not-found",
+            f"no nn.Module class in {module.__name__}",
+            "give a file that defines a model, or --build EXPR",
+        )
+    constructors = [f"{name}()" for name in names if _needs_nothing(getattr(module, name))]
+    factories = [f"{function}()" for name in names for function in factory_functions(module, tree, name)]
+    best = names[0]
+    first = [e for e in (*constructors, *factories) if e == f"{best}()" or e[:-2] in factory_functions(module, tree, best)]
+    return list(dict.fromkeys([*first, *constructors, *factories])) or [f"{best}()"]
+
+
+def gathering_classes(module: ModuleType, tree: ast.Module) -> list[str]:
+    """Module classes of the file that no other class or helper of the file uses, the last first; then the others."""
+    classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and _is_module_class(module, n.name)]
+    used = set()
+    for node in classes:
+        used |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {node.name}
+    last_first = [n.name for n in reversed(classes)]
+    return [n for n in last_first if n not in used] + [n for n in last_first if n in used]
+
+
+def factory_functions(module: ModuleType, tree: ast.Module, class_name: str) -> Iterator[str]:
+    """Functions of the file that need no argument and return an instance of the class, directly or through each other."""
+    makers = {class_name}
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    grew = True
+    while grew:
+        grew = False
+        for function in functions:
+            if function.name not in makers and _returns(function, makers):
+                makers.add(function.name)
+                grew = True
+    for function in functions:
+        if function.name in makers and _needs_nothing(getattr(module, function.name, None)):
+            yield function.name
+
+
+def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
+    def makes(node: ast.AST | None) -> bool:
+        if not isinstance(node, ast.Call):
+            return False
+        if isinstance(node.func, ast.Name) and node.func.id in makers:
+            return True  # return VisionTransformer(...)
+        arguments = [*node.args, *(k.value for k in node.keywords)]
+        return any(isinstance(a, ast.Name) and a.id in makers for a in arguments)  # return _create(ResNet, ...)
+
+    made = {
+        target.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and makes(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and (makes(node.value) or isinstance(node.value, ast.Name) and node.value.id in made):
+            return True
+    return False
+
+
+def _is_module_class(module: ModuleType, name: str) -> bool:
+    value = getattr(module, name, None)
+    return isinstance(value, type) and issubclass(value, nn.Module)
+
+
+def _needs_nothing(function: object) -> bool:
+    if not callable(function):
+        return False
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+
+
+def _known(module: ModuleType, name: str, tree: ast.Module) -> None:
+    import difflib
+
+    if hasattr(module, name):
+        return
+    names = [n.name for n in tree.body if isinstance(n, (ast.ClassDef, ast.FunctionDef))]
+    near = difflib.get_close_matches(name, names, 3) or names[-3:]
+    raise CodegenError(
+        "host-not-found", f"{module.__name__} has no {name}", f"it has {', '.join(near)}" if near else "name a class"
+    )

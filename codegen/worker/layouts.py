@@ -1,0 +1,83 @@
+"""What the dims of a tensor mean, found from its shapes at several batch and image sizes. Never looks at code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codegen.types import Layout
+
+Shape = tuple[int, ...]
+STRIDES = (1, 2, 4, 7, 8, 14, 16, 28, 32, 64)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The shape of one tensor in a run at this batch and image size (rows, columns)."""
+
+    batch: int
+    image: tuple[int, int] | None
+    shape: Shape
+
+
+CHANNEL_DIM = {"NCHW": 1, "NHWC": 3, "NLC": 2, "NC": 1}
+
+
+def channels(layout: Layout, shape: Shape) -> int | None:
+    """The width of a tensor in this layout."""
+    dim = CHANNEL_DIM.get(layout.kind)
+    return shape[dim] if dim is not None and dim < len(shape) else None
+
+
+def infer(samples: Sequence[Sample]) -> Layout:
+    """The layout of a tensor from its shapes; `Layout("")` where they do not tell.
+
+    The dim that follows the batch is N, dims that follow the image's rows and columns are H and W, a dim that follows
+    their product is L, and a dim that never moves is C.
+    """
+    if not samples:
+        return Layout("")
+    first = samples[0].shape
+    rank = len(first)
+    if any(len(s.shape) != rank for s in samples) or any(s.shape[:1] != (s.batch,) for s in samples):
+        return Layout("")
+    moving = tuple(d for d in range(1, rank) if len({s.shape[d] for s in samples}) > 1)
+    if rank == 2 and not moving:
+        return Layout("NC")
+    if rank == 3 and 2 not in moving:
+        prefix, grid = _tokens(samples)
+        return Layout("NLC", prefix, grid)
+    if rank == 4:
+        return Layout(_map_kind(first, moving))
+    return Layout("")
+
+
+def _map_kind(shape: Shape, moving: tuple[int, ...]) -> str:
+    if moving and set(moving) <= {2, 3}:
+        return "NCHW"
+    if moving and set(moving) <= {1, 2} and 1 in moving:
+        return "NHWC"
+    if moving:
+        return ""
+    # nothing moved (one image size, or a pooled map): equal dims are space; a 1 x 1 map can be told by its ones
+    if shape[2] == shape[3]:
+        return "NCHW"
+    return "NHWC" if shape[1] == shape[2] else ""
+
+
+def _tokens(samples: Sequence[Sample]) -> tuple[int, tuple[int, int] | None]:
+    """(prefix, grid) of L = rows/s * columns/s + prefix, the same stride s and prefix in every run."""
+    sized = [s for s in samples if s.image is not None]
+    if not sized or not all(s.image for s in sized):
+        return 0, None
+    fits: list[tuple[int, tuple[int, int]]] = []
+    for stride in STRIDES:
+        prefixes = set()
+        for sample in sized:
+            rows, columns = sample.image or (0, 0)
+            prefixes.add(sample.shape[1] - (rows // stride) * (columns // stride))
+        if len(prefixes) == 1 and 0 <= (prefix := prefixes.pop()) <= 64:
+            rows, columns = sized[0].image or (0, 0)
+            if rows // stride and columns // stride:
+                fits.append((prefix, (rows // stride, columns // stride)))
+    return min(fits) if fits else (0, None)

@@ -1,0 +1,174 @@
+"""Import a source, build its model and make its input. Never looks inside the model's computation."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.errors import CodegenError
+
+
+def import_file(path: Path, name: str) -> ModuleType:
+    """Execute a file as a module of its own under `name`, registered in `sys.modules` as pickle and torch.jit expect."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CodegenError("not-python", f"{path.name} is not a Python file", "give a .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def import_source(file: Mapping[str, Any]) -> ModuleType:
+    """Import the source's file: under its dotted name where it belongs to a package, else as a loose file."""
+    if file["root"]:
+        sys.path.insert(0, file["root"])
+    if file["module"]:
+        return importlib.import_module(file["module"])
+    return import_file(Path(file["path"]), "source_" + Path(file["path"]).stem)
+
+
+@contextlib.contextmanager
+def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, Any] | None = None) -> Iterator[None]:
+    """While active, constructing exactly `cls` uses `overrides` for its arguments; `seen` receives the bound arguments.
+
+    Working at the constructor keeps the user's own build expression, factory or registry entry in charge of the rest.
+    """
+    if cls is None:
+        yield
+        return
+    own = vars(cls).get("__init__")
+    original = cls.__init__  # type: ignore[misc]
+    signature = inspect.signature(original)
+
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
+        if type(self) is not cls:
+            return original(self, *args, **kwargs)
+        bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        if seen is not None:
+            seen.update({k: v for k, v in bound.arguments.items() if v is not self})
+        bound.arguments.update({k: v for k, v in overrides.items() if k in signature.parameters})
+        return original(*bound.args, **bound.kwargs)
+
+    construct.__signature__ = signature  # type: ignore[attr-defined]
+    cls.__init__ = construct  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        if own is None:
+            del cls.__init__
+        else:
+            cls.__init__ = own  # type: ignore[misc]
+
+
+def evaluate(module: ModuleType, expression: str) -> Any:
+    """The value of a `--build` or `--input` expression in the namespace of the source's file."""
+    names = dict(vars(module))
+    names.setdefault("torch", torch)
+    return eval(expression, names)
+
+
+@contextlib.contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Parameters go to the meta device as they are registered: `torch.linspace(...).item()` in a constructor still works."""
+    register = nn.Module.register_parameter
+
+    def on_meta(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register(self, name, param)
+        if param is not None and param.device.type != "meta":
+            self._parameters[name] = nn.Parameter(param.to("meta"), requires_grad=param.requires_grad)
+
+    nn.Module.register_parameter = on_meta  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def build(module: ModuleType, expression: str, device: str = "cpu") -> nn.Module:
+    """Build the model. device: "meta" (all tensors made on meta), "meta-parameters" (constructor runs on the CPU) or "cpu".
+
+    Raises CodegenError("not-a-model") where the expression gives something else than an nn.Module.
+    """
+    if device == "meta":
+        with torch.device("meta"):
+            model = evaluate(module, expression)
+    elif device == "meta-parameters":
+        with _parameters_on_meta():
+            model = evaluate(module, expression)
+        model = model.to("meta") if isinstance(model, nn.Module) else model
+    else:
+        model = evaluate(module, expression)
+    if not isinstance(model, nn.Module):
+        raise CodegenError(
+            "not-a-model",
+            f"{expression} gives {type(model).__name__}, not an nn.Module",
+            "name the class or function that builds the model: SOURCE:Class, or --build EXPR",
+        )
+    return model
+
+
+def parse_input(spec: str) -> list[tuple[tuple[int, ...], str]]:
+    """`1x3x64x64,1x10:int64` -> [((1, 3, 64, 64), "float32"), ((1, 10), "int64")]. ValueError where it is no such list."""
+    tensors = []
+    for part in spec.split(","):
+        dims, _, dtype = part.strip().partition(":")
+        tensors.append((tuple(int(d) for d in dims.split("x")), dtype or "float32"))
+        if not isinstance(getattr(torch, dtype or "float32", None), torch.dtype):
+            raise ValueError(dtype)
+    return tensors
+
+
+def make_input(module: ModuleType, spec: str, device: str, batch: int = 0, seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(args, kwargs) for `model(*args, **kwargs)`. batch > 0 replaces the first dim of each tensor of a shape spec."""
+    target = "cpu" if device == "cpu" else "meta"
+    try:
+        shapes = parse_input(spec)
+    except ValueError:
+        return _expression_input(module, spec, target)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = []
+    for shape, name in shapes:
+        dtype = getattr(torch, name)
+        shape = (batch, *shape[1:]) if batch else shape
+        if target == "meta":
+            tensors.append(torch.empty(shape, dtype=dtype, device="meta"))
+        elif dtype.is_floating_point:
+            tensors.append(torch.randn(shape, generator=generator).to(dtype))
+        else:
+            tensors.append(torch.zeros(shape, dtype=dtype))
+    return tuple(tensors), {}
+
+
+def _expression_input(module: ModuleType, spec: str, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        value = evaluate(module, spec)
+    if isinstance(value, dict):
+        return (), value
+    return (tuple(value) if isinstance(value, (tuple, list)) else (value,)), {}
+
+
+def same_input(value: Any) -> Any:
+    """A copy of an input that a model may change in place."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, (tuple, list)):
+        return type(value)(same_input(v) for v in value)
+    if isinstance(value, dict):
+        return {k: same_input(v) for k, v in value.items()}
+    return value

@@ -1,0 +1,108 @@
+"""The public paths of a model: every way in which its users run it. Each is found by what the model offers, never by its name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way to run a model. `run(model, args, kwargs)` returns what the path returns; `offered(model)` says if it exists."""
+
+    name: str
+    run: Callable[..., Any]
+    offered: Callable[[nn.Module], bool]
+    train: bool = False
+    checkpointing: bool = False
+
+
+def _takes(method: str, *parameters: str) -> Callable[[nn.Module], bool]:
+    def offered(model: nn.Module) -> bool:
+        function = getattr(model, method, None)
+        if not callable(function):
+            return False
+        known = inspect.signature(function).parameters
+        return all(p in known for p in parameters)
+
+    return offered
+
+
+def _call(method: str, **options: Any) -> Callable[..., Any]:
+    def run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return getattr(model, method)(*args, **kwargs, **options)
+
+    return run
+
+
+def _forward(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return model(*args, **kwargs)
+
+
+def _head(**options: Any) -> Callable[..., Any]:
+    def run(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return model.forward_head(model.forward_features(*args, **kwargs), **options)
+
+    return run
+
+
+def _both(first: Callable[[nn.Module], bool], second: Callable[[nn.Module], bool]) -> Callable[[nn.Module], bool]:
+    return lambda model: first(model) and second(model)
+
+
+_CHECKPOINTING = _takes("set_grad_checkpointing")
+
+PATHS: tuple[Path, ...] = (
+    Path("forward", _forward, lambda model: True),
+    Path("forward (train)", _forward, lambda model: True, train=True),
+    Path("forward_features", _call("forward_features"), _takes("forward_features")),
+    Path("forward_head", _head(), _both(_takes("forward_features"), _takes("forward_head"))),
+    Path(
+        "forward_head (pre_logits)",
+        _head(pre_logits=True),
+        _both(_takes("forward_features"), _takes("forward_head", "pre_logits")),
+    ),
+    Path("forward_intermediates", _call("forward_intermediates"), _takes("forward_intermediates")),
+    Path("forward_intermediates (norm)", _call("forward_intermediates", norm=True), _takes("forward_intermediates", "norm")),
+    Path(
+        "forward_intermediates (intermediates_only)",
+        _call("forward_intermediates", intermediates_only=True),
+        _takes("forward_intermediates", "intermediates_only"),
+    ),
+    Path(
+        "forward_intermediates (stop_early)",
+        _call("forward_intermediates", indices=[0], stop_early=True, intermediates_only=True),
+        _takes("forward_intermediates", "indices", "stop_early", "intermediates_only"),
+    ),
+    Path("forward (checkpointing)", _forward, _CHECKPOINTING, train=True, checkpointing=True),
+    Path(
+        "forward_intermediates (checkpointing)",
+        _call("forward_intermediates"),
+        _both(_CHECKPOINTING, _takes("forward_intermediates")),
+        train=True,
+        checkpointing=True,
+    ),
+)
+
+
+def run(path: Path, model: nn.Module, inputs: Inputs, seed: int = 0) -> Any:
+    """Run one path under a seed and leave the model as it was: its mode and its checkpointing flag are put back."""
+    was_training = model.training
+    model.train(path.train)
+    if path.checkpointing:
+        model.set_grad_checkpointing(True)  # type: ignore[operator]
+    try:
+        torch.manual_seed(seed)
+        with torch.set_grad_enabled(path.checkpointing):
+            return path.run(model, *inputs)
+    finally:
+        if path.checkpointing:
+            model.set_grad_checkpointing(False)  # type: ignore[operator]
+        model.train(was_training)

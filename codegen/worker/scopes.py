@@ -1,0 +1,61 @@
+"""Record the names in scope at the end of every module's `__init__`. Reads frames, never changes them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The locals and globals at the end of one `__init__`. parameters: names of its arguments, in order."""
+
+    code: CodeType
+    locals: dict[str, Any]
+    globals: dict[str, Any]
+    parameters: tuple[str, ...]
+
+    def names(self) -> dict[str, Any]:
+        """Everything that an expression in this place can name."""
+        return {**self.globals, **self.locals}
+
+
+@dataclass
+class Scopes:
+    """Scopes by module and by the code object of the `__init__` (a subclass and its base leave one each)."""
+
+    found: dict[tuple[int, CodeType], Scope] = field(default_factory=dict)
+
+    def of(self, module: nn.Module, cls: type) -> Scope | None:
+        """The scope at the end of `cls.__init__` for this module; None where the class has no `__init__` of its own."""
+        init = vars(cls).get("__init__")
+        code = getattr(init, "__code__", None)
+        return self.found.get((id(module), code)) if code is not None else None
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[Scopes]:
+    """Record while active. Keep the model alive as long as the scopes are used: they are found by `id`."""
+    scopes = Scopes()
+
+    def on_event(frame: FrameType, event: str, _argument: Any) -> None:
+        code = frame.f_code
+        if event != "return" or code.co_name != "__init__" or not code.co_argcount:
+            return
+        names = frame.f_locals
+        module = names.get(code.co_varnames[0])
+        if isinstance(module, nn.Module):
+            count = code.co_argcount + code.co_kwonlyargcount
+            scopes.found[id(module), code] = Scope(code, dict(names), frame.f_globals, code.co_varnames[1:count])
+
+    sys.setprofile(on_event)
+    try:
+        yield scopes
+    finally:
+        sys.setprofile(None)

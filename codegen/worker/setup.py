@@ -1,0 +1,237 @@
+"""Find how to build and feed a model: the build expression, the device, the input, a small build. Never records calls."""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.errors import CodegenError
+from codegen.worker import models
+from codegen.worker.scopes import Scopes, recording
+
+DEVICES = ("meta", "meta-parameters", "cpu")
+SIZE_NAMES = ("img_size", "image_size", "input_size", "resolution", "input_resolution", "in_size", "size")
+CHANNEL_NAMES = ("in_chans", "in_channels", "in_c", "in_ch", "n_channels", "input_channels", "channels", "num_channels")
+DEPTH_NAMES = ("depth", "depths", "layers", "num_layers", "num_blocks", "n_layers", "n_layer", "n_blocks", "block_config")
+COMMON_SIZES = (224, 32, 28, 64, 256, 299)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A way to build and run the model that was seen to work. overrides: constructor arguments set for this build."""
+
+    module: ModuleType
+    build: str
+    input: str
+    device: str
+    root: type
+    arguments: dict[str, Any] = field(default_factory=dict)  # what the constructor got
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def model(self) -> nn.Module:
+        """A fresh model in eval mode."""
+        with models.overriding(self.root, self.overrides):
+            return models.build(self.module, self.build, self.device).eval()
+
+    def scoped_model(self) -> tuple[nn.Module, Scopes]:
+        """A fresh model with the scopes at the end of its constructors."""
+        with recording() as scopes:
+            model = self.model()
+        return model, scopes
+
+    def inputs(self, batch: int = 2) -> Any:
+        """(args, kwargs) at this batch size."""
+        return models.make_input(self.module, self.input, self.device, batch)
+
+    def image(self) -> tuple[int, int] | None:
+        """(rows, columns) of the input, None where it is no map."""
+        try:
+            shape = models.parse_input(self.input)[0][0]
+        except ValueError:
+            return None
+        return (shape[2], shape[3]) if len(shape) == 4 else None
+
+
+def find(module: ModuleType, builds: list[str], input_spec: str) -> Setup:
+    """The first build expression and input that run, on the cheapest device that works.
+
+    Raises CodegenError("cannot-build") with the constructor's error, or ("cannot-run") with the forward's.
+    """
+    failure: tuple[str, str, BaseException] | None = None
+    for build in builds:
+        for device in DEVICES:
+            try:
+                setup = _built(module, build, device)
+            except CodegenError:
+                raise
+            except Exception as error:  # the model's own code: anything can come out of it
+                failure = ("cannot-build", build, error)
+                continue
+            tried = _fed(setup, input_spec)
+            if isinstance(tried, Setup):
+                return tried
+            failure = ("cannot-run", build, tried)
+    assert failure is not None
+    name, build, error = failure
+    raise _failed(name, build, error)
+
+
+def _built(module: ModuleType, build: str, device: str) -> Setup:
+    model = models.build(module, build, device)
+    seen: dict[str, Any] = {}
+    setup = Setup(module, build, "", device, type(model))
+    with models.overriding(type(model), {}, seen):
+        models.build(module, build, "meta" if device == "meta" else "meta-parameters")
+    flat = {k: v for k, v in seen.items() if k not in ("args", "kwargs")} | seen.get("kwargs", {})
+    return replace(setup, arguments=flat)
+
+
+def _failed(name: str, build: str, error: BaseException) -> CodegenError:
+    last = f"{type(error).__name__}: {error}".strip().splitlines()
+    where = traceback.extract_tb(error.__traceback__)
+    place = f" ({where[-1].filename.rsplit('/', 1)[-1]}:{where[-1].lineno})" if where else ""
+    verb = "building" if name == "cannot-build" else "running"
+    hint = (
+        'say how the model is built: --build "Model(img_size=32)"'
+        if name == "cannot-build"
+        else "say what it takes: --input 1x3x224x224, or a Python expression"
+    )
+    details = "".join(traceback.format_exception(error))
+    return CodegenError(name, f"{verb} {build} failed: {' '.join(last)[:300]}{place}", hint, details=details)
+
+
+def _fed(setup: Setup, spec: str) -> Setup | Exception:
+    model = setup.model()
+    failure: Exception | None = None
+    for candidate in [spec] if spec else _input_candidates(model, setup.arguments):
+        fed = replace(setup, input=candidate)
+        try:
+            runs(fed, model)
+            return fed
+        except Exception as error:  # the model's own code
+            failure = failure or error
+    assert failure is not None
+    return failure
+
+
+def runs(setup: Setup, model: nn.Module | None = None) -> nn.Module:
+    """Run `forward` once in eval mode at batch 2 and return the model; the model's own exception passes through."""
+    model = model or setup.model()
+    args, kwargs = setup.inputs()
+    with torch.no_grad():
+        model(*args, **kwargs)
+    return model
+
+
+def _input_candidates(model: nn.Module, arguments: dict[str, Any]) -> list[str]:
+    """Inputs worth trying: what the model's own configuration says, then its constructor, then common image sizes."""
+    config = getattr(model, "default_cfg", None) or {}
+    size = config.get("input_size") if isinstance(config, dict) else getattr(config, "input_size", None)
+    specs = [f"1x{size[0]}x{size[1]}x{size[2]}"] if isinstance(size, (tuple, list)) and len(size) == 3 else []
+    channels = [v for k in CHANNEL_NAMES if isinstance(v := arguments.get(k), int)]
+    sizes = [_pair(arguments[k]) for k in SIZE_NAMES if _pair(arguments.get(k))]
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is not None:
+        channels.append(first.in_channels)
+    for count, pair in itertools.product([*channels, 3, 1], [*sizes, *((s, s) for s in COMMON_SIZES)]):
+        specs.append(f"1x{count}x{pair[0]}x{pair[1]}")  # type: ignore[index]
+    if first is None:
+        linear = next((m for m in model.modules() if isinstance(m, nn.Linear)), None)
+        specs += [f"1x{linear.in_features}", f"1x16x{linear.in_features}"] if linear is not None else []
+    return list(dict.fromkeys(specs))
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value, value
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, int) for v in value):
+        return value[0], value[1]
+    return None
+
+
+def resized(setup: Setup, rows: int, columns: int, *, rebuild: bool) -> Iterator[Setup]:
+    """The setup at another image size: the same model, or (rebuild) one constructed for that size."""
+    if setup.image() is None:
+        return
+    shapes = models.parse_input(setup.input)
+    first = "x".join(map(str, (*shapes[0][0][:2], rows, columns)))
+    rest = [("x".join(map(str, shape)) + ("" if dtype == "float32" else f":{dtype}")) for shape, dtype in shapes[1:]]
+    spec = ",".join([first, *rest])
+    if not rebuild:
+        yield replace(setup, input=spec)
+        return
+    names = [k for k in SIZE_NAMES if _pair(setup.arguments.get(k))]
+    for name in names[:1]:
+        yield replace(setup, input=spec, overrides={**setup.overrides, name: (rows, columns)})
+        if rows == columns:
+            yield replace(setup, input=spec, overrides={**setup.overrides, name: rows})
+
+
+def works(setup: Setup) -> bool:
+    """Whether the model builds and runs this way."""
+    try:
+        runs(setup)
+    except Exception:  # noqa: BLE001 - the model's own code; a size that it does not accept is an answer
+        return False
+    return True
+
+
+def small(setup: Setup) -> Setup:
+    """The smallest build of the same class that works: few blocks, a small image. The setup itself where none does."""
+    depths = {}
+    for name in DEPTH_NAMES:
+        value = setup.arguments.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 2:
+            depths[name] = 2
+        elif isinstance(value, (tuple, list)) and value and all(isinstance(v, int) for v in value):
+            depths[name] = type(value)(min(v, 2) for v in value)  # type: ignore[arg-type]
+    image = setup.image() or (0, 0)
+    sizes = [(r, c) for r, c in ((96, 64), (64, 64), (96, 96), (128, 128), (192, 192)) if r * c < image[0] * image[1]]
+    for overrides in [depths, {}] if depths else [{}]:
+        start = replace(setup, overrides={**setup.overrides, **overrides})
+        for rows, columns in sizes:
+            for rebuild in (False, True):
+                for candidate in resized(start, rows, columns, rebuild=rebuild):
+                    if works(candidate):
+                        return candidate
+        if overrides and works(start):
+            return start
+    return setup
+
+
+def second_size(setup: Setup) -> Iterator[Setup]:
+    """Setups at another image size that work: of the same model first, then constructed for it."""
+    rows, columns = setup.image() or (0, 0)
+    if not rows:
+        return
+    for rebuild in (False, True):
+        for size in ((rows + 64, columns + 32), (rows * 2, columns), (rows * 2, columns * 2)):
+            for candidate in resized(setup, *size, rebuild=rebuild):
+                if works(candidate):
+                    yield candidate
+                    break
+
+
+def sized(setup: Setup, limit: int = 8) -> Iterator[Setup]:
+    """The same class at other widths: one constructor argument doubled at a time, as far as that builds."""
+    count = 0
+    for name, value in setup.arguments.items():
+        if name in (*SIZE_NAMES, *CHANNEL_NAMES, *DEPTH_NAMES) or count >= limit:
+            continue
+        doubled: Any = None
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 8:
+            doubled = value * 2
+        elif isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
+            doubled = type(value)(v * 2 for v in value)  # type: ignore[arg-type]
+        if doubled is not None:
+            count += 1
+            yield replace(setup, overrides={**setup.overrides, name: doubled})
+
+

@@ -1,0 +1,92 @@
+"""A base and its variant side by side, built alike: what every check of the contract looks at. Never judges."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker import models
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the base and the variant are built and where the insertion is (JSON from the parent process)."""
+
+    base_build: str
+    build: str
+    host: str  # name of the edited class
+    site: str  # attribute of the site in the host
+    attribute: str  # attribute of the inserted module in the host
+    class_name: str
+    operation: str  # "after" or "before"
+    instances: tuple[str, ...]  # dotted paths of the hosts in the model, "" is the model itself
+    input: str
+    output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
+    input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword
+    small: dict[str, Any] = field(default_factory=dict)  # constructor arguments of a small build
+    small_input: str = ""
+    second_input: str = ""  # another resolution that the base accepts, "" where it accepts none
+    identity: bool = False
+    library: str = ""
+    entry: str = ""  # name of the base's registered function, "" where the build is something else
+    variant_entry: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Both modules imported, with models of both built on demand. Models are cached: take `copy.deepcopy` before a change."""
+
+    plan: Plan
+    base: ModuleType
+    variant: ModuleType
+    overwritten: tuple[str, ...] = ()  # registry entries of the library that importing the variant changed
+
+    def build(self, which: str, *, small: bool = True, device: str = "cpu", seed: int = 0) -> nn.Module:
+        """A fresh base or variant ("base", "variant") under a seed."""
+        module = self.base if which == "base" else self.variant
+        expression = self.plan.base_build if which == "base" else self.plan.build
+        torch.manual_seed(seed)
+        with models.overriding(self._root_class(which), self.plan.small if small else {}):
+            return models.build(module, expression, device)
+
+    def _root_class(self, which: str) -> type | None:
+        if not self.plan.small:
+            return None
+        return self._roots[which]
+
+    @cached_property
+    def _roots(self) -> dict[str, type]:
+        # type(model), found once by building on meta: a factory may return any class
+        return {
+            "base": type(models.build(self.base, self.plan.base_build, "meta-parameters")),
+            "variant": type(models.build(self.variant, self.plan.build, "meta-parameters")),
+        }
+
+    @cached_property
+    def _pair(self) -> tuple[nn.Module, nn.Module]:
+        base, variant = self.build("base"), self.build("variant", seed=1)
+        variant.load_state_dict(base.state_dict(), strict=False)
+        return base, variant
+
+    def pair(self) -> tuple[nn.Module, nn.Module]:
+        """Fresh copies of a small base and its variant with the same backbone weights."""
+        return copy.deepcopy(self._pair)
+
+    def inputs(self, batch: int = 2, *, small: bool = True, device: str = "cpu", seed: int = 0) -> Any:
+        """(args, kwargs) for both models, the same at every call with the same arguments."""
+        spec = self.plan.small_input if small and self.plan.small_input else self.plan.input
+        return models.make_input(self.base, spec, device, batch, seed)
+
+    def new_parameters(self, variant: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+        """The inserted modules' parameters with their dotted names in the variant."""
+        for prefix in self.plan.instances:
+            name = f"{prefix}.{self.plan.attribute}" if prefix else self.plan.attribute
+            for key, parameter in variant.get_submodule(name).named_parameters():
+                yield f"{name}.{key}", parameter

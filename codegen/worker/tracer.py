@@ -1,0 +1,147 @@
+"""Record every call of every submodule: where in the source it stands, and what went in and out. Never changes a result."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+Position = tuple[int, int, int, int]  # line, column, end line, end column, as co_positions() gives them (columns in bytes)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A call expression in a method of the module that was running."""
+
+    owner: str
+    file: str
+    method: str
+    position: Position
+    direct: bool
+    names: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One call of one submodule. Shapes are of the first floating tensor in and out, None where there is none."""
+
+    module: str
+    parent: str  # the module whose forward was running, "" for the model itself
+    place: Place | None
+    input_argument: str
+    input_shape: tuple[int, ...] | None
+    output_kind: str
+    output_index: str
+    output_shape: tuple[int, ...] | None
+
+
+@dataclass
+class Recording:
+    """What one traced run gave, in the order in which the calls ended."""
+
+    events: list[Event] = field(default_factory=list)
+
+
+def _position(frame: FrameType) -> Position | None:
+    for index, position in enumerate(frame.f_code.co_positions()):
+        if index == frame.f_lasti // 2:
+            return position if None not in position else None  # type: ignore[return-value]
+    return None
+
+
+def _self_of(frame: FrameType) -> Any:
+    code = frame.f_code
+    if code.co_argcount:
+        return frame.f_locals.get(code.co_varnames[0])
+    # [self.norm(x) for x in xs] and closures run in a frame of their own, with `self` as a free variable
+    return frame.f_locals.get("self") if "self" in code.co_freevars else None
+
+
+def _names(frame: FrameType, module: str, paths: dict[int, str]) -> tuple[tuple[str, str], ...]:
+    """Local names that hold the called module or one around it: `blk` -> blocks.3, `layer` -> layer3."""
+    found = []
+    for name, value in frame.f_locals.items():
+        path = paths.get(id(value)) if isinstance(value, nn.Module) else None
+        if path and (path == module or module.startswith(path + ".")):
+            found.append((name, path))
+    return tuple(sorted(found))
+
+
+def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[int, str]) -> Place | None:
+    """Walk outward to the method of `owner` in whose body the call stands; torch's and helpers' frames lie between."""
+    direct = True
+    while frame is not None:
+        code = frame.f_code
+        inner = "self" in code.co_freevars and code.co_name.startswith("<")
+        if _self_of(frame) is owner or (inner and frame.f_locals.get("self") is owner):
+            position = _position(frame)
+            if position is None:
+                return None
+            names = _names(frame, module, paths)
+            return Place(paths[id(owner)], code.co_filename, code.co_qualname, position, direct, names)
+        if not code.co_filename.endswith(("torch/nn/modules/module.py", "worker/tracer.py")):
+            direct = False
+        frame = frame.f_back
+    return None
+
+
+def first_tensor(value: Any) -> tuple[str, torch.Tensor | None]:
+    """("0", tensor) for a tuple, ("out", tensor) for a dict, ("", tensor) for a tensor: the first floating one."""
+    if isinstance(value, torch.Tensor):
+        return "", value
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, (tuple, list)):
+        items = list(enumerate(value))
+    elif isinstance(value, dict):
+        items = list(value.items())
+    for key, item in items:
+        if isinstance(item, torch.Tensor) and item.is_floating_point():
+            return str(key), item
+    return "", None
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return "tensor"
+    return type(value).__name__ if isinstance(value, (tuple, list, dict)) else "other"
+
+
+@contextlib.contextmanager
+def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
+    """Record the calls of `model`'s submodules while active. places=False leaves out where they stand (quicker)."""
+    paths = {id(module): name for name, module in model.named_modules()}
+    recording = Recording()
+    running: list[nn.Module] = []
+    original = nn.Module.__call__
+
+    def traced(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        path = paths.get(id(module))
+        if path is None:
+            return original(module, *args, **kwargs)
+        owner = running[-1] if running else model
+        place = _place(sys._getframe(1), owner, path, paths) if places and path else None
+        argument, tensor_in = first_tensor(args)
+        if tensor_in is None:
+            argument, tensor_in = first_tensor(kwargs)
+        shape_in = tuple(tensor_in.shape) if tensor_in is not None else None
+        running.append(module)
+        try:
+            result = original(module, *args, **kwargs)
+        finally:
+            running.pop()
+        index, tensor = first_tensor(result)
+        shape_out = tuple(tensor.shape) if tensor is not None else None
+        recording.events.append(Event(path, paths[id(owner)], place, argument, shape_in, _kind(result), index, shape_out))
+        return result
+
+    nn.Module.__call__ = traced  # type: ignore[method-assign]
+    try:
+        yield recording
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]

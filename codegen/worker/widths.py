@@ -1,0 +1,199 @@
+"""Find the expression that gives a measured width in every build that was made. Evaluates names in scope, never guesses."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from codegen.types import Width
+from codegen.worker.scopes import Scope
+
+PURE = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unaryop, ast.Load)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One instance of the host in one build: its scope at the end of `__init__`, and what was measured there."""
+
+    scope: Scope
+    owner: nn.Module
+    value: Any  # the width, or the grid
+
+
+def expression(observations: Sequence[Observation], attribute: str, *, outgoing: bool, builds: int) -> Width | None:
+    """The simplest expression equal to the width in all observations; the literal where nothing fits.
+
+    Order: parameter, local, `self` attribute, element of a list, an expression that stands in `__init__`, attribute of
+    a configuration, attribute of the site's module, of a neighbour, a product with a constant of the code, a record.
+    """
+    if not observations:
+        return None
+    value = int(observations[0].value)
+    text = search(observations, _candidates(observations[0], attribute, outgoing))
+    if text:
+        return Width(text, value, "attribute" if "." in text else "name", builds)
+    same = all(o.value == value for o in observations)
+    return Width(str(value), value, "literal", builds if same else 1)
+
+
+def grid(observations: Sequence[Observation], attribute: str) -> str:
+    """An expression for the token grid (rows, columns) that fits every observation, "" where there is none."""
+    if not observations:
+        return ""
+    candidates = _named_values(observations[0], attribute, _is_pair)
+    return search(observations, candidates, lambda v: tuple(v) if _is_pair(v) else None)
+
+
+def search(
+    observations: Sequence[Observation], candidates: Iterator[str], read: Callable[[Any], Any] = lambda value: value
+) -> str:
+    """The first candidate whose value equals the observed one everywhere, "" where none does."""
+    tried = set()
+    for text in candidates:
+        if text not in tried and all(_fits(text, o, read) for o in observations):
+            return text
+        tried.add(text)
+    return ""
+
+
+def _fits(text: str, observation: Observation, read: Callable[[Any], Any]) -> bool:
+    try:
+        value = read(eval(text, {}, _Names(observation.scope)))
+    except Exception:  # noqa: BLE001 - a candidate that another build cannot evaluate does not fit it
+        return False
+    return not isinstance(value, bool) and type(value) is type(observation.value) and value == observation.value
+
+
+class _Names(dict[str, Any]):
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope.locals)
+        self.outer = scope.globals
+
+    def __missing__(self, name: str) -> Any:
+        return self.outer[name]
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(_is_int(v) for v in value)
+
+
+def _plain(owner: Any) -> dict[str, Any]:
+    """The public attributes of an object that are no modules or tensors."""
+    return {k: v for k, v in vars(owner).items() if not k.startswith("_") and k != "training"}
+
+
+def _named_values(seen: Observation, attribute: str, wanted: Callable[[Any], bool]) -> Iterator[str]:
+    """Parameters, locals, `self` attributes, then attributes of the site's module and of its neighbours."""
+    scope, me = seen.scope, seen.scope.code.co_varnames[0]
+    yield from (p for p in scope.parameters if wanted(scope.locals.get(p)))
+    yield from (n for n, v in scope.locals.items() if wanted(v) and n not in scope.parameters)
+    yield from (f"{me}.{k}" for k, v in _plain(seen.owner).items() if wanted(v))
+    for child in _neighbours(seen.owner, attribute):
+        module = getattr(seen.owner, child)
+        yield from (f"{me}.{child}.{k}" for k, v in _plain(module).items() if wanted(v))
+
+
+def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
+    """The site first, then the children before it (nearest first), then those behind it."""
+    names = [name for name, _ in owner.named_children() if name.isidentifier()]
+    if attribute not in names:
+        return names
+    index = names.index(attribute)
+    return [attribute, *reversed(names[:index]), *names[index + 1 :]]
+
+
+def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[str]:
+    scope, owner = seen.scope, seen.owner
+    me = scope.code.co_varnames[0]
+    # embed_dim
+    yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)))
+    yield from (n for n, v in scope.locals.items() if _is_int(v))
+    # self.num_features
+    yield from (f"{me}.{k}" for k, v in _plain(owner).items() if _is_int(v))
+    # dims[-1], self.dims[0]
+    for name, values in [*scope.locals.items(), *((f"{me}.{k}", v) for k, v in _plain(owner).items())]:
+        if isinstance(values, (tuple, list)) and values and all(_is_int(v) for v in values):
+            yield from (f"{name}[{i}]" for i in (-1, 0, *range(1, len(values) - 1)))
+    # 512 * block.expansion, as it stands in the code
+    yield from _written(scope)
+    # config.hidden_size, cfg["dim"]
+    for name, holder in scope.locals.items():
+        if name != me:
+            yield from _fields(name, holder)
+    yield from _module_attributes(owner, me, attribute, outgoing)
+    yield from _products(seen)
+    # self.feature_info[3]["num_chs"]
+    for name, records in [*((f"{me}.{k}", v) for k, v in _plain(owner).items()), *scope.locals.items()]:
+        if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
+            for index, record in enumerate(records):
+                yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
+
+
+def _fields(name: str, holder: Any) -> Iterator[str]:
+    if isinstance(holder, dict):
+        yield from (f'{name}["{k}"]' for k, v in holder.items() if isinstance(k, str) and k.isidentifier() and _is_int(v))
+    elif not isinstance(holder, (nn.Module, type(ast))) and hasattr(holder, "__dict__"):
+        yield from (f"{name}.{k}" for k, v in vars(holder).items() if not k.startswith("_") and _is_int(v))
+
+
+def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:
+    """`self.conv1.out_channels`: of the site, then of what is inside it, then of its neighbours."""
+    for child in _neighbours(owner, attribute):
+        module = getattr(owner, child)
+        sides = ("out", "in") if outgoing == (child == attribute or outgoing) else ("in", "out")
+        holders = [(f"{me}.{child}", module)]
+        holders += [(f"{me}.{child}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
+        for name, holder in holders:
+            found = [k for k, v in _plain(holder).items() if _is_int(v)]
+            yield from (f"{name}.{k}" for k in sorted(found, key=lambda k: (k.startswith(sides[1]), not k.startswith(sides[0]))))
+            if isinstance(shape := getattr(holder, "normalized_shape", None), tuple) and shape:
+                yield f"{name}.normalized_shape[0]"
+
+
+def _products(seen: Observation) -> Iterator[str]:
+    """`256 * block.expansion`: a constant of `__init__` times a small factor in scope."""
+    tree = _init_tree(seen.scope)
+    if tree is None:
+        return
+    constants = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and _is_int(n.value) and n.value >= 8}
+    factors = [f for name, holder in seen.scope.locals.items() for f in _fields(name, holder) if isinstance(holder, type)]
+    factors += [p for p in seen.scope.parameters if _is_int(seen.scope.locals.get(p))]
+    for factor in factors:
+        yield from (f"{constant} * {factor}" for constant in sorted(constants))
+
+
+def _written(scope: Scope) -> Iterator[str]:
+    """Expressions without calls that stand in `__init__`, in their order."""
+    tree = _init_tree(scope)
+    if tree is None:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.BinOp, ast.Attribute, ast.Subscript)) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            parts = list(ast.walk(node))
+            if all(isinstance(p, PURE) for p in parts) and any(isinstance(p, ast.Name) for p in parts):
+                yield ast.unparse(node)
+
+
+def _init_tree(scope: Scope) -> ast.FunctionDef | None:
+    return _functions(scope.code.co_filename).get(scope.code.co_firstlineno)
+
+
+@functools.cache
+def _functions(file: str) -> dict[int, ast.FunctionDef]:
+    """Every `__init__` of a file by its first line (that of its decorators)."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    inits = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    return {min([n.lineno, *(d.lineno for d in n.decorator_list)]): n for n in inits}

@@ -1,0 +1,199 @@
+"""The house rules of the package, read from its source: who imports whom, how long things are, how they are named."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "codegen"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+FILE_LINES = 300
+FUNCTION_LINES = 50  # forty is the aim; the rest is for signatures and docstrings
+PARAMETERS = 6
+
+# From the top down; a module that is not named here is a stage. `worker` stands apart: see WORKER_MAY_IMPORT.
+LAYERS = {"cli": 5, "__main__": 5, "pipeline": 4, "ops": 3, "types": 1, "errors": 0}
+STAGE = 2
+WORKER_MAY_IMPORT = {"worker", "types", "errors"}
+HEAVY = {"torch", "timm", "torchvision"}
+
+BAD_MODULE = re.compile(r"(^|_)(utils?|managers?|helpers?)($|_)")
+BAD_CLASS = re.compile(r"Utils?|Manager|Helper")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def dotted(path: Path) -> str:
+    """`codegen/ops/insert.py` -> `codegen.ops.insert`; a package is named without `__init__`."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path): path for path in FILES}
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(path: Path, tree: ast.Module | None = None) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, absolute, with its line; imports inside functions count too."""
+    package = dotted(path).split(".")[: None if path.name == "__init__.py" else -1]
+    for node in ast.walk(tree or tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield (inner if inner in MODULES else base), node.lineno
+
+
+def head(module: str) -> str:
+    """`codegen.ops.insert` -> `ops`: what decides the layer. The package itself (`__version__`) is ""."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def layer(module: str) -> int:
+    """0 is the lowest; the bare package, which imports nothing, may be imported by all."""
+    return LAYERS.get(head(module), STAGE) if head(module) else -1
+
+
+def may_import(module: str, other: str) -> bool:
+    """Down, or sideways among the stages, which share `syntax` (a cycle is caught by its own test)."""
+    if not head(other) or head(other) == head(module):
+        return bool(head(module))
+    if head(module) == "worker":
+        return head(other) in WORKER_MAY_IMPORT
+    if head(other) == "worker":
+        return False  # it is a process of its own, run by name
+    sideways = layer(module) == layer(other) == STAGE
+    return sideways or layer(other) < layer(module)
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(params=FILES, ids=named)
+def path(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def functions(path: Path) -> Iterator[Function]:
+    return (node for node in ast.walk(tree_of(path)) if isinstance(node, Function))
+
+
+def is_command(function: Function) -> bool:
+    """A command's signature is its table of options: one parameter for each, so it is not measured."""
+    calls = (node.func if isinstance(node, ast.Call) else node for node in function.decorator_list)
+    return any(isinstance(call, ast.Attribute) and call.attr in ("command", "callback") for call in calls)
+
+
+def test_the_package_is_found() -> None:
+    assert {"codegen.types", "codegen.errors", "codegen.cli"} <= set(MODULES)
+
+
+def test_imports_go_down(path: Path) -> None:
+    module = dotted(path)
+    ours = [(other, line) for other, line in imported(path) if other.split(".")[0] == "codegen"]
+    wrong = [f"{named(path)}:{line} imports {other}" for other, line in ours if not may_import(module, other)]
+    assert not wrong
+
+
+def test_only_the_worker_imports_torch(path: Path) -> None:
+    heavy = [f"{named(path)}:{line} imports {other}" for other, line in imported(path) if other.split(".")[0] in HEAVY]
+    assert not heavy or head(dotted(path)) == "worker", heavy
+
+
+def test_no_import_cycle() -> None:
+    graph = {module: {name for name, _ in imported(file)} & set(MODULES) - {module} for module, file in MODULES.items()}
+    while leaves := {module for module, others in graph.items() if not others}:
+        graph = {module: others - leaves for module, others in graph.items() if module not in leaves}
+    assert not graph, f"in a cycle, or above one: {sorted(graph)}"
+
+
+def test_file_length(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines < FILE_LINES, f"{named(path)} has {lines} lines"
+
+
+def test_function_length(path: Path) -> None:
+    for function in functions(path):
+        first = function.body[0].lineno if is_command(function) else function.lineno
+        lines = (function.end_lineno or first) - first + 1
+        assert lines <= FUNCTION_LINES, f"{named(path)}:{function.lineno} {function.name} has {lines} lines"
+
+
+def test_parameters(path: Path) -> None:
+    for function in functions(path):
+        every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        count = len([argument for argument in every if argument.arg not in ("self", "cls")])
+        where = f"{named(path)}:{function.lineno} {function.name}"
+        assert count <= PARAMETERS or is_command(function), f"{where} has {count} parameters"
+
+
+def test_module_docstring(path: Path) -> None:
+    assert ast.get_docstring(tree_of(path)), f"{named(path)} does not say what it is"
+
+
+def test_names(path: Path) -> None:
+    assert not BAD_MODULE.search(path.stem), f"{named(path)}: say what it does"
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ClassDef):
+            assert not BAD_CLASS.search(node.name), f"{named(path)}:{node.lineno} {node.name}: say what it is"
+
+
+def test_type_ignore_has_a_code(path: Path) -> None:
+    readline = io.StringIO(path.read_text(encoding="utf-8")).readline
+    for token in tokenize.generate_tokens(readline):
+        if token.type == tokenize.COMMENT:
+            bare = re.search(r"type:\s*ignore(?!\[)", token.string)
+            assert not bare, f"{named(path)}:{token.start[0]} ignores every type error"
+
+
+@pytest.mark.parametrize(
+    ("module", "other", "allowed"),
+    [
+        ("codegen.cli", "codegen.pipeline", True),
+        ("codegen.pipeline", "codegen.cli", False),
+        ("codegen.ops.insert", "codegen.syntax", True),
+        ("codegen.sites", "codegen.ops.insert", False),
+        ("codegen.sites", "codegen.syntax", True),
+        ("codegen.sites", "codegen.pipeline", False),
+        ("codegen.types", "codegen.sites", False),
+        ("codegen.errors", "codegen.types", False),
+        ("codegen.worker.trace", "codegen.types", True),
+        ("codegen.worker.trace", "codegen.worker.paths", True),
+        ("codegen.worker.trace", "codegen.syntax", False),
+        ("codegen.pipeline", "codegen.worker.trace", False),
+        ("codegen.emit", "codegen", True),
+    ],
+)
+def test_the_rule_of_imports(module: str, other: str, allowed: bool) -> None:
+    assert may_import(module, other) is allowed
+
+
+def test_relative_imports_are_resolved() -> None:
+    tree = ast.parse("from . import types\nfrom ..errors import CodegenError\nfrom .checks import shape")
+    found = [name for name, _ in imported(PACKAGE / "worker" / "trace.py", tree)]
+    assert found == ["codegen.worker", "codegen.errors", "codegen.worker.checks"]
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    code = f"import codegen.cli, sys; print(sorted({HEAVY} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"

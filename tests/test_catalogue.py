@@ -1,0 +1,304 @@
+"""The catalogue: what its classes compute, for every layout, and what it refuses."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import black
+import pytest
+import torch
+from timm.layers import EcaModule, SEModule
+from timm.layers.cbam import CbamModule
+from torch import Tensor, nn
+
+from codegen import catalogue
+from codegen.errors import CodegenError
+from codegen.types import Layout, Width
+
+CHANNELS, ROWS, COLUMNS = 32, 5, 7
+NCHW, NHWC, NC, UNKNOWN = Layout("NCHW"), Layout("NHWC"), Layout("NC"), Layout("")
+TOKENS = Layout("NLC", grid=(ROWS, COLUMNS))
+PREFIXED = Layout("NLC", prefix=2, grid=(ROWS, COLUMNS), grid_expr="grid_size")
+LAYOUTS = {"NCHW": NCHW, "NHWC": NHWC, "tokens": TOKENS, "prefixed": PREFIXED, "NC": NC}
+NAMES = ("adapter", "cbam", "eca", "se")
+CASES = [
+    pytest.param(name, layout, id=f"{name}-{label}")
+    for name in NAMES
+    for label, layout in LAYOUTS.items()
+    if layout.kind != "NC" or name == "adapter"
+]
+REDUCED = {"reduction": "4"}
+ARGUMENTS = {"eca": {}, "se": REDUCED, "cbam": REDUCED | {"kernel_size": "3"}, "adapter": {"bottleneck": "8"}}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+
+# What a host has in scope where it makes the module.
+SCOPE = {"channels": CHANNELS, "grid_size": (ROWS, COLUMNS), "dd": {"device": "meta", "dtype": torch.bfloat16}}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    """make(name, layout, settings, identity=, factory=, channels=) -> the module, out of a file of its own."""
+
+    def made(name: str, layout: Layout, settings: dict[str, str] | None = None, **options: Any) -> nn.Module:
+        channels = options.pop("channels", CHANNELS)
+        options = {"identity": False, "factory": "", **options}
+        part = catalogue.component(name, layout, Width("channels", channels, "name"), settings or {}, **options)
+        path = tmp_path / f"made{len(list(tmp_path.iterdir()))}.py"
+        path.write_text("\n".join([*part.imports, "", "", part.code]))
+        scope = {"__name__": path.stem, **SCOPE, "channels": channels}
+        exec(compile(path.read_text(), str(path), "exec"), scope)
+        torch.manual_seed(0)
+        return eval(part.construct, scope)
+
+    return made
+
+
+def sample(layout: Layout, batch: int = 3, rows: int = ROWS, columns: int = COLUMNS) -> Tensor:
+    places = {"NHWC": (rows, columns), "NLC": (layout.prefix + rows * columns,), "NC": ()}
+    shape = (CHANNELS, rows, columns) if layout.kind == "NCHW" else (*places[layout.kind], CHANNELS)
+    return torch.randn(batch, *shape, generator=torch.Generator().manual_seed(1))
+
+
+def shake(module: nn.Module) -> nn.Module:
+    """Weights far from their start, so that nothing is hidden by small or zero ones."""
+    generator = torch.Generator().manual_seed(2)
+    for parameter in module.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator)
+    return module
+
+
+def from_map(x: Tensor, layout: Layout) -> Tensor:
+    """(N, C, H, W) in another layout; prefix tokens are made up."""
+    if layout.kind == "NHWC":
+        return x.permute(0, 2, 3, 1)
+    if layout.kind == "NLC":
+        return torch.cat([x.new_full((len(x), layout.prefix, x.shape[1]), 0.5), x.flatten(2).transpose(1, 2)], dim=1)
+    return x
+
+
+def load(module: nn.Module, other: nn.Module) -> None:
+    """Weights in order, 1x1 convolutions into linear layers and back."""
+    for mine, theirs in zip(module.parameters(), other.parameters(), strict=True):
+        mine.data = theirs.data.reshape(mine.shape).clone()
+
+
+THEIRS = {
+    "se": lambda: SEModule(CHANNELS, rd_channels=8),
+    "eca": lambda: EcaModule(CHANNELS),
+    "cbam": lambda: CbamModule(CHANNELS, rd_channels=8, spatial_kernel_size=3),
+}
+
+
+@pytest.mark.parametrize("name", list(THEIRS))
+def test_map_modules_are_timms(make: Any, name: str) -> None:
+    theirs, ours = THEIRS[name](), make(name, NCHW, ARGUMENTS[name])
+    if name == "cbam":
+        theirs.spatial.conv.bn = nn.Identity()  # the paper's equation has no batch norm
+    load(ours, shake(theirs))
+    torch.testing.assert_close(ours(sample(NCHW)), theirs(sample(NCHW)))
+
+
+def test_se_is_its_equation(make: Any) -> None:
+    se, x = shake(make("se", PREFIXED, {"reduction": "4"})), sample(PREFIXED)
+    for image, result in zip(x, se(x), strict=True):
+        squeezed = torch.stack([image[2:, c].sum() / (ROWS * COLUMNS) for c in range(CHANNELS)])
+        hidden = (se.fc1.weight @ squeezed + se.fc1.bias).clamp(min=0)
+        gate = 1 / (1 + torch.exp(-(se.fc2.weight @ hidden + se.fc2.bias)))
+        torch.testing.assert_close(result, torch.cat([image[:2], image[2:] * gate]))
+
+
+@pytest.mark.parametrize("layout", [NC, PREFIXED], ids=["NC", "NLC"])
+def test_adapter_is_its_equation(make: Any, layout: Layout) -> None:
+    adapter, x = shake(make("adapter", layout, {"bottleneck": "8"})), sample(layout)
+    for vector, result in zip(x.flatten(0, -2), adapter(x).flatten(0, -2), strict=True):
+        hidden = adapter.down.weight @ vector + adapter.down.bias
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
+        torch.testing.assert_close(result, vector + adapter.up.weight @ hidden + adapter.up.bias, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(3, 3), (8, 3), (64, 3), (128, 5), (256, 5), (512, 5), (2048, 7)])
+def test_eca_kernel_is_the_papers(make: Any, channels: int, kernel: int) -> None:
+    assert make("eca", NCHW, channels=channels).conv.kernel_size == (kernel,)
+    assert make("eca", NCHW, {"kernel_size": "9"}, channels=channels).conv.kernel_size == (9,)
+
+
+@pytest.mark.parametrize("layout", [NHWC, TOKENS, PREFIXED], ids=["NHWC", "tokens", "prefixed"])
+@pytest.mark.parametrize("name", NAMES)
+def test_layouts_agree(make: Any, name: str, layout: Layout) -> None:
+    maps, other = shake(make(name, NCHW, ARGUMENTS[name])), make(name, layout, ARGUMENTS[name])
+    load(other, maps)
+    x = sample(NCHW)
+    got, wanted = other(from_map(x, layout)), from_map(maps(x), layout)
+    torch.testing.assert_close(got[:, layout.prefix :], wanted[:, layout.prefix :], rtol=1e-4, atol=1e-4)
+    if layout.prefix and name != "adapter":
+        assert torch.equal(got[:, : layout.prefix], wanted[:, : layout.prefix])
+
+
+@pytest.mark.parametrize(("name", "layout"), CASES)
+@pytest.mark.parametrize("identity", [False, True], ids=["plain", "identity"])
+def test_dtypes_and_gradients(make: Any, name: str, layout: Layout, identity: bool) -> None:
+    module = make(name, layout, ARGUMENTS[name], identity=identity).train()
+    x = sample(layout, batch=1).requires_grad_()
+    module(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in [x, *module.parameters()])
+    assert x.grad.abs().sum() > 0
+    assert any(p.grad.abs().sum() > 0 for p in module.parameters())
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert module(x.to(dtype)).dtype == dtype
+    assert module.bfloat16()(x.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_identity_is_exact_and_can_be_left(make: Any, name: str, layout: Layout) -> None:
+    module, x = make(name, layout, identity=True), sample(layout)
+    assert torch.equal(module.train()(x), x)
+    assert torch.equal(module.eval()(x), x)
+    with torch.no_grad():
+        (module.up.weight if name == "adapter" else module.gain).fill_(1.0)
+    assert not torch.allclose(module(x)[:, layout.prefix :], x[:, layout.prefix :])
+
+
+@pytest.mark.parametrize("name", ["cbam", "eca", "se"])
+def test_a_gain_of_one_is_the_plain_module(make: Any, name: str) -> None:
+    plain, gained = make(name, PREFIXED), make(name, PREFIXED, identity=True)
+    gained.load_state_dict({**plain.state_dict(), "gain": torch.ones(1)})
+    torch.testing.assert_close(gained(sample(PREFIXED)), plain(sample(PREFIXED)))
+
+
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_script(make: Any, name: str, layout: Layout) -> None:
+    module = shake(make(name, layout, ARGUMENTS[name], identity=True))
+    torch.testing.assert_close(torch.jit.script(module)(sample(layout)), module(sample(layout)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_export(make: Any, name: str) -> None:
+    module = shake(make(name, PREFIXED, ARGUMENTS[name], identity=True))
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    exported = torch.export.export(module, (sample(PREFIXED),), dynamic_shapes=(batch,)).module()
+    torch.testing.assert_close(exported(sample(PREFIXED, batch=4)), module(sample(PREFIXED, batch=4)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 11), (8, 2)])
+@pytest.mark.parametrize("layout", [NCHW, NHWC], ids=["NCHW", "NHWC"])
+@pytest.mark.parametrize("name", NAMES)
+def test_any_size(make: Any, name: str, layout: Layout, size: tuple[int, int]) -> None:
+    x = sample(layout, 1, *size)
+    assert make(name, layout).train()(x).shape == x.shape
+
+
+def test_parameter_counts(make: Any) -> None:
+    c = CHANNELS
+    counts = {"se": 2 * c * 8 + 8 + c, "eca": 3, "cbam": 2 * c * 8 + 2 * 9, "adapter": 2 * c * 8 + 8 + c}
+    for name in NAMES:
+        for layout in (NCHW, NHWC, TOKENS):
+            module = make(name, layout, ARGUMENTS[name])
+            assert sum(p.numel() for p in module.parameters()) == counts[name]
+
+
+def test_adapter_starts_near_the_identity(make: Any) -> None:
+    adapter = make("adapter", TOKENS)
+    x = sample(TOKENS)
+    assert 0 < (adapter(x) - x).abs().max() < 0.02
+    assert max(p.abs().max() for p in adapter.parameters()) <= 0.02
+
+
+def test_grid_may_be_a_list(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCOPE, "grid_size", [ROWS, COLUMNS])
+    assert torch.jit.script(make("cbam", PREFIXED))(sample(PREFIXED)).shape == sample(PREFIXED).shape
+
+
+@pytest.mark.parametrize(("name", "layout"), CASES)
+@pytest.mark.parametrize("factory", [False, True], ids=["bare", "factory"])
+@pytest.mark.parametrize("identity", [False, True], ids=["plain", "identity"])
+def test_text_is_as_black_leaves_it(name: str, layout: Layout, factory: bool, identity: bool) -> None:
+    entry = catalogue.entry(name)
+    for settings in ({}, ARGUMENTS[name], {"kernel_size": "5"} if name == "eca" else {}):
+        text = catalogue.render(entry, layout, settings, identity=identity, factory=factory)
+        assert black.format_str(text, mode=black.Mode(line_length=88)) == text
+        assert max(map(len, text.splitlines())) <= 88
+        assert [node.name for node in ast.parse(text).body] == [entry.class_name]
+        assert entry.url in ast.get_docstring(ast.parse(text).body[0])
+        assert ("device" in text) == factory
+
+
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_factory(make: Any, name: str, layout: Layout) -> None:
+    for factory in ("**dd", 'device="meta", dtype=dd["dtype"]'):
+        module = make(name, layout, identity=True, factory=factory)
+        assert {(p.device.type, p.dtype) for p in module.parameters()} == {("meta", torch.bfloat16)}
+
+
+def component(name: str, layout: Layout, channels: int = 384, **settings: str) -> catalogue.Component:
+    width = Width("embed_dim", channels, "name")
+    return catalogue.component(name, layout, width, settings, identity=False, factory="")
+
+
+def test_component() -> None:
+    part = component("se", NCHW, reduction="8")
+    assert (part.name, part.class_name, part.construct) == ("se", "SqueezeExcite", "SqueezeExcite(embed_dim)")
+    assert part.imports == ("import torch", "from torch import nn")
+    assert "reduction: int = 8," in part.code
+    assert part.notes == ()
+    assert "import math" in component("eca", NCHW).imports
+    assert "import math" not in component("eca", NCHW, kernel_size="3").imports
+
+
+def test_notes() -> None:
+    assert component("se", NCHW, 3).notes == ("SE: 3 // 16 = 0 hidden channels, raised to 4",)
+    assert component("eca", NCHW, 4).notes == ("ECA: 4 channels give a kernel of 1, raised to 3",)
+    assert component("adapter", NCHW, 48).notes
+    assert component("cbam", NCHW, 0).notes == (), "the width is not known"
+    literal = component("cbam", TOKENS)
+    assert literal.construct == "ConvBlockAttention(embed_dim, grid_size=(5, 7))"
+    assert "this input size only" in literal.notes[0]
+    assert component("cbam", PREFIXED).construct == "ConvBlockAttention(embed_dim, grid_size=grid_size)"
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "layout", "settings", "said"),
+    [
+        ("unknown-module", "sse", NCHW, {}, "se"),
+        ("unknown-module", "../file/x", NCHW, {}, "adapter, cbam, eca or se"),
+        ("unknown-argument", "se", NCHW, {"ratio": "4"}, "reduction=16"),
+        ("bad-argument", "se", NCHW, {"reduction": "0"}, "at least 1"),
+        ("bad-argument", "se", NCHW, {"reduction": "4.0"}, "int"),
+        ("bad-argument", "se", NCHW, {"reduction": "True"}, "int"),
+        ("bad-argument", "se", NCHW, {"reduction": "__import__('os').abort()"}, "int"),
+        ("bad-argument", "se", NCHW, {"reduction": "9" * 5000}, "int"),
+        ("bad-argument", "cbam", NCHW, {"kernel_size": "4"}, "odd"),
+        ("bad-argument", "eca", NCHW, {"kernel_size": "1"}, "odd"),
+        ("bad-argument", "adapter", NCHW, {"bottleneck": ""}, "int"),
+        ("module-does-not-fit", "se", NC, {}, "adapter"),
+        ("module-does-not-fit", "eca", NC, {}, "adapter"),
+        ("module-does-not-fit", "cbam", NC, {}, "adapter"),
+        ("module-does-not-fit", "se", UNKNOWN, {}, "could not be measured"),
+        ("module-does-not-fit", "cbam", Layout("NLC", prefix=1), {}, "grid"),
+    ],
+)
+def test_refusals(error: str, name: str, layout: Layout, settings: dict[str, str], said: str) -> None:
+    with pytest.raises(CodegenError) as caught:
+        component(name, layout, **settings)
+    assert caught.value.name == error
+    assert said in f"{caught.value.message}\n{caught.value.hint}"
+
+
+def test_the_folder_is_the_registry() -> None:
+    assert tuple(each.name for each in catalogue.entries()) == NAMES
+    for each in catalogue.entries():
+        assert all([each.summary, each.paper, each.equation, each.licence, each.url.startswith("https://")])
+    assert catalogue.entry("se").arguments == (("reduction", "16"),)
+    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NC")
+
+
+def test_importing_it_is_instant() -> None:
+    code = "import sys, codegen.catalogue as c; c.entries(); print({'torch', 'jinja2', 'black'} & set(sys.modules))"
+    root = Path(catalogue.__file__).parents[1]
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
