@@ -192,7 +192,7 @@ def _value(module: str, name: str, text: str, default: Value) -> Value:
         fitting: Value = value
         return fitting
     shown = text if len(text) <= 40 else f"{text[:40]}..."
-    message = f"`{module}`: {name}={shown} is not a usable {kind.__name__}"
+    message = f"`{module}`: {name}={shown!r} is not a usable {kind.__name__}"
     raise CodegenError("bad-argument", message, f"give {name} as in {name}={default!r}")
 
 

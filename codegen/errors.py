@@ -7,7 +7,7 @@ from dataclasses import dataclass
 USER, CONTRACT, BUG, INTERRUPTED = 2, 3, 1, 130
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: contextlib sets the traceback of an exception that passes through it
 class CodegenError(Exception):
     """Something that the user can mend, or a variant that does not hold its contract.
 

@@ -75,7 +75,7 @@ def file(path: Path) -> SourceFile:
     module, root = _package(path)
     relative = any(isinstance(n, syntax.ast.ImportFrom) and n.level for n in syntax.ast.walk(code.tree))
     if not relative and not _installed(path, module):
-        return SourceFile(path, text, encoding)
+        return SourceFile(path, text, encoding, "", root)
     return SourceFile(path, text, encoding, module, root)
 
 

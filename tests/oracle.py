@@ -9,14 +9,14 @@ import copy
 import fnmatch
 import importlib
 import importlib.util
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,17 +70,14 @@ def load(name: str) -> ModuleType:
     """A module from a file (`path/model.py`), or an installed one by its name."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
-    path = Path(name).resolve()
-    alias = f"oracle_{path.parent.name}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(alias, path)
+    spec = importlib.util.spec_from_file_location(name.removesuffix(".py").replace(".", "_"), name)
     assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[alias] = module
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def compare(  # noqa: PLR0913
+def compare(
     base_module: ModuleType,
     variant_module: ModuleType,
     base_build: str,
@@ -100,7 +97,8 @@ def compare(  # noqa: PLR0913
         found = differences_of_weights(base, variant, inserted) if inserted else [f"no new module {attribute}"]
         if not found:
             stir(variant, seed)
-            base.load_state_dict({name: variant.state_dict()[name] for name in base.state_dict()})
+            stirred = variant.state_dict()
+            base.load_state_dict({name: stirred[name] for name in base.state_dict()})
             found = differences_of_runs((base, variant), inserted, operation, (tuple(input_shape), seed))
         differences += [f"seed {seed}: {difference}" if len(seeds) > 1 else difference for difference in found]
     return differences
@@ -108,8 +106,7 @@ def compare(  # noqa: PLR0913
 
 def build(module: ModuleType, expression: str, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    model: nn.Module = eval(expression, vars(module))
-    return model
+    return cast(nn.Module, eval(expression, vars(module)))
 
 
 def find_inserted(base: nn.Module, variant: nn.Module, site: str, attribute: str) -> dict[str, str]:
@@ -132,9 +129,7 @@ def differences_of_weights(base: nn.Module, variant: nn.Module, inserted: dict[s
         return [f"weights: {brief(error)}"]
     prefixes = tuple(f"{path}." for path in inserted.values())
     missing = [key for key in keys.missing_keys if not key.startswith(prefixes)]
-    return [f"weights: {key} is missing in the base" for key in missing] + [
-        f"weights: {key} is not in the variant" for key in keys.unexpected_keys
-    ]
+    return [f"weights: {key} is not in both" for key in missing + keys.unexpected_keys]
 
 
 def stir(model: nn.Module, seed: int) -> None:
@@ -180,24 +175,23 @@ def differences_of_runs(
 
 def routes(model: nn.Module) -> Iterator[Route]:
     """Every public path that the model has, in eval and train mode and with checkpointing."""
+    methods = [name for name in ("forward", "forward_features", "forward_intermediates") if hasattr(model, name)]
+    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
+        methods.append("forward_head")
     modes = [(False, False), (True, False)]
     modes += [(True, True)] if hasattr(model, "set_grad_checkpointing") else []
-    for train, checkpointing in modes:
-        for method in ("forward", "forward_features", "forward_intermediates", "forward_head"):
-            if not hasattr(model, method) or (method == "forward_head" and not hasattr(model, "forward_features")):
-                continue
-            yield Route(method, (), train, checkpointing)
-            if method == "forward_intermediates":
-                yield Route(method, (("norm", True),), train, checkpointing)
-                yield Route(method, (("intermediates_only", True),), train, checkpointing)
+    for method, (train, checkpointing) in itertools.product(methods, modes):
+        yield Route(method, (), train, checkpointing)
+        if method == "forward_intermediates":
+            yield Route(method, (("norm", True),), train, checkpointing)
+            yield Route(method, (("intermediates_only", True),), train, checkpointing)
 
 
 def outcome(subject: Subject, route: Route, x: Tensor, seed: int) -> Outcome:
-    output, error = None, ""
     try:
-        output = subject.run(route, x, seed)
+        output, error = subject.run(route, x, seed), ""
     except Exception as raised:  # any code of any model
-        error = brief(raised)
+        output, error = None, brief(raised)
     return Outcome(output, {name: buffer.clone() for name, buffer in subject.model.named_buffers()}, error)
 
 
@@ -215,16 +209,12 @@ def differing(expected: Any, got: Any, where: str) -> list[str]:
     if isinstance(expected, Tensor) and isinstance(got, Tensor):
         if expected.shape != got.shape:
             return [f"{where} has shape {tuple(got.shape)}, not {tuple(expected.shape)}"]
-        if torch.equal(expected, got):
-            return []
-        distance = (expected.double() - got.double()).abs().max().item()
-        return [f"{where} differs by up to {distance:.3g}"]
+        distance = (expected.double() - got.double()).abs().max().item() if expected.numel() else 0.0
+        return [] if torch.equal(expected, got) else [f"{where} differs by up to {distance:.3g}"]
     if type(expected) is not type(got):
         return [f"{where} is a {type(got).__name__}, not a {type(expected).__name__}"]
     if isinstance(expected, dict | list | tuple):
-        keys, others = (
-            list(value) if isinstance(value, dict) else list(range(len(value))) for value in (expected, got)
-        )
+        keys, others = (list(v) if isinstance(v, dict) else list(range(len(v))) for v in (expected, got))
         if keys != others:
             return [f"{where} has elements {others}, not {keys}"]
         return [line for key in keys for line in differing(expected[key], got[key], f"{where}[{key!r}]")]
@@ -236,13 +226,14 @@ def differing(expected: Any, got: Any, where: str) -> list[str]:
 
 @contextmanager
 def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    before = vars(module).copy()  # a model may have replaced it too
-    vars(module)["forward"] = forward
+    attributes = vars(module)
+    own = {"forward": attributes["forward"]} if "forward" in attributes else {}  # a model may have replaced it too
+    attributes["forward"] = forward
     try:
         yield
     finally:
-        vars(module).pop("forward")
-        vars(module).update({name: value for name, value in before.items() if name == "forward"})
+        del attributes["forward"]
+        attributes.update(own)
 
 
 @contextmanager
@@ -271,10 +262,7 @@ def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
 def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> Iterator[list[int]]:
     """The module's output (after) or first tensor argument (before) goes through the inserted module."""
     calls: list[int] = []
-    if module is None:
-        yield calls
-        return
-    own = module.forward
+    own: Any = module and module.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
@@ -286,7 +274,7 @@ def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> It
             kwargs = first_through(kwargs, inserted)
         return own(*args, **kwargs)
 
-    with replaced(module, forward):
+    with replaced(module, forward) if module else nullcontext():
         yield calls
 
 
@@ -294,13 +282,11 @@ def first_through(value: Any, inserted: nn.Module) -> Any:
     """The value with its first tensor gone through the module."""
     if isinstance(value, Tensor):
         return inserted(value)
-    keys = list(value) if isinstance(value, dict) else range(len(value))
-    first = next(key for key in keys if isinstance(value[key], Tensor))
-    changed = dict(value) if isinstance(value, dict) else list(value)
-    changed[first] = inserted(value[first])
-    if isinstance(value, tuple):
-        return value._make(changed) if hasattr(value, "_make") else tuple(changed)
-    return changed
+    changed = dict(value if isinstance(value, dict) else enumerate(value))
+    first = next(key for key in changed if isinstance(changed[key], Tensor))
+    changed[first] = inserted(changed[first])
+    kind = getattr(value, "_make", type(value))
+    return kind(changed if isinstance(value, dict) else changed.values())
 
 
 def brief(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -130,9 +131,8 @@ def test_eca_kernel_is_the_papers(make: Any, channels: int, kernel: int) -> None
 @pytest.mark.parametrize("layout", [NHWC, TOKENS, PREFIXED], ids=["NHWC", "tokens", "prefixed"])
 @pytest.mark.parametrize("name", NAMES)
 def test_layouts_agree(make: Any, name: str, layout: Layout) -> None:
-    maps, other = shake(make(name, NCHW, ARGUMENTS[name])), make(name, layout, ARGUMENTS[name])
+    x, maps, other = sample(NCHW), shake(make(name, NCHW, ARGUMENTS[name])), make(name, layout, ARGUMENTS[name])
     load(other, maps)
-    x = sample(NCHW)
     got, wanted = other(from_map(x, layout)), from_map(maps(x), layout)
     torch.testing.assert_close(got[:, layout.prefix :], wanted[:, layout.prefix :], rtol=1e-4, atol=1e-4)
     if layout.prefix and name != "adapter":
@@ -146,8 +146,7 @@ def test_dtypes_and_gradients(make: Any, name: str, layout: Layout, identity: bo
     x = sample(layout, batch=1).requires_grad_()
     module(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in [x, *module.parameters()])
-    assert x.grad.abs().sum() > 0
-    assert any(p.grad.abs().sum() > 0 for p in module.parameters())
+    assert x.grad.abs().sum() > 0 and any(p.grad.abs().sum() > 0 for p in module.parameters())
     for dtype in (torch.float32, torch.bfloat16):
         with torch.autocast("cpu", torch.bfloat16):
             assert module(x.to(dtype)).dtype == dtype
@@ -157,8 +156,9 @@ def test_dtypes_and_gradients(make: Any, name: str, layout: Layout, identity: bo
 @pytest.mark.parametrize(("name", "layout"), CASES)
 def test_identity_is_exact_and_can_be_left(make: Any, name: str, layout: Layout) -> None:
     module, x = make(name, layout, identity=True), sample(layout)
-    assert torch.equal(module.train()(x), x)
-    assert torch.equal(module.eval()(x), x)
+    assert torch.equal(module.train()(x), x) and torch.equal(module.eval()(x), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(module(x), x)
     with torch.no_grad():
         (module.up.weight if name == "adapter" else module.gain).fill_(1.0)
     assert not torch.allclose(module(x)[:, layout.prefix :], x[:, layout.prefix :])
@@ -196,15 +196,12 @@ def test_any_size(make: Any, name: str, layout: Layout, size: tuple[int, int]) -
 def test_parameter_counts(make: Any) -> None:
     c = CHANNELS
     counts = {"se": 2 * c * 8 + 8 + c, "eca": 3, "cbam": 2 * c * 8 + 2 * 9, "adapter": 2 * c * 8 + 8 + c}
-    for name in NAMES:
-        for layout in (NCHW, NHWC, TOKENS):
-            module = make(name, layout, ARGUMENTS[name])
-            assert sum(p.numel() for p in module.parameters()) == counts[name]
+    for name, layout in itertools.product(NAMES, (NCHW, NHWC, TOKENS)):
+        assert sum(p.numel() for p in make(name, layout, ARGUMENTS[name]).parameters()) == counts[name]
 
 
 def test_adapter_starts_near_the_identity(make: Any) -> None:
-    adapter = make("adapter", TOKENS)
-    x = sample(TOKENS)
+    adapter, x = make("adapter", TOKENS), sample(TOKENS)
     assert 0 < (adapter(x) - x).abs().max() < 0.02
     assert max(p.abs().max() for p in adapter.parameters()) <= 0.02
 
@@ -245,8 +242,7 @@ def test_component() -> None:
     assert (part.name, part.class_name, part.construct) == ("se", "SqueezeExcite", "SqueezeExcite(embed_dim)")
     assert part.imports == ("import torch", "from torch import nn")
     assert "reduction: int = 8," in part.code
-    assert part.notes == ()
-    assert "import math" in component("eca", NCHW).imports
+    assert part.notes == () and "import math" in component("eca", NCHW).imports
     assert "import math" not in component("eca", NCHW, kernel_size="3").imports
 
 
@@ -300,5 +296,4 @@ def test_the_folder_is_the_registry() -> None:
 def test_importing_it_is_instant() -> None:
     code = "import sys, codegen.catalogue as c; c.entries(); print({'torch', 'jinja2', 'black'} & set(sys.modules))"
     root = Path(catalogue.__file__).parents[1]
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "set()"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True).strip() == "set()"

@@ -39,6 +39,7 @@ def import_source(file: Mapping[str, Any]) -> ModuleType:
         sys.path.insert(0, file["root"])
     if file["module"]:
         return importlib.import_module(file["module"])
+    sys.path.insert(0, str(Path(file["path"]).parent))  # as `python model.py` does
     return import_file(Path(file["path"]), "source_" + Path(file["path"]).stem)
 
 

@@ -1,0 +1,166 @@
+"""The parent's side of the child process that runs the model's code: start it, ask it, stop it. Never imports torch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from codegen import types
+from codegen.errors import BUG, CodegenError
+from codegen.types import Limits
+
+
+class Child:
+    """A process that imports torch at once and then answers requests, one JSON line each.
+
+    What the model's code prints goes to a log, shown with `--verbose`; only lines that carry the run's secret count.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.deadline = time.monotonic() + limits.seconds
+        self.secret = secrets.token_hex(16)
+        self.log = tempfile.TemporaryFile()
+        read, write = os.pipe()
+        environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1"}
+        package_parent = str(Path(__file__).resolve().parent.parent)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH", "")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "codegen.worker", str(write), str(_memory(limits))],
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=self.log,
+            pass_fds=(write,),
+            start_new_session=True,
+            env=environment,
+        )
+        os.close(write)
+        self.answers = os.fdopen(read, "rb", buffering=0)
+
+    def ask(self, verb: str, request: dict[str, Any]) -> Any:
+        """The answer to one request. Raises what the child reports, or ("model-timeout", "model-exited") of its own."""
+        line = json.dumps({"verb": verb, "request": request}).encode() + b"\n"
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+        answer = self._read()
+        if "error" in answer:
+            error = answer["error"]
+            raise CodegenError(error["name"], error["message"], error["hint"], error["exit_code"], error["details"] or self.output())
+        return answer["value"]
+
+    def _read(self) -> dict[str, Any]:
+        buffer = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.answers, selectors.EVENT_READ)
+            while True:
+                left = self.deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise CodegenError(
+                        "model-timeout",
+                        f"the model's code ran for more than {self.limits.seconds:g} s",
+                        "give it longer with --timeout SECONDS, or a smaller model with --build",
+                        details=self.output(),
+                    )
+                chunk = os.read(self.answers.fileno(), 1 << 20)
+                if not chunk:
+                    raise self._exited()
+                buffer += chunk
+                while b"\n" in buffer:
+                    line, _, buffer = buffer.partition(b"\n")
+                    answer = _parsed(line)
+                    if answer.get("secret") == self.secret:
+                        return answer
+
+    def _exited(self) -> CodegenError:
+        code = self.process.wait()
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        last = [line for line in self.output().splitlines() if line.strip()][-1:]
+        return CodegenError(
+            "model-exited",
+            f"the process that runs the model's code {how}" + (f": {last[0][:200]}" if last else ""),
+            "look for exit calls or too much memory in the model's file; --memory raises the limit, --verbose shows its output",
+            details=self.output(),
+        )
+
+    def output(self) -> str:
+        """The last of what the model's code printed."""
+        self.log.seek(0, os.SEEK_END)
+        self.log.seek(max(0, self.log.tell() - 20_000))
+        return self.log.read().decode(errors="replace")
+
+    def stop(self) -> None:
+        """End the process and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.answers.close()
+        self.log.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _memory(limits: Limits) -> int:
+    if limits.memory:
+        return limits.memory
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.75)
+
+
+def trace_from_json(data: dict[str, Any]) -> types.Trace:
+    """The Trace that a child sent."""
+
+    def width(value: dict[str, Any] | None) -> types.Width | None:
+        return types.Width(**value) if value else None
+
+    def layout(value: dict[str, Any]) -> types.Layout:
+        grid = tuple(value["grid"]) if value["grid"] else None
+        return types.Layout(**{**value, "grid": grid})
+
+    modules = tuple(
+        types.TracedModule(**{
+            **m,
+            "input_shape": tuple(m["input_shape"]),
+            "output_shape": tuple(m["output_shape"]),
+            "after": layout(m["after"]),
+            "before": layout(m["before"]),
+            "width_after": width(m["width_after"]),
+            "width_before": width(m["width_before"]),
+        })
+        for m in data["modules"]
+    )
+    calls = tuple(
+        types.Call(**{**c, "span": types.Span(**c["span"]), "names": tuple(map(tuple, c["names"]))}) for c in data["calls"]
+    )
+    hosts = tuple(types.HostClass(**{**h, "instances": tuple(h["instances"])}) for h in data["hosts"])
+    known = {f.name for f in dataclasses.fields(types.Trace)}
+    rest = {k: v for k, v in data.items() if k in known}
+    return types.Trace(**{**rest, "hosts": hosts, "modules": modules, "calls": calls, "paths": tuple(data["paths"])})
+
+
+def bug(message: str) -> CodegenError:
+    """An error that is codegen's own."""
+    return CodegenError("internal-error", message, "this is a bug of codegen: please report it with the command", BUG)

@@ -1,0 +1,148 @@
+"""Which top-level statements of a file some names need, and those statements as text. Reads only."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from codegen import rewrite, style, syntax
+from codegen.errors import CodegenError
+from codegen.syntax import Code
+from codegen.types import Edit, SourceFile
+
+NOTICE = re.compile(r"copyright|licen[sc]e", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What is kept of a file: its statements (not the imports) and the names that are used of its imports."""
+
+    statements: frozenset[ast.stmt]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A piece of a file made to stand in another one: import statements, and the text of the definitions."""
+
+    imports: tuple[str, ...]
+    body: str
+
+
+def is_import(node: ast.stmt) -> bool:
+    """Whether a statement is a plain import."""
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def needs(tree: ast.Module, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> Needs:
+    """The closure of `roots` over the file's own definitions. owned: statements whose names come from elsewhere."""
+    elsewhere = set(owned)
+    binding: dict[str, list[ast.stmt]] = defaultdict(list)
+    changing: dict[str, list[ast.stmt]] = defaultdict(list)
+    for node in tree.body:
+        if is_import(node) or node in elsewhere:
+            continue
+        for name in syntax.bound_names(node):
+            binding[name].append(node)
+        for name in _changed_names(node):
+            changing[name].append(node)
+    kept: set[ast.stmt] = set()
+    names: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name in names:
+            continue
+        names.add(name)
+        # x = {}, and also x["key"] = ... and x.update(...) further down
+        for node in [*binding[name], *(changing[name] if binding[name] else [])]:
+            if node not in kept:
+                kept.add(node)
+                todo.extend(syntax.used_names(node))
+    return Needs(frozenset(kept), frozenset(names))
+
+
+def _changed_names(node: ast.stmt) -> set[str]:
+    """The names whose values a statement changes: `cfgs["a"] = 1`, `names.append("a")`, `Block.depth = 2`."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        targets: list[ast.expr] = [node.value.func]
+    elif isinstance(node, (ast.Assign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    else:
+        return set()
+    names = set()
+    for target in targets:
+        while isinstance(target, (ast.Attribute, ast.Subscript)):
+            target = target.value
+            if isinstance(target, ast.Name):
+                names.add(target.id)
+    return names
+
+
+def block_start(code: Code, node: ast.stmt) -> int:
+    """Where a statement's block begins: its decorators and the comment lines that stand directly above it."""
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    while first > 1 and code.lines[first - 2].lstrip(" \t\f").startswith("#"):
+        first -= 1
+    return code.offset(first, 0)
+
+
+def bring(file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Edit] = ()) -> Brought:
+    """The definitions of `roots` with everything that they need from their file, edits applied inside them."""
+    found = needs(code.tree, roots)
+    missing = [r for r in roots if not any(r in syntax.bound_names(n) for n in code.tree.body)]
+    if missing:
+        raise CodegenError("unknown-class", f"{file.path.name} defines no {missing[0]}", "name a class of the file")
+    pieces = []
+    for node in code.tree.body:
+        if node in found.statements:
+            start, end = block_start(code, node), code.line_end(node)
+            pieces.append(rewrite.apply(code.text[start:end], rewrite.inside(edits, start, end)).rstrip())
+    return Brought(tuple(imports(file, code, found.names)), ("\n" * 3).join(pieces) + "\n" if pieces else "")
+
+
+def imports(file: SourceFile, code: Code, names: frozenset[str]) -> list[str]:
+    """The file's import statements as far as these names need them, without dots."""
+    kept = []
+    for node in code.tree.body:
+        if is_import(node) and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            text = trimmed(file, node, names)
+            if text:
+                kept.append(text)
+        elif isinstance(node, (ast.Try, ast.If)) and syntax.bound_names(node) & names and _imports_only(node):
+            kept.append(code.segment(node))
+    return kept
+
+
+def _imports_only(node: ast.stmt) -> bool:
+    return all(is_import(n) for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
+
+
+def trimmed(file: SourceFile, node: ast.stmt, names: frozenset[str] | set[str]) -> str:
+    """One import statement with only the names that are needed, absolute; "" where none is."""
+    assert isinstance(node, (ast.Import, ast.ImportFrom))
+    aliases = [a for a in node.names if a.name == "*" or (a.asname or a.name.split(".")[0]) in names]
+    if not aliases:
+        return ""
+    if isinstance(node, ast.Import):
+        return ast.unparse(ast.Import(aliases))
+    text = ast.unparse(ast.ImportFrom(absolute(file, node), aliases, 0))
+    return style.formatted(text, style.LONGEST).rstrip() if len(text) > style.LONGEST else text
+
+
+def absolute(file: SourceFile, node: ast.ImportFrom) -> str:
+    """`._builder` in timm.models.resnet -> `timm.models._builder`. Raises CodegenError("relative-import")."""
+    if not node.level:
+        return node.module or ""
+    parts = file.module.split(".") if file.module else []
+    keep = len(parts) - node.level + (1 if file.path.stem == "__init__" else 0)
+    if not parts or keep < 1:
+        raise CodegenError(
+            "relative-import",
+            f"{file.path.name}:{node.lineno} imports from {'.' * node.level}{node.module or ''}, but is in no package",
+            "give the file where it stands in its package (with __init__.py), or pkg.module",
+        )
+    return ".".join([*parts[:keep], *([node.module] if node.module else [])])

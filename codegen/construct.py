@@ -1,0 +1,62 @@
+"""The edits of the host's `__init__`: the new module at its end, and the hook that lets base checkpoints load."""
+
+from __future__ import annotations
+
+import ast
+
+from codegen import catalogue, style, syntax
+from codegen.errors import CodegenError
+from codegen.syntax import Code
+from codegen.types import Component, Edit
+
+
+def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, lines: tuple[str, ...] = ()) -> Edit:
+    """`self.se = SqueezeExcite(embed_dim)` as the last statement of `__init__`, `lines` behind it.
+
+    At the end, so that the module's own initialisation survives the host's and the backbone draws the same random numbers.
+    Raises CodegenError("no-init", "early-return").
+    """
+    init = syntax.method(cls, "__init__")
+    if init is None:
+        raise CodegenError(
+            "no-init", f"{cls.name} has no __init__ of its own: not built yet", "insert into the class that defines it: --class NAME"
+        )
+    leaving = [n for n in _own(init) if isinstance(n, ast.Return)]
+    if leaving:
+        where = f"{cls.name}.__init__:{leaving[0].lineno}"
+        raise CodegenError("early-return", f"{where} returns: the new module would be missing", "restructure __init__ first")
+    last = init.body[-1]
+    me = init.args.args[0].arg
+    statements = [f"{me}.{attribute} = {component.construct}", *(line.replace("self", me, 1) for line in lines)]
+    if not code.stands_alone(last):
+        where = f"{cls.name}.__init__:{last.lineno}"
+        raise CodegenError("early-return", f"{where} shares its line with other code", "put it on a line of its own")
+    indent = code.indent(_first_alone(code, init))
+    text = style.block("\n".join(statements), code, indent)
+    end = code.line_end(last)
+    if not code.text[:end].endswith(("\n", "\r")):
+        return Edit(end, end, code.newline + text.removesuffix(code.newline), "end of __init__")
+    return Edit(end, end, text, "end of __init__")
+
+
+def hook(attribute: str) -> tuple[str, str]:
+    """(statement for `__init__`, function): a base checkpoint loads strictly, a damaged variant checkpoint does not."""
+    name = f"load_without_{attribute}"
+    text = (catalogue.templates_folder() / "file" / "load_hook.py.jinja").read_text(encoding="utf-8")
+    import jinja2
+
+    body = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(text)
+    return f"self.register_load_state_dict_pre_hook({name})", body.render(name=name, attribute=attribute)
+
+
+def _first_alone(code: Code, init: syntax.Function) -> ast.stmt:
+    return next((s for s in init.body if s.lineno > init.lineno), init.body[0])
+
+
+def _own(function: ast.AST) -> list[ast.AST]:
+    """The nodes of a function without those of functions inside it."""
+    found: list[ast.AST] = []
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            found += [child, *_own(child)]
+    return found

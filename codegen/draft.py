@@ -1,0 +1,153 @@
+"""From what was measured to the texts of base and variant: every decision about the code, before anything is proved."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from codegen import construct, emit, modules, naming, reading, sites, sources, standalone, syntax
+from codegen.errors import CodegenError
+from codegen.ops import insert
+from codegen.reading import Use
+from codegen.standalone import Addition, Parts
+from codegen.syntax import Code
+from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A variant that nobody has proved yet. plan: what the child needs to build base and variant alike."""
+
+    site: Site
+    variant: Variant
+    plan: dict[str, Any]
+    input: str
+    call_sites: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The files and the class that are edited."""
+
+    parts: Parts
+    cls: ast.ClassDef
+    site: Site
+
+
+def draft(request: Request, source: Source, trace: Trace) -> Draft:
+    """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
+    site = sites.find(trace, request)
+    ground = prepare(request, source, site, trace.build)
+    uses = reading.uses(ground.parts.host, ground.cls, site, trace.calls, request.operation)
+    return write(request, source, ground, uses, trace)
+
+
+def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
+    """Find the host's class in its file and say what of the files is kept."""
+    main = Code(source.file.text, source.file.path.name)
+    host_file, host = source.file, main
+    if Path(site.host.file).resolve() != source.file.path.resolve():
+        host_file = sources.file(Path(site.host.file))
+        host = Code(host_file.text, host_file.path.name)
+    cls = syntax.find_class(host, site.host.name, site.host.line)
+    if cls is None:
+        raise CodegenError(
+            "host-not-found", f"{host_file.path.name} does not define {site.host.name} as a class", "name another host: --class"
+        )
+    defined = {n for s in main.tree.body for n in syntax.bound_names(s)}
+    roots = tuple(sorted(syntax.used_names(ast.parse(build, mode="eval")) & defined))
+    keep = request.keep or ("used" if source.library or source.distribution else "all")
+    suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
+    parts = Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix)
+    return Ground(parts, cls, site)
+
+
+def write(request: Request, source: Source, ground: Ground, uses: Sequence[Use], trace: Trace | None) -> Draft:
+    """The texts of base and variant from the uses of the site."""
+    parts, cls, site = ground.parts, ground.cls, ground.site
+    component = naming.fitted(modules.resolve(request, site), parts.host, parts.main)
+    children = {m.name.rpartition(".")[2] for m in trace.modules} if trace else set()
+    attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
+    place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
+    edits = insert.plan(place, list(uses))
+    addition, lines = _addition(component, attribute)
+    edits.append(construct.plan(parts.host, cls, attribute, component, lines))
+    base_build = trace.build if trace else request.build or f"{site.host.name}()"
+    names = {} if request.in_place else standalone.renames(parts)
+    build = standalone.renamed_expression(base_build, names)
+    base, text = _texts(request, parts, edits, addition)
+    if not request.in_place:
+        text = emit.with_header(text, emit.header(request, source, site.host.name, build))
+    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
+    plan = _plan(request, source, site, variant, trace, names)
+    notes = (*component.notes, *_width_notes(site))
+    return Draft(site, variant, plan, trace.input if trace else "", _call_sites(text, site.host.name, attribute), notes)
+
+
+def _addition(component: Component, attribute: str) -> tuple[Addition, tuple[str, ...]]:
+    if not component.stateful:
+        return Addition(component.imports, component.code), ()
+    line, function = construct.hook(attribute)
+    code = "\n\n\n".join(text.strip("\n") for text in (component.code, function) if text.strip())
+    return Addition((*component.imports, "from typing import Any", "from torch import nn"), code), (line,)
+
+
+def _texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:
+    if request.in_place:
+        loose = replace(parts, keep="all", suffix="")
+        return parts.main.text, standalone.in_place(loose, edits, addition)
+    return standalone.assemble(parts), standalone.assemble(parts, edits, addition)
+
+
+def _plan(
+    request: Request, source: Source, site: Site, variant: Variant, trace: Trace | None, names: dict[str, str]
+) -> dict[str, Any]:
+    small = json.loads(trace.small) if trace and trace.small else {}
+    entry = names.get(source.entry, source.entry) if source.library else ""
+    return {
+        "base_build": variant.base_build,
+        "build": variant.build,
+        "host": site.host.name,
+        "site": site.attribute,
+        "attribute": variant.attribute,
+        "class_name": variant.class_name,
+        "operation": request.operation,
+        "instances": site.host.instances,
+        "input": trace.input if trace else request.input,
+        "output_index": site.module.output_index,
+        "input_argument": site.module.input_argument,
+        "small": small.get("overrides", {}),
+        "small_input": small.get("input", ""),
+        "second_input": small.get("second", ""),
+        "identity": request.identity,
+        "library": source.library,
+        "entry": entry,
+        "variant_entry": entry,
+    }
+
+
+def _width_notes(site: Site) -> list[str]:
+    width = site.width
+    if width.kind == "literal":
+        return [f"the width {width.expr} is a literal: no name in scope gives it"]
+    if width.builds == 1:
+        return [f"the width {width.expr} was seen at one size only ({width.value})"]
+    return []
+
+
+def _call_sites(text: str, host: str, attribute: str) -> tuple[tuple[str, int], ...]:
+    """(method, line) of every call of the inserted module in the variant."""
+    code = Code(text, "variant")
+    cls = syntax.find_class(code, host)
+    found = []
+    for method in cls.body if cls else ():
+        if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for node in ast.walk(method):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute:
+                    found.append((f"{host}.{method.name}", node.lineno))
+    return tuple(sorted(found, key=lambda c: c[1]))

@@ -1,0 +1,125 @@
+"""Write a variant: the header, then all of the file or none of it. Never decides whether it should be written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import tempfile
+from pathlib import Path
+
+from codegen import __version__
+from codegen.errors import CodegenError
+from codegen.syntax import Code
+from codegen.types import Request, Source
+
+COMMAND = "#     codegen insert "
+COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
+
+
+def command(request: Request, source: str) -> str:
+    """The command that makes a variant again, as text; options of this machine or this run are left out."""
+    words = ["codegen", "insert", source]
+    for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
+        words += [option, value] if value else []
+    words += ["--module", request.module, f"--{request.operation}", request.site]
+    for key, text in request.arguments:
+        words += ["--arg", f"{key}={text}"]
+    options = (("--name", request.name), ("--suffix", request.suffix), ("--keep", request.keep), ("--width", request.width))
+    for option, value in options:
+        words += [option, value] if value else []
+    for option, on in (("--identity", request.identity), ("--static", request.static)):
+        words += [option] if on else []
+    return shlex.join(words)
+
+
+def header(request: Request, source: Source, host: str, build: str) -> str:
+    """Comment lines that say what the file is and how to make it again. No date, no path of a machine."""
+    path = source.file.path
+    name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
+    digest = hashlib.sha256(source.file.text.encode(source.file.encoding)).hexdigest()
+    origin = f"{source.distribution}, " if source.distribution else ""
+    spec = source.spec if not Path(source.spec).is_absolute() else path.name
+    stem = source.entry or path.stem
+    return "\n".join([
+        f"# {_plain(stem)} with {_plain(request.module)} {request.operation} {_plain(request.site)}: "
+        f"host {host}, built by {_plain(build)}.",
+        f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
+        f"#     {_plain(command(request, _plain(spec)))}",
+        "# The licence and copyright notices of the original file stay in force.",
+    ])  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Text that stays within a comment: no line ends, no control characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def with_header(text: str, lines: str) -> str:
+    """The text with header lines on top, behind a shebang and a coding cookie (which must stay in the first two lines)."""
+    code = Code(text)
+    count = 0
+    while count < 2 and count < len(code.lines):
+        line = code.lines[count]
+        if not (count == 0 and line.startswith("#!")) and not COOKIE.match(line):
+            break
+        count += 1
+    top = "".join(code.lines[:count])
+    block = lines.replace("\n", code.newline) + code.newline
+    return top + block + text[len(top) :]
+
+
+def recorded_command(text: str) -> list[str]:
+    """The words behind `codegen insert` in a variant's header. Raises CodegenError("no-recipe") where there is none."""
+    for line in text.splitlines()[:12]:
+        if line.startswith(COMMAND):
+            return shlex.split(line[len(COMMAND) :])
+    raise CodegenError("no-recipe", "the file has no header of codegen", "give a file that codegen insert wrote, or --against SOURCE")
+
+
+def check_early(path: Path, request: Request) -> None:
+    """Refuse before the model runs: an output made otherwise, a folder that cannot be written."""
+    if path.is_dir():
+        raise CodegenError("output-is-folder", f"{path} is a folder", "give a file name: -o FILE")
+    if path.exists() and not request.force:
+        old = path.read_text(encoding="utf-8", errors="replace")
+        if command(request, request.source) not in old:
+            raise _exists(path)
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not os.access(parent, os.W_OK):
+        raise CodegenError("read-only", f"{parent} cannot be written to", "-o FILE writes elsewhere")
+
+
+def check_target(path: Path, data: bytes, force: bool) -> None:
+    """Refuse to replace other content; the very same bytes are no reason to refuse."""
+    if path.exists() and not force and path.read_bytes() != data:
+        raise _exists(path)
+
+
+def _exists(path: Path) -> CodegenError:
+    return CodegenError("output-exists", f"{path} exists", "--force replaces it, -o FILE writes elsewhere")
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put the bytes in place in one step: a temporary file beside the target, flushed, then renamed over it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise CodegenError("read-only", f"{path.parent}: {error.strerror}", "-o FILE writes elsewhere") from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~umask)
+        os.replace(name, path)
+    except OSError as error:
+        raise CodegenError("read-only", f"{path}: {error.strerror}", "-o FILE writes elsewhere") from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)

@@ -1,0 +1,153 @@
+"""Where a statement of our own can stand: below (or above) the statement that runs the site, or below a whole if/else.
+
+Reads statements and their nesting; writes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from codegen.reading import Use, loop_variable
+from codegen.syntax import Code, parents
+
+
+@dataclass(frozen=True)
+class Landing:
+    """After (before) `statement`, the tensor stands in `variable`; it is the site's where `condition` holds.
+
+    uses: what this landing takes care of - several, where all branches of an if/else run the site last.
+    """
+
+    statement: ast.stmt
+    variable: str
+    condition: str
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What is needed to judge a statement: the uses in the class by node, and the tree around them."""
+
+    code: Code
+    uses: dict[ast.Call, Use]
+    parents: dict[ast.AST, ast.AST]
+    attribute: str
+    output_index: str
+    after: bool
+
+
+def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], attribute: str, output_index: str, after: bool) -> list[Landing]:
+    """The landings that take care of as many uses as can be; uses without one must be wrapped where they stand."""
+    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, output_index, after)
+    found: dict[ast.stmt, Landing] = {}
+    taken: set[ast.Call] = set()
+    for use in grounds.uses.values():
+        if use.node in taken:
+            continue
+        statement = _statement(use.node, grounds)
+        best = _completed(statement, grounds)
+        while best is not None:
+            parent = grounds.parents.get(best.statement)
+            wider = _completed(parent, grounds) if isinstance(parent, (ast.If, ast.For)) else None
+            if wider is None:
+                break
+            best = wider
+        if best is not None and code.stands_alone(best.statement) and not _is_elif(best.statement, grounds):
+            found[best.statement] = best
+            taken |= {u.node for u in best.uses}
+    return list(found.values())
+
+
+def _statement(node: ast.AST, grounds: Grounds) -> ast.stmt:
+    while not isinstance(node, ast.stmt):
+        node = grounds.parents[node]
+    return node
+
+
+def _is_elif(statement: ast.stmt, grounds: Grounds) -> bool:
+    text = grounds.code.text[grounds.code.start(statement) :]
+    return isinstance(statement, ast.If) and text.startswith("elif")
+
+
+def _completed(statement: ast.stmt, grounds: Grounds) -> Landing | None:
+    """The landing of a statement that runs the site as its last (first) act, on every way through it."""
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        return _assignment(statement, grounds)
+    if isinstance(statement, ast.If):
+        return _branches(statement, grounds)
+    if isinstance(statement, ast.For):
+        return _loop(statement, grounds)
+    return None
+
+
+def _assignment(statement: ast.Assign | ast.AnnAssign, grounds: Grounds) -> Landing | None:
+    # x = self.m(x)
+    use = grounds.uses.get(statement.value) if isinstance(statement.value, ast.Call) else None
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    if use is None or len(targets) != 1 or _split_needed(use, grounds.attribute, grounds.after):
+        return None
+    target = targets[0]
+    if grounds.after and grounds.output_index.isdigit():
+        # x, size = self.m(x)
+        index = int(grounds.output_index)
+        if not isinstance(target, ast.Tuple) or index >= len(target.elts):
+            return None
+        target = target.elts[index]
+    elif grounds.after and grounds.output_index:
+        return None
+    if not isinstance(target, ast.Name):
+        return None
+    if not grounds.after and not (isinstance(use.argument, ast.Name) and use.argument.id == target.id):
+        return None  # y = self.m(x): x may be used again, so only the argument is touched
+    return Landing(statement, target.id, use.condition, (use,))
+
+
+def _branches(statement: ast.If, grounds: Grounds) -> Landing | None:
+    # if self.checkpointing: x = checkpoint(self.m, x)
+    # else: x = self.m(x)
+    if not statement.orelse:
+        return None
+    edge = -1 if grounds.after else 0
+    both = [_completed(body[edge], grounds) for body in (statement.body, statement.orelse)]
+    first, second = both
+    if first is None or second is None:
+        return None
+    if (first.variable, first.condition) != (second.variable, second.condition):
+        return None
+    if not grounds.after and first.variable in {n.id for n in ast.walk(statement.test) if isinstance(n, ast.Name)}:
+        return None
+    joined = Landing(statement, first.variable, first.condition, first.uses + second.uses)
+    return joined if _holds_only(statement, joined, grounds) else None
+
+
+def _loop(statement: ast.For, grounds: Grounds) -> Landing | None:
+    # for blk in self.blocks: x = blk(x)
+    def is_site(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and node.attr == grounds.attribute and isinstance(node.value, ast.Name)
+
+    variable = loop_variable(statement, is_site)
+    if not variable or statement.orelse or len(statement.body) != 1:
+        return None
+    inner = _completed(statement.body[0], grounds)
+    if inner is None or not inner.condition.startswith(f"{variable} is "):
+        return None
+    joined = Landing(statement, inner.variable, "", inner.uses)
+    return joined if _holds_only(statement, joined, grounds) else None
+
+
+def _holds_only(statement: ast.stmt, landing: Landing, grounds: Grounds) -> bool:
+    inside = {n for n in ast.walk(statement) if isinstance(n, ast.Call) and n in grounds.uses}
+    return inside == {u.node for u in landing.uses}
+
+
+def _split_needed(use: Use, attribute: str, after: bool) -> bool:
+    return use.members is not None and not at_edge(use, attribute, after)
+
+
+def at_edge(use: Use, attribute: str, after: bool) -> bool:
+    """Whether the site is the last (first) of the list that is run: then nothing has to be split."""
+    assert use.members is not None
+    edge = use.members.elts[-1 if after else 0]
+    return isinstance(edge, ast.Attribute) and edge.attr == attribute

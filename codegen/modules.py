@@ -1,0 +1,200 @@
+"""A module expression -> Component: a catalogue name, a user's class `my.py:MyAttn`, an importable `pkg.module:Class`."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codegen import catalogue, closure, sources, style, syntax
+from codegen.errors import CodegenError
+from codegen.syntax import Code
+from codegen.types import Component, Request, Site
+
+# constructor parameters that take the channel count, as the field names them
+CHANNELS = (
+    "channels channel dim in_channels in_planes inplanes inp in_chs in_ch in_dim in_features d_model embed_dim embed_dims "
+    "hidden_dim hidden_size num_features num_channels num_feats n_channels planes input_dim in_c c1 c nf features filters "
+    "feature_dim normalized_shape"
+).split()
+OUTGOING = "oup out_channels out_planes out_chs out_ch out_dim out_features outp output_dim out_c c2".split()
+
+ZERO_GATE = '''
+class ZeroGate(nn.Module):
+    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0 (ReZero, https://arxiv.org/abs/2003.04887)."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.gain = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.gain * (self.module(x) - x)
+'''
+
+
+@dataclass(frozen=True)
+class Constructor:
+    """A class's parameters, in order, without `self`: (name, has a default)."""
+
+    parameters: tuple[tuple[str, bool], ...]
+    keywords: bool  # takes **kwargs
+
+
+def resolve(request: Request, site: Site) -> Component:
+    """The Component for `--module`, made for the site's width and layout.
+
+    Raises CodegenError("unknown-module", "unknown-argument", "module-does-not-fit", "no-channel-argument").
+    """
+    expression = request.module
+    head, colon, name = expression.rpartition(":")
+    if not colon:
+        return catalogue.component(
+            expression,
+            site.layout,
+            site.width,
+            dict(request.arguments),
+            identity=request.identity,
+            factory=site.host.factory,
+        )
+    path = Path(head)
+    if head.endswith(".py"):
+        found, own = path, True
+        if not path.is_file():
+            raise CodegenError("unknown-module", f"{head} is not a file", "give FILE.py:Class, pkg.module:Class or a catalogue name")
+    else:
+        found, own = _defining_file(head, name), False
+    file = sources.file(found)
+    code = Code(file.text, str(found))
+    cls = syntax.find_class(code, name)
+    if cls is None:
+        names = [q for q, _ in syntax.classes(code.tree)]
+        near = difflib.get_close_matches(name, names, 3) or names[:3]
+        raise CodegenError("unknown-module", f"{found.name} has no class {name}", f"it has {', '.join(near) or 'none'}")
+    construct = _construct(request, site, name, _constructor(code, cls))
+    attribute = attribute_name(name)
+    if own:
+        brought = closure.bring(file, code, [name])
+        made = Component(attribute, name, construct, brought.imports, style_body(brought.body))
+    elif head == "torch.nn":
+        made = Component(attribute, name, f"nn.{construct}", ("from torch import nn",))
+    else:
+        module = file.module or head
+        public = head if _exports(head, name) else module
+        made = Component(attribute, name, construct, (f"from {public} import {name}",))
+    return _zero_gated(made) if request.identity else made
+
+
+def attribute_name(class_name: str) -> str:
+    """`CbamModule` -> `cbam_module`, `SEBlock` -> `se_block`."""
+    out = ""
+    for before, char, behind in zip(" " + class_name, class_name, class_name[1:] + " ", strict=False):
+        new_word = char.isupper() and before not in " _" and (not before.isupper() or behind.islower())
+        out += ("_" if new_word else "") + char.lower()
+    return out.strip("_")
+
+
+def style_body(text: str) -> str:
+    """A user's own code as it stands, without surrounding blank lines."""
+    return text.strip("\n").replace("\r\n", "\n") + "\n"
+
+
+def _zero_gated(made: Component) -> Component:
+    return replace(
+        made,
+        construct=f"ZeroGate({made.construct})",
+        imports=(*made.imports, "import torch", "from torch import nn"),
+        code=f"{made.code}\n\n{style.formatted(ZERO_GATE, style.LONGEST).strip()}\n".lstrip("\n"),
+    )
+
+
+def _defining_file(module: str, name: str) -> Path:
+    """The file that defines an importable class, re-exports followed by looking through the package's files."""
+    path = sources.module_path(module)
+    if path is None:
+        raise CodegenError("unknown-module", f"there is no module {module}", "give FILE.py:Class or an importable pkg.module:Class")
+    files = [path, *(sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else ())]
+    for file in files:
+        text, _ = syntax.read(file)
+        if f"class {name}" in text and syntax.find_class(Code(text, str(file)), name) is not None:
+            return file
+    raise CodegenError("unknown-module", f"{module} has no class {name}", "check the name; a function is no module class")
+
+
+def _exports(module: str, name: str) -> bool:
+    """Whether `from module import name` works, as far as the module's own text says."""
+    path = sources.module_path(module)
+    if path is None:
+        return False
+    text, _ = syntax.read(path)
+    return any(name in syntax.bound_names(node) for node in Code(text, str(path)).tree.body)
+
+
+def _constructor(code: Code, cls: ast.ClassDef) -> Constructor:
+    """The parameters of `__init__`, looked up in the bases of the same file where the class has none."""
+    init = syntax.method(cls, "__init__")
+    if init is None:
+        for base in cls.bases:
+            parent = syntax.find_class(code, base.id) if isinstance(base, ast.Name) else None
+            if parent is not None and parent is not cls:
+                return _constructor(code, parent)
+        return Constructor((), False)
+    arguments = init.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    first_default = len(positional) - len(arguments.defaults)
+    found = [(a.arg, i >= first_default) for i, a in enumerate(positional)][1:]
+    found += [(a.arg, d is not None) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    return Constructor(tuple(found), arguments.kwarg is not None)
+
+
+def _construct(request: Request, site: Site, name: str, constructor: Constructor) -> str:
+    """`MyAttn(embed_dim, reduction=8)`: the channels recognised by name or first place, the user's arguments by keyword."""
+    given = {key: _value(text, site) for key, text in request.arguments}
+    known = [p for p, _ in constructor.parameters]
+    for key in given:
+        if key not in known and not constructor.keywords:
+            raise CodegenError("unknown-argument", f"{name} takes no argument {key}", f"it takes {', '.join(known) or 'none'}")
+    width = site.width.expr
+    values: dict[str, str] = {}
+    incoming = next((p for p in CHANNELS if p in known), None)
+    required = [p for p, default in constructor.parameters if not default and p not in given]
+    by_user = any("{width}" in text for _, text in request.arguments)
+    if incoming is None and required and not by_user:
+        incoming = required[0]
+    for parameter in (incoming, *(p for p in OUTGOING if p in known)):
+        if parameter and parameter not in given and not by_user:
+            values[parameter] = width
+    values.update(given)
+    missing = [p for p in required if p not in values]
+    if missing:
+        raise CodegenError(
+            "no-channel-argument", f"{name} needs a value for {missing[0]}", f"give --arg {missing[0]}=VALUE ({{width}} is the channel count)"
+        )
+    return f"{name}({_arguments(values, known)})"
+
+
+def _arguments(values: dict[str, str], known: Sequence[str]) -> str:
+    """Leading parameters by position, the others by keyword, in the order of the signature."""
+    ordered = [p for p in known if p in values] + [p for p in values if p not in known]
+    texts = []
+    for index, parameter in enumerate(ordered):
+        positional = index == 0 and known[:1] == [parameter]
+        texts.append(values[parameter] if positional else f"{parameter}={values[parameter]}")
+    return ", ".join(texts)
+
+
+def _value(text: str, site: Site) -> str:
+    """An argument as an expression of names, numbers and operators; any other text is a string."""
+    filled = text.replace("{width}", site.width.expr)
+    allowed = (ast.Expression, ast.Constant, ast.Name, ast.Attribute, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Tuple, ast.List)
+    try:
+        tree = ast.parse(filled, mode="eval")
+    except SyntaxError:
+        return repr(text)
+    nodes = [n for n in ast.walk(tree) if not isinstance(n, (ast.operator, ast.unaryop, ast.expr_context))]
+    if not all(isinstance(n, allowed) for n in nodes):
+        return repr(text)
+    plain_word = isinstance(tree.body, ast.Name) and "{width}" not in text
+    return repr(text) if plain_word else ast.unparse(tree)

@@ -1,0 +1,1 @@
+"""Operations: one file each, `plan(...) -> edits`. They decide what changes; `rewrite` applies it."""

@@ -1,0 +1,134 @@
+"""Insert a module after or before a site: on every path exactly as often as the site, on exactly its tensor."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from codegen import style
+from codegen.errors import CodegenError
+from codegen.landing import Landing, at_edge, landings
+from codegen.reading import Use
+from codegen.syntax import Code
+from codegen.types import Edit, Site
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the edits of one insertion share."""
+
+    code: Code
+    cls: ast.ClassDef
+    site: Site
+    attribute: str  # the inserted module's name in the host
+    after: bool
+
+
+def plan(place: Place, uses: list[Use]) -> list[Edit]:
+    """The edits of the class's methods. Raises CodegenError("site-not-editable") where a use cannot be edited exactly."""
+    index = place.site.module.output_index if place.after else ""
+    found = landings(place.code, place.cls, uses, place.site.attribute, index, place.after)
+    covered = {use.node for landing in found for use in landing.uses}
+    edits = [_statement(place, landing) for landing in found]
+    for use in uses:
+        if use.node not in covered:
+            edits += _in_place(place, use)
+    return edits
+
+
+def _statement(place: Place, landing: Landing) -> Edit:
+    """`x = self.se(x)`, a statement of its own."""
+    me, x = landing.uses[0].me, landing.variable
+    call = f"{x} = {me}.{place.attribute}({x})"
+    text = f"if {landing.condition}:\n    {call}" if landing.condition else call
+    return _line(place, landing.statement, text, landing.uses)
+
+
+def _line(place: Place, statement: ast.stmt, text: str, uses: Iterable[Use]) -> Edit:
+    code = place.code
+    block = style.block(text, code, code.indent(statement))
+    lines = ", ".join(f"{use.method.name}:{use.node.lineno}" for use in uses)
+    if not place.after:
+        start = code.line_start(statement)
+        return Edit(start, start, block, f"before {lines}")
+    end = code.line_end(statement)
+    if code.text[:end].endswith(("\n", "\r")):
+        return Edit(end, end, block, f"after {lines}")
+    # the last line of the file has no end
+    return Edit(end, end, code.newline + block.removesuffix(code.newline), f"after {lines}")
+
+
+def _in_place(place: Place, use: Use) -> Iterator[Edit]:
+    """The call is wrapped, its argument is, or the list that is run is split."""
+    if use.members is not None and not at_edge(use, place.site.attribute, place.after):
+        yield from _split(place, use)
+    elif place.after:
+        yield from _wrap_result(place, use)
+    else:
+        yield from _wrap_argument(place, use)
+
+
+def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
+    # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x)))
+    if use.condition or place.site.module.output_kind != "tensor":
+        why = f"only where {use.condition}" if use.condition else f"it returns a {place.site.module.output_kind}"
+        raise _refused(place, use, f"the site's result is used inside an expression, {why}")
+    code, what = place.code, f"around {use.method.name}:{use.node.lineno}"
+    yield Edit(code.start(use.node), code.start(use.node), f"{use.me}.{place.attribute}(", what)
+    yield Edit(code.end(use.node), code.end(use.node), ")", what)
+
+
+def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:
+    # self.conv(x) -> self.conv(self.se(x))
+    argument = use.argument
+    if argument is None:
+        raise _refused(place, use, "the tensor among the call's arguments cannot be told")
+    code, what = place.code, f"in {use.method.name}:{use.node.lineno}"
+    text = code.segment(argument)
+    behind = ""
+    if use.condition:
+        if not isinstance(argument, ast.Name):
+            raise _refused(place, use, f"its argument is an expression, and only where {use.condition}")
+        behind = f" if {use.condition} else {text}"
+    yield Edit(code.start(argument), code.start(argument), f"{use.me}.{place.attribute}(", what)
+    yield Edit(code.end(argument), code.end(argument), f"){behind}", what)
+
+
+def _split(place: Place, use: Use) -> Iterator[Edit]:
+    """One run of a list becomes two, with the module between them.
+
+    x = checkpoint_seq([self.layer1, self.layer2], x)  ->  x = checkpoint_seq([self.layer1], x)
+                                                           x = self.se(x)
+                                                           x = checkpoint_seq([self.layer2], x)
+    """
+    code, members = place.code, use.members
+    assert members is not None
+    statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
+    target = statement.targets[0] if statement is not None and len(statement.targets) == 1 else None
+    given = use.argument
+    if statement is None or not isinstance(target, ast.Name) or not isinstance(given, ast.Name) or given.id != target.id:
+        raise _refused(place, use, "the list of modules runs inside a larger expression")
+    if any(isinstance(e, ast.Starred) for e in members.elts) or not code.stands_alone(statement):
+        raise _refused(place, use, "the list of modules has starred elements")
+    names = [e.attr if isinstance(e, ast.Attribute) else "" for e in members.elts]
+    cut = names.index(place.site.attribute) + (1 if place.after else 0)
+    last, next_ = members.elts[cut - 1], members.elts[cut]
+    first_end, second_start = code.end(last), code.start(next_)
+    head = code.text[code.start(statement) : code.start(members.elts[0])]
+    tail = code.text[second_start : code.end(statement)]
+    call = f"{target.id} = {use.me}.{place.attribute}({target.id})"
+    indent = code.indent(statement)
+    behind = f"{code.newline}{indent}{call}{code.newline}{indent}{head}"
+    closing = code.text[code.end(members.elts[-1]) : code.end(statement)]
+    what = f"between the modules run in {use.method.name}:{use.node.lineno}"
+    yield Edit(first_end, code.end(statement), f"{closing}{behind}{tail}", what)
+
+
+def _refused(place: Place, use: Use, why: str) -> CodegenError:
+    text = " ".join(ast.unparse(use.node).split())[:60]
+    return CodegenError(
+        "site-not-editable",
+        f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{text}`: {why}",
+        "choose a neighbouring site: codegen sites SOURCE lists them",
+    )

@@ -1,0 +1,156 @@
+"""The whole program, top to bottom: a Request goes in, a Report comes out. Prints nothing, exits nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from codegen import emit, modules, sources
+from codegen.child import Child, trace_from_json
+from codegen.draft import Draft, draft
+from codegen.errors import CONTRACT, CodegenError
+from codegen.types import Check, Report, Request, Source, Trace
+
+
+class Stopwatch:
+    """Seconds by stage, in the order in which the stages began."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def run(request: Request) -> Report:
+    """Insert a module: find the site, write the variant, prove it, and only then put the file in place.
+
+    Raises CodegenError; exit code 3 where the contract failed. Nothing is written then.
+    """
+    watch = Stopwatch()
+    with Child(request.limits) as child:
+        with watch.stage("read"):
+            source = sources.resolve(request.source)
+            target = output(request, source)
+            if not request.dry_run and not request.in_place:
+                emit.check_early(target, request)
+        with watch.stage("trace"):
+            trace = traced(child, source, request)
+        with watch.stage("rewrite"):
+            made = draft(request, source, trace)
+        data = made.variant.text.encode(made.variant.encoding)
+        if not request.dry_run and not request.in_place:
+            emit.check_target(target, data, request.force)
+        with watch.stage("verify"):
+            proof = prove(child, made, source, made.variant.text)
+    report = _report(request, made, proof, watch, str(target))
+    _demand(report)
+    if not request.dry_run:
+        emit.write(target, data)
+    return report
+
+
+def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
+    """The contract again, for a variant that exists: `request` is what its header records."""
+    watch = Stopwatch()
+    with Child(request.limits) as child:
+        source = sources.resolve(request.source)
+        with watch.stage("trace"):
+            made = draft(request, source, traced(child, source, request))
+        made = replace(made, variant=replace(made.variant, encoding=encoding))
+        with watch.stage("verify"):
+            proof = prove(child, made, source, text)
+    return _report(request, made, proof, watch, str(file))
+
+
+def look(request: Request) -> Trace:
+    """Every site of a source, for `codegen sites`."""
+    with Child(request.limits) as child:
+        source = sources.resolve(request.source)
+        return traced(child, source, request)
+
+
+def traced(child: Child, source: Source, request: Request) -> Trace:
+    """Run the source's model in the child and learn where its modules are called."""
+    file = {"path": str(source.file.path), "module": source.file.module, "root": str(source.file.root or "")}
+    answer = child.ask(
+        "trace",
+        {
+            "file": file,
+            "text": source.file.text,
+            "entry": source.entry,
+            "host": request.host,
+            "build": request.build,
+            "input": request.input,
+            "wanted": request.site,
+        },
+    )
+    return trace_from_json(answer)
+
+
+def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:
+    """The contract's checks of a variant's text, in the child that traced the base."""
+    return child.ask(
+        "prove",
+        {
+            "plan": made.plan,
+            "base": made.variant.base,
+            "variant": text,
+            "encoding": made.variant.encoding,
+            "stem": (source.entry or source.file.path.stem).replace("-", "_"),
+        },
+    )
+
+
+def output(request: Request, source: Source) -> Path:
+    """Where the variant goes: -o, the source itself (--in-place), else generated/<source stem>_<module>.py."""
+    if request.in_place:
+        if source.library or source.distribution:
+            raise CodegenError("in-place-library", f"{source.spec} is an installed library", "leave --in-place out")
+        return source.file.path
+    if request.output:
+        return Path(request.output)
+    stem = source.entry or source.file.path.stem
+    name = modules.attribute_name(request.module.rpartition(":")[2])
+    return Path("generated", f"{stem}_{name}.py")
+
+
+def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwatch, target: str) -> Report:
+    return Report(
+        output=target,
+        request=request,
+        site=made.site,
+        variant=made.variant,
+        input=made.input,
+        call_sites=made.call_sites,
+        checks=tuple(Check(**c) for c in proof["checks"]),
+        new_parameters=proof["new_parameters"],
+        parameters=proof["parameters"],
+        drift=proof["drift"],
+        notes=made.notes,
+        seconds=tuple(watch.seconds.items()),
+    )
+
+
+def _demand(report: Report) -> None:
+    failed = [c for c in report.checks if c.status == "failed"]
+    if failed:
+        raise CodegenError(
+            "contract-failed",
+            "; ".join(f"{c.name}: {c.detail}" for c in failed),
+            "nothing was written; choose another site or module, or report it",
+            CONTRACT,
+            details=json.dumps([asdict(c) for c in report.checks], indent=2),
+        )
+

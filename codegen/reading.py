@@ -1,0 +1,228 @@
+"""Read a host's class: every expression whose value is the site's output, measured ones and their twins. Changes nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from codegen import syntax
+from codegen.errors import CodegenError
+from codegen.syntax import Code, Function
+from codegen.types import Call, Site
+
+
+@dataclass(frozen=True)
+class Use:
+    """A call expression that runs the site.
+
+    condition: "" where it always is the site, else when it is: `blk is self.blocks[-1]`.
+    argument: the expression that the site receives, None where it cannot be told.
+    members: the list literal in which the site is handed over to be run in order, [self.layer1, self.layer2], or None.
+    """
+
+    node: ast.Call
+    method: Function
+    me: str  # the name of `self` there
+    condition: str = ""
+    argument: ast.expr | None = None
+    members: ast.List | ast.Tuple | None = None
+    observed: bool = True
+
+
+def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: str) -> list[Use]:
+    """Every use of the site in the class, in the order of the source.
+
+    Raises CodegenError("inherited-forward", "called-elsewhere", "hidden-call") where a measured call cannot be edited.
+    """
+    reader = _Reader(code, cls, site, operation)
+    for call in calls:
+        reader.observe(call)
+    reader.read_twins()
+    return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
+
+
+class _Reader:
+    def __init__(self, code: Code, cls: ast.ClassDef, site: Site, operation: str) -> None:
+        self.code, self.cls, self.site, self.operation = code, cls, site, operation
+        self.found: dict[ast.Call, Use] = {}
+        self.roles: dict[ast.Call, set[tuple[str, str]]] = {}  # what a call was seen to run: {("site", ""), ...}
+        self.by_span = {syntax.span(n): n for n in ast.walk(cls) if isinstance(n, ast.Call)}
+        self.method_of = {
+            child: node
+            for node in cls.body
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for child in ast.walk(node)
+        }
+
+    # -- measured calls ----------------------------------------------------------------------------------------------
+
+    def observe(self, call: Call) -> None:
+        """Take in one measured call of a child of the host, if it is about the site."""
+        if call.owner not in self.site.host.instances:
+            return
+        child = call.module[len(call.owner) + 1 if call.owner else 0 :]
+        head, _, rest = child.partition(".")
+        if head != self.site.attribute or not rest and not child:
+            return
+        node = self._node(call)
+        if "." in rest:
+            raise CodegenError(
+                "hidden-call",
+                f"{call.method}:{call.span.line} runs {call.module} without calling {self.site.name} ({call.path})",
+                "insert at a place that every path calls",
+            )
+        use = self._use(node, call, element=bool(rest))
+        if use is not None:
+            self.found.setdefault(node, use)
+
+    def _node(self, call: Call) -> ast.Call:
+        node = self.by_span.get(call.span)
+        if call.file != self.site.host.file or node is None:
+            raise CodegenError(
+                "inherited-forward",
+                f"{self.site.name} is called by {call.method} ({call.file.rsplit('/', 1)[-1]}:{call.span.line}), "
+                f"outside class {self.cls.name}: not built yet",
+                f"edit the class that calls it: --class {call.method.split('.')[0]}",
+            )
+        return node
+
+    def _use(self, node: ast.Call, call: Call, *, element: bool) -> Use | None:
+        names = dict(call.names)
+        holder = f"{call.owner}.{self.site.attribute}" if call.owner else self.site.attribute
+        if call.direct:
+            condition = self._condition(node.func, element)
+            return self._make(node, condition, node.args, node.keywords)
+        for position, argument in enumerate(node.args):
+            rest = node.args[position + 1 :]
+            if self._is_site(argument):
+                return self._make(node, "", rest, node.keywords)
+            if isinstance(argument, (ast.List, ast.Tuple)) and any(map(self._is_site, argument.elts)):
+                return self._make(node, "", rest, node.keywords, argument)
+            if isinstance(argument, ast.Name) and names.get(argument.id) == holder:
+                condition = self._condition(argument, element=False)
+                return self._make(node, condition, rest, node.keywords)
+            if isinstance(argument, ast.Name) and element and names.get(argument.id) == call.module:
+                return self._make(node, self._condition(argument, element=True), rest, node.keywords)
+        raise CodegenError(
+            "hidden-call",
+            f"{call.method}:{call.span.line} runs {call.module} inside `{ast.unparse(node)[:60]}` ({call.path})",
+            "insert at a place that the host's own methods call",
+        )
+
+    def _condition(self, callee: ast.expr, element: bool) -> str:
+        """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""
+        me, name = self._me(callee), self.site.attribute
+        if element:
+            edge = "[-1]" if self.operation == "after" else "[0]"
+            return f"{ast.unparse(callee)} is {me}.{name}{edge}"
+        if self._is_site(callee):
+            return ""
+        if isinstance(callee, ast.Call) and isinstance(callee.func, ast.Name) and callee.func.id == "getattr":
+            chosen = callee.args[1] if len(callee.args) > 1 else None
+            if isinstance(chosen, ast.Constant) and chosen.value == name:
+                return ""
+            return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
+        return f"{ast.unparse(callee)} is {me}.{name}"
+
+    def _make(
+        self,
+        node: ast.Call,
+        condition: str,
+        args: list[ast.expr],
+        keywords: list[ast.keyword],
+        members: ast.List | ast.Tuple | None = None,
+    ) -> Use:
+        wanted = self.site.module.input_argument
+        argument: ast.expr | None = None
+        if wanted.isdigit() and int(wanted) < len(args) and not any(isinstance(a, ast.Starred) for a in args[: int(wanted) + 1]):
+            argument = args[int(wanted)]
+        elif not wanted.isdigit():
+            argument = next((k.value for k in keywords if k.arg == wanted), None)
+        return Use(node, self.method_of[node], self._me(node), condition, argument, members)
+
+    # -- twins: calls that no run reached ------------------------------------------------------------------------------
+
+    def read_twins(self) -> None:
+        """Add the calls that look like the measured ones: in a scripting branch, behind a flag, in an unused method."""
+        conditions = {
+            (use.method, self._subject(use)): use.condition for use in self.found.values() if self._subject(use)
+        }
+        runners = {ast.unparse(u.node.func) for u in self.found.values() if not self._is_callee(u.node)}
+        for node in self.by_span.values():
+            if node in self.found or node not in self.method_of or self.method_of[node].name == "__init__":
+                continue
+            subject, args = self._runs(node, runners)
+            if subject is None:
+                continue
+            method = self.method_of[node]
+            if self._is_site(subject) or isinstance(subject, (ast.List, ast.Tuple)):
+                members = subject if isinstance(subject, (ast.List, ast.Tuple)) else None
+                twin = self._make(node, "", args, node.keywords, members)
+            elif (key := (method, ast.unparse(subject))) in conditions:
+                twin = self._make(node, conditions[key], args, node.keywords)
+            elif self._loops_over_site(node, subject):
+                twin = self._make(node, self._condition(subject, element=True), args, node.keywords)
+            else:
+                continue
+            self.found[node] = Use(twin.node, twin.method, twin.me, twin.condition, twin.argument, twin.members, False)
+
+    def _subject(self, use: Use) -> str:
+        """The text of the name that stood for the site: `blk` in `blk(x)` and in `checkpoint(blk, x)`."""
+        left = use.condition.split(" is ")[0] if " is " in use.condition else ""
+        return left
+
+    def _runs(self, node: ast.Call, runners: set[str]) -> tuple[ast.expr | None, list[ast.expr]]:
+        """(what a call runs, its arguments): (blk, [x]) for `blk(x)`, `blk.forward(x)` and `checkpoint(blk, x)`."""
+        function = node.func
+        if isinstance(function, ast.Attribute) and function.attr == "forward":
+            return function.value, node.args
+        name = ast.unparse(function)
+        if node.args and (name in runners or "checkpoint" in name.rpartition(".")[2]):
+            first = node.args[0]
+            members = isinstance(first, (ast.List, ast.Tuple))
+            if not members or any(map(self._is_site, first.elts)):  # type: ignore[attr-defined]
+                return first, node.args[1:]
+        return function, node.args
+
+    def _loops_over_site(self, node: ast.Call, subject: ast.expr) -> bool:
+        """Whether `subject` is the variable of a loop over the site around `node`: `for blk in self.blocks: blk(x)`."""
+        return isinstance(subject, ast.Name) and any(
+            isinstance(loop, ast.For) and loop_variable(loop, self._is_site) == subject.id and node in set(ast.walk(loop))
+            for loop in ast.walk(self.method_of[node])
+        )
+
+    # -- shared ----------------------------------------------------------------------------------------------------------
+
+    def _is_callee(self, node: ast.Call) -> bool:
+        use = self.found[node]
+        return self._is_site(node.func) or use.condition.startswith(ast.unparse(node.func)) or isinstance(node.func, ast.Call)
+
+    def _is_site(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Attribute) or node.attr != self.site.attribute:
+            return False
+        return isinstance(node.value, ast.Name) and node.value.id == self._me(node)
+
+    def _me(self, node: ast.AST) -> str:
+        method = self.method_of.get(node)
+        positional = [*method.args.posonlyargs, *method.args.args] if method else []
+        return positional[0].arg if positional else "self"
+
+
+def loop_variable(loop: ast.For, is_site: object) -> str:
+    """`blk` for `for blk in self.blocks` and `for i, blk in enumerate(self.blocks)`, "" for any other loop."""
+    iterable, target = loop.iter, loop.target
+    if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.func.id == "enumerate":
+        if not iterable.args or not isinstance(target, ast.Tuple) or len(target.elts) != 2:
+            return ""
+        iterable, target = iterable.args[0], target.elts[1]
+    if callable(is_site) and is_site(iterable) and isinstance(target, ast.Name):
+        return target.id
+    return ""
+
+
+def walk_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements of a body, nested ones included."""
+    for statement in body:
+        yield statement
+        yield from (n for n in ast.walk(statement) if isinstance(n, ast.stmt) and n is not statement)

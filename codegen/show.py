@@ -1,0 +1,220 @@
+"""What a person or a script sees of a Trace, a Report, the catalogue: tables, coloured diffs, JSON. Decides nothing."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+
+from codegen import catalogue
+from codegen.types import Layout, Report, Trace, TracedModule, Width
+
+COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+
+
+def unified(base: str, variant: str, name: str) -> list[str]:
+    """The unified diff of two texts, line ends left out."""
+    old, new = base.splitlines(), variant.splitlines()
+    return list(difflib.unified_diff(old, new, f"base/{name}", f"variant/{name}", lineterm=""))
+
+
+def diff(lines: Iterable[str]) -> None:
+    """Print a unified diff in colour where the output is a terminal."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        console.print(escape(line), style="bold" if line.startswith(("+++", "---")) else style)
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """The fixed fields of a command that makes a variant."""
+    site, variant = report.site, report.variant
+    assert site is not None and variant is not None
+    width = {"expr": site.width.expr, "value": site.width.value, "kind": site.width.kind, "builds": site.width.builds}
+    return {
+        "output": report.output,
+        "host": variant.host,
+        "site": site.name,
+        "attribute": variant.attribute,
+        "class_name": variant.class_name,
+        "build": variant.build,
+        "input": report.input,
+        "width": width,
+        "layout": _layout_json(site.layout),
+        "call_sites": [{"method": method, "line": line} for method, line in report.call_sites],
+        "new_parameters": report.new_parameters,
+        "parameters": report.parameters,
+        "drift": report.drift,
+        "checks": [{"name": c.name, "status": c.status, "detail": c.detail} for c in report.checks],
+        "notes": list(report.notes),
+        "seconds": {name: round(seconds, 3) for name, seconds in report.seconds},
+    }
+
+
+def report(report: Report, *, full_diff: bool) -> None:
+    """Where the file is, the diff's few lines, the checks, the costs."""
+    console = Console(highlight=False, soft_wrap=True)
+    variant, request = report.variant, report.request
+    assert variant is not None and report.site is not None
+    verb = "would write" if request.dry_run else "wrote"
+    console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {variant.host}.{variant.attribute} "
+                  f"{request.operation} {escape(report.site.name)}, width {escape(report.site.width.expr)}"
+                  f" = {report.site.width.value}, {_layout(report.site.layout)}")  # fmt: skip
+    lines = unified(variant.base, variant.text, report.output)
+    diff(lines if full_diff else _few(lines, variant.attribute))
+    checks(report)
+    for note in report.notes:
+        console.print(f"note: {escape(note)}")
+    if report.seconds:
+        console.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds), style="dim")
+
+
+def _few(lines: Sequence[str], attribute: str) -> list[str]:
+    """The changed lines inside the host: those that name the attribute, with one line above for orientation."""
+    wanted = re.compile(rf"[+-].*\.{re.escape(attribute)}\b")
+    shown: list[str] = []
+    for index, line in enumerate(lines):
+        if line.startswith("@@") or line.startswith(("+++", "---")):
+            continue
+        if wanted.match(line) and "state_dict()" not in line:
+            if shown and lines[index - 1] != shown[-1]:
+                shown.append("  ...")
+            if lines[index - 1].startswith(" "):
+                shown.append(lines[index - 1])
+            shown.append(line)
+    return shown
+
+
+def checks(report: Report) -> None:
+    """The contract and the costs as a table."""
+    console = Console(highlight=False)
+    if report.checks:
+        table = Table(show_header=False, box=None, padding=(0, 1))
+        for check in report.checks:
+            table.add_row(f"[{COLOURS[check.status]}]{check.status}[/]", check.name, escape(check.detail))
+        console.print(table)
+    if report.parameters:
+        share = 100 * report.new_parameters / report.parameters
+        console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
+    if report.drift is not None:
+        hint = "" if report.request.identity or not report.drift else "; --identity makes it 0"
+        console.print(f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}")
+
+
+def _layout(layout: Layout) -> str:
+    text = layout.kind or "layout unknown"
+    text += f" + {layout.prefix} prefix" if layout.prefix else ""
+    return text + (f", grid {layout.grid[0]}x{layout.grid[1]}" if layout.grid else "")
+
+
+def _layout_json(layout: Layout) -> dict[str, Any]:
+    return {"kind": layout.kind, "prefix": layout.prefix, "grid": layout.grid, "grid_expr": layout.grid_expr}
+
+
+def _width(width: Width | None) -> str:
+    return "" if width is None else width.expr if width.kind == "literal" else f"{width.expr} = {width.value}"
+
+
+def call_sites(trace: Trace, module: TracedModule) -> list[dict[str, Any]]:
+    """Where a module is called: method, line, and the public paths that ran through there."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for call in trace.calls:
+        if call.module == module.name:
+            found.setdefault((call.method, call.span.line), []).append(call.path)
+    return [{"method": m, "line": line, "paths": paths} for (m, line), paths in sorted(found.items())]
+
+
+def sites_json(trace: Trace) -> dict[str, Any]:
+    """Everything that `codegen sites` knows."""
+    return {
+        "build": trace.build,
+        "input": trace.input,
+        "host": trace.hosts[0].name if trace.hosts else "",
+        "paths": list(trace.paths),
+        "sites": [
+            {
+                "name": m.name,
+                "class_name": m.class_name,
+                "output_kind": m.output_kind,
+                "output_shape": list(m.output_shape),
+                "input_shape": list(m.input_shape),
+                "layout": _layout_json(m.after),
+                "width": asdict(m.width_after) if m.width_after else None,
+                "width_before": asdict(m.width_before) if m.width_before else None,
+                "calls": m.calls,
+                "parameters": m.parameters,
+                "call_sites": call_sites(trace, m),
+            }
+            for m in trace.modules
+            if m.name
+        ],
+    }
+
+
+def sites(trace: Trace) -> None:
+    """The sites as a table; blocks that are alike share a row: `blocks.*.attn`."""
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for column in ("site", "class", "output", "layout", "width", "calls", "call sites"):
+        table.add_column(column, overflow="fold")
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for module in trace.modules:
+        if module.name:
+            cells = _cells(trace, module)
+            key = (re.sub(r"(?<=\.)\d+(?=\.|$)", "*", module.name), *cells)
+            rows.setdefault(key, []).append(module.name)
+    for (pattern, *cells), names in rows.items():
+        name = pattern if len(names) > 1 else names[0]
+        depth = name.count(".")
+        table.add_row("  " * depth + escape(name) + (f" ({len(names)})" if len(names) > 1 else ""), *map(escape, cells))
+    console.print(f"{trace.build} on {trace.input}; host {trace.hosts[0].name if trace.hosts else '?'}")
+    console.print(table)
+
+
+def _cells(trace: Trace, module: TracedModule) -> tuple[str, ...]:
+    shape = "x".join(map(str, module.output_shape)) if module.output_shape else "-"
+    shape += f" in {module.output_kind}[{module.output_index}]" if module.output_index else ""
+    places = ", ".join(f"{c['method'].rpartition('.')[2]}:{c['line']}" for c in call_sites(trace, module))
+    layout = _layout(module.after) if module.output_shape else ""
+    return module.class_name, shape, layout, _width(module.width_after), str(module.calls), places or "never called"
+
+
+def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
+    """One catalogue module with its rendered source."""
+    return {**asdict(entry), "arguments": dict(entry.arguments), "source": _rendered(entry, layout)}
+
+
+def _rendered(entry: catalogue.Entry, layout: str) -> str:
+    kind = layout or entry.layouts[0]
+    grid = (14, 14) if kind == "NLC" else None
+    return catalogue.render(entry, Layout(kind, 0, grid), {}, identity=False, factory=False)
+
+
+def entries(found: Sequence[catalogue.Entry]) -> None:
+    """The catalogue as a table."""
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for column in ("name", "class", "layouts", "arguments", "what it does"):
+        table.add_column(column, overflow="fold")
+    for entry in found:
+        arguments = ", ".join(f"{k}={v}" for k, v in entry.arguments)
+        table.add_row(entry.name, entry.class_name, " ".join(entry.layouts), arguments, entry.summary)
+    Console(highlight=False).print(table)
+
+
+def entry(found: catalogue.Entry, layout: str) -> None:
+    """One catalogue module: what it is, and its source rendered for a layout."""
+    console = Console(highlight=False)
+    console.print(f"[bold]{found.name}[/bold] ({found.class_name}): {escape(found.summary)}")
+    console.print(f"paper      {escape(found.paper)} {found.url}")
+    console.print(f"equation   {escape(found.equation)}")
+    console.print(f"licence    {escape(found.licence)}")
+    console.print(f"layouts    {', '.join(found.layouts)}")
+    console.print(f"arguments  {', '.join(f'{k}={v}' for k, v in found.arguments) or 'none'}\n")
+    console.print(Syntax(_rendered(found, layout), "python", background_color="default"))

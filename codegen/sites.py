@@ -1,0 +1,117 @@
+"""From a site's name and the trace to the Site: the class that runs it and what was measured there. Reads no code."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace
+
+from codegen.errors import CodegenError
+from codegen.types import HostClass, Layout, Request, Site, Trace, TracedModule, Width
+
+
+def find(trace: Trace, request: Request) -> Site:
+    """The site that the request names, in the one class whose instances all get the module.
+
+    Raises CodegenError("unknown-site", "site-never-called", "container-element", "some-instances", "unknown-width").
+    """
+    name = request.site
+    matched = _matched(trace, request)
+    host = _host(trace, request, matched)
+    ran = {c.module for c in trace.calls}
+    called = [m for m in matched if m.calls or m.name in ran or _element_ran(m, ran)]
+    if not called:
+        raise CodegenError(
+            "site-never-called",
+            f"{name} ({matched[0].class_name}) is in the model but no public path calls it",
+            "choose a site with call sites: codegen sites SOURCE lists them",
+        )
+    module = called[0]
+    after = request.operation == "after"
+    layout = module.after if after else module.before
+    if any((m.after if after else m.before).kind != layout.kind for m in called):
+        raise CodegenError("mixed-layouts", f"{name} has different layouts in different places", "choose one of them")
+    if not (module.output_shape if after else module.input_shape):
+        side = "returns" if after else "receives"
+        raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
+    return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, module, layout))
+
+
+def without_trace(host: HostClass, request: Request) -> Site:
+    """The site for `--static`: nothing was measured, so the width comes from the command and the layout is a map."""
+    if not request.width:
+        raise CodegenError("unknown-width", "--static runs nothing, so the width is not measured", "give --width EXPR")
+    kind = "attribute" if "." in request.width else "literal" if request.width.isdigit() else "name"
+    value = int(request.width) if request.width.isdigit() else 0
+    attribute = request.site.rpartition(".")[2]
+    module = TracedModule(request.site, "", 0)
+    return Site(request.site, attribute, host, module, Layout("NCHW"), Width(request.width, value, kind, 0))
+
+
+def _width(request: Request, module: TracedModule, layout: Layout) -> Width:
+    found = module.width_after if request.operation == "after" else module.width_before
+    if request.width:
+        kind = "attribute" if "." in request.width else "literal" if request.width.isdigit() else "name"
+        return Width(request.width, found.value if found else 0, kind, 0)
+    if found is None:
+        shape = module.output_shape if request.operation == "after" else module.input_shape
+        raise CodegenError(
+            "unknown-width",
+            f"the channel dim of {module.name} {shape} could not be told (layout {layout.kind or 'unknown'})",
+            "give --width EXPR, an expression at the end of the host's __init__",
+        )
+    return found
+
+
+def _matched(trace: Trace, request: Request) -> list[TracedModule]:
+    """The modules that a site name means: `blocks.*.attn`; relative to the host's instances with --class."""
+    name = request.site
+    prefixes = [""]
+    if request.host:
+        chosen = [h for h in trace.hosts if h.name == request.host]
+        if not chosen:
+            names = [h.name for h in trace.hosts]
+            raise CodegenError(
+                "host-not-found", f"the model has no module of class {request.host}", f"its classes are {', '.join(names)}"
+            )
+        prefixes = [f"{path}." if path else "" for path in chosen[0].instances]
+    pattern = re.compile("|".join(re.escape(p + name).replace(r"\*", r"[^.]+") for p in prefixes))
+    matched = [m for m in trace.modules if m.name and pattern.fullmatch(m.name)]
+    if not matched:
+        names = [m.name for m in trace.modules if m.name]
+        near = difflib.get_close_matches(name, names, 4, 0.4) or [n for n in names if "." not in n][:8]
+        raise CodegenError("unknown-site", f"the model has no {name}", f"near it: {', '.join(near)}")
+    return matched
+
+
+def _element_ran(module: TracedModule, ran: set[str]) -> bool:
+    return any(name.startswith(module.name + ".") and "." not in name[len(module.name) + 1 :] for name in ran)
+
+
+def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
+    owners = {m.name.rpartition(".")[0] for m in matched}
+    hosts = [h for h in trace.hosts if owners & set(h.instances)]
+    loose = owners - {path for h in hosts for path in h.instances}
+    if loose:
+        owner = sorted(loose)[0]
+        raise CodegenError(
+            "container-element",
+            f"{request.site} is an element of the container {owner}, whose class is torch's: not built yet",
+            f"insert after the container itself ({owner}), or at a child of a block class ({owner}.*.NAME)",
+        )
+    if len(hosts) > 1:
+        raise CodegenError(
+            "ambiguous-host",
+            f"{request.site} stands in several classes: {', '.join(h.name for h in hosts)}",
+            "choose one with --class NAME and the site's name in it",
+        )
+    missing = sorted(set(hosts[0].instances) - owners)
+    if missing and not request.host:
+        where = f"{missing[0]}.{matched[0].name.rpartition('.')[2]}"
+        raise CodegenError(
+            "some-instances",
+            f"{request.site} names {len(owners)} of {len(hosts[0].instances)} {hosts[0].name}s: not built yet",
+            f"choose all of them ({where} too): --class {hosts[0].name} --{request.operation} "
+            f"{matched[0].name.rpartition('.')[2]}",
+        )
+    return replace(hosts[0], instances=tuple(p for p in hosts[0].instances if p in owners))

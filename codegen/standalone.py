@@ -1,0 +1,277 @@
+"""Make a source stand alone: absolute imports, registrations renamed, unused code left out, a host brought in. As edits."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from codegen import closure, registry, rewrite, style, syntax
+from codegen.closure import block_start, is_import, needs, trimmed
+from codegen.errors import CodegenError
+from codegen.syntax import Code
+from codegen.types import Edit, SourceFile
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The files that a variant is made of. `host` is `main` itself where the host class stands in the source's file."""
+
+    file: SourceFile
+    main: Code
+    host_file: SourceFile
+    host: Code
+    host_class: str
+    roots: tuple[str, ...]  # names that must stay: the entry, what the build expression uses
+    keep: str  # "all" or "used"
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What a variant has beside the edits of its class: import statements, and code in front of the host class."""
+
+    imports: tuple[str, ...] = ()
+    code: str = ""
+
+
+def renames(parts: Parts) -> dict[str, str]:
+    """{"resnet50": "resnet50_se"} for every function that the file enters into a library's registry."""
+    table = _imports(parts.file, parts.main)
+    return {
+        node.name: node.name + parts.suffix
+        for node in parts.main.tree.body
+        if isinstance(node, ast.FunctionDef) and any(registry.is_registrar(d, table) for d in node.decorator_list)
+    }
+
+
+def renamed_expression(expression: str, names: Mapping[str, str]) -> str:
+    """A build expression with the registered functions' new names."""
+    code = Code(expression, "--build")
+    edits = _name_edits(code, code.tree, names)
+    return rewrite.apply(expression, edits)
+
+
+def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addition()) -> str:
+    """The standalone text: the base without `edits` and `addition`, the variant with them. `edits` are of the host's file."""
+    edits = list(edits)
+    host_name = parts.host_class.split(".")[0]
+    if parts.host is parts.main:
+        found = _needed(parts, (host_name, *parts.roots))
+        anchor = next(n for n in parts.main.tree.body if host_name in syntax.bound_names(n) and not is_import(n))
+        above = _above(parts.main, anchor, addition.code)
+        plain = _base_edits(parts, found, frozenset())
+        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, addition.imports, found), *above, *edits])
+    # the host's class is brought in from its own file, in front of the first definition of the source's file
+    brought = closure.bring(parts.host_file, parts.host, [host_name], [*_host_addition(parts, addition), *edits])
+    local = frozenset().union(*(syntax.bound_names(n) for n in ast.parse(brought.body).body))
+    found = _needed(parts, parts.roots)
+    _no_clash(parts, found, local)
+    first = next((n for n in parts.main.tree.body if n in found.statements), None)
+    if first is None:
+        raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
+    above = _above(parts.main, first, brought.body)
+    plain = _base_edits(parts, found, local)
+    wanted = (*brought.imports, *addition.imports)
+    return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above])
+
+
+def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
+    """The source's own file with the insertion and nothing else changed."""
+    if parts.host is not parts.main:
+        raise CodegenError(
+            "in-place-foreign", f"{parts.host_class} stands in {parts.host_file.path.name}", "give that file, or leave --in-place out"
+        )
+    found = _needed(parts, ())
+    return rewrite.apply(
+        parts.main.text, [*_import_edits(parts, addition.imports, found), *_host_addition(parts, addition), *edits]
+    )
+
+
+def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:
+    host_name = parts.host_class.split(".")[0]
+    node = next(n for n in parts.host.tree.body if host_name in syntax.bound_names(n) and not is_import(n))
+    return _above(parts.host, node, addition.code)
+
+
+def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
+    tree = parts.main.tree
+    if parts.keep == "all":
+        names = frozenset().union(*(syntax.bound_names(n) for n in tree.body), *(syntax.used_names(n) for n in tree.body))
+        return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), names)
+    return needs(tree, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))])
+
+
+def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None:
+    clash = sorted(local & {n for s in found.statements for n in syntax.bound_names(s)})
+    if clash:
+        raise CodegenError(
+            "name-clash",
+            f"{parts.file.path.name} and {parts.host_file.path.name} both define {clash[0]}",
+            f"insert into the host's own file: {parts.host_file.module or parts.host_file.path.name}",
+        )
+
+
+def _imports(file: SourceFile, code: Code) -> dict[str, str]:
+    """What the file's imported names stand for, relative imports resolved."""
+    table = syntax.imports(code.tree)
+    for node in code.tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level and file.module:
+            table.update({a.asname or a.name: f"{closure.absolute(file, node)}.{a.name}" for a in node.names})
+    return table
+
+
+def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
+    """Code in front of a top-level statement, two blank lines behind it."""
+    if not text:
+        return []
+    start = block_start(code, node)
+    lines = text.strip("\n").replace("\r\n", "\n").split("\n")
+    block = code.newline.join([*lines, "", "", ""])
+    return [Edit(start, start, block, "definitions")]
+
+
+def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str]) -> list[Edit]:
+    """The edits that make the source's file stand alone."""
+    code, table = parts.main, _imports(parts.file, parts.main)
+    kept_names = {n for s in found.statements for n in syntax.bound_names(s)}
+    names = {old: new for old, new in renames(parts).items() if old in kept_names}
+    edits: list[Edit] = []
+    for index, node in enumerate(code.tree.body):
+        if is_import(node):
+            edits += _import_edit(parts, node, found, brought)
+        elif registry.stays_in_library(node, table) and (parts.keep == "all" or node.name in found.names):  # type: ignore[attr-defined]
+            text = f"from {parts.file.module} import {node.name}"  # type: ignore[attr-defined]
+            edits.append(Edit(block_start(code, node), code.end(node), text, "a class that the library must own"))
+        elif _is_all(node):
+            edits += _all_edit(code, node, kept_names | set(found.names), names, parts.keep)
+        elif not _stays(node, index, parts, found) or registry.is_alias(node, table):
+            edits.append(_deletion(code, node))
+        else:
+            edits += _relative_imports(parts.file, code, node)
+            edits += _name_edits(code, node, names)
+    return edits
+
+
+def _stays(node: ast.stmt, index: int, parts: Parts, found: closure.Needs) -> bool:
+    if parts.keep == "all" or node in found.statements:
+        return True
+    if index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True  # the module's docstring
+    return bool(syntax.bound_names(node) & found.names) and isinstance(node, (ast.Try, ast.If))
+
+
+def _import_edit(parts: Parts, node: ast.stmt, found: closure.Needs, brought: frozenset[str]) -> list[Edit]:
+    code = parts.main
+    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+        return []
+    bound = syntax.bound_names(node)
+    local = brought if parts.host is not parts.main else frozenset()
+    wanted = (bound if parts.keep == "all" else bound & found.names) - local
+    if bound == {"*"} or wanted == bound:
+        return _relative_imports(parts.file, code, node)
+    text = trimmed(parts.file, node, wanted)
+    if not text:
+        return [_deletion(code, node)]
+    return [Edit(code.start(node), code.end(node), text.replace("\n", code.newline), "import")]
+
+
+def _deletion(code: Code, node: ast.stmt) -> Edit:
+    """Take a statement out with the comments and blank lines above it; notices of copyright and licence stay."""
+    start, end = block_start(code, node), code.line_end(node)
+    comments = code.text[start : code.line_start(node)]
+    if closure.NOTICE.search(comments) or start == 0:
+        start = code.start(node) - code.indent_width(node)
+    if not code.stands_alone(node):
+        return Edit(code.start(node), code.end(node), "pass", "left out")
+    while start > 0 and (line := code.lines[code.line_of(start) - 2]).strip() == "":
+        start -= len(line)
+    if node is code.tree.body[0] or start == 0:
+        return Edit(start, end, "", "left out")
+    return Edit(start, end, "", "left out")
+
+
+def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:
+    """`from ._builder import x` -> `from timm.models._builder import x`, inside functions too."""
+    edits = []
+    for found in ast.walk(node):
+        if isinstance(found, ast.ImportFrom) and found.level:
+            start = code.start(found)
+            match = re.match(r"from\s*(\.[\s.]*(?:[\w.]+)?)\s*import", code.text[start:])
+            if match is not None:
+                end = start + match.end() - len("import")
+                edits.append(Edit(start, end, f"from {closure.absolute(file, found)} ", "absolute import"))
+    return edits
+
+
+def _name_edits(code: Code, node: ast.AST, names: Mapping[str, str]) -> list[Edit]:
+    edits = []
+    for found in ast.walk(node):
+        if isinstance(found, ast.Name) and found.id in names:
+            edits.append(Edit(code.start(found), code.end(found), names[found.id], "renamed"))
+        elif isinstance(found, ast.FunctionDef) and found.name in names:
+            start = code.offset(found.lineno, found.col_offset)
+            at = code.text.index(found.name, start + len("def"))
+            edits.append(Edit(at, at + len(found.name), names[found.name], "renamed"))
+    return edits
+
+
+def _is_all(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+
+
+def _all_edit(code: Code, node: ast.stmt, kept: set[str], names: Mapping[str, str], keep: str) -> list[Edit]:
+    """`__all__` with the names that are left, the registered functions under their new names."""
+    assert isinstance(node, ast.Assign)
+    if not isinstance(node.value, (ast.List, ast.Tuple)):
+        return []
+    old = [e.value for e in node.value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+    new = [names.get(n, n) for n in old if keep == "all" or n in kept]
+    if new == old:
+        return []
+    quote = "'" if "'" in code.segment(node.value) else '"'
+    text = f"__all__ = [{', '.join(quote + n + quote for n in new)}]"
+    if len(text) > style.line_length(code.text):
+        text = style.formatted(text, style.line_length(code.text)).rstrip().replace("\n", code.newline)
+    return [Edit(code.start(node), code.end(node), text, "__all__")]
+
+
+def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs) -> list[Edit]:
+    """Import statements that the file does not have yet, behind its last import."""
+    code = parts.main
+    table = _imports(parts.file, code)
+    new: list[str] = []
+    for text in statements:
+        tree = ast.parse(text)
+        for name, meaning in syntax.imports(tree).items():
+            if table.get(name, meaning) != meaning:
+                raise CodegenError(
+                    "name-clash",
+                    f"{parts.file.path.name} uses the name {name} for {table[name]}, the module needs {meaning}",
+                    "rename one of the two in its file",
+                )
+        known = all(table.get(n) == m and (parts.keep == "all" or n in found.names) for n, m in syntax.imports(tree).items())
+        if not (known and syntax.imports(tree)) and text not in new:
+            new.append(text)
+    if not new:
+        return []
+    last = _last_import(code)
+    block = "".join(line + code.newline for text in new for line in text.splitlines())
+    if last is None:
+        first = code.tree.body[0]
+        docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        at = code.line_end(first) if docstring else block_start(code, first)
+        return [Edit(at, at, f"{code.newline}{block}" if docstring else block + code.newline, "imports")]
+    return [Edit(code.line_end(last), code.line_end(last), block, "imports")]
+
+
+def _last_import(code: Code) -> ast.stmt | None:
+    """The last import of the block at the top of the file."""
+    last = None
+    for node in code.tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            break
+        if is_import(node):
+            last = node
+    return last

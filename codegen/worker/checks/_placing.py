@@ -1,0 +1,189 @@
+"""Judge one run of a variant beside its base: the inserted modules run where, as often and on what they should.
+
+The base, given hooks that do the insertion at its sites, must return what the variant returns. Never builds a model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker.checks import _compare
+from codegen.worker.checks._sites import Change, Place, at_site, places
+from codegen.worker.subject import Plan, Subject
+
+Run = Callable[[nn.Module], Any]
+Log = list[tuple[str, Any]]  # ("site" or "module", the tensor there), in the order of events
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """kind: "held"; "broken"; "idle" (the site did not run, nor did the module); "not run" (the base cannot).
+
+    visible: what the module returns reaches the output, so a dropped result would have been seen.
+    """
+
+    kind: str
+    reason: str = ""
+    visible: bool = True
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A base and its variant with equal weights, and the insertions in them (which may be parts of a wrapper)."""
+
+    base: nn.Module
+    variant: nn.Module
+    places: list[Place]
+
+
+def telling_pair(subject: Subject) -> Pair:
+    """A fresh small pair in which everything shows: see `make_telling`."""
+    base, variant = subject.pair()
+    make_telling(base, variant)
+    return Pair(base, variant, places(subject.plan, base, variant))
+
+
+def make_telling(base: nn.Module, variant: nn.Module, seed: int = 0) -> None:
+    """Give both models the same weights with no gate closed: parameters at or near zero hide what happens before them."""
+    generator = torch.Generator().manual_seed(seed)
+    others = dict(variant.named_parameters())
+    with torch.no_grad():
+        for name, parameter in base.named_parameters():
+            if parameter.is_floating_point() and parameter.numel() and parameter.abs().max() < 0.01:
+                parameter.copy_(torch.rand(parameter.shape, generator=generator) * 0.4 + 0.1)
+            if name in others and others[name].shape == parameter.shape:
+                others[name].copy_(parameter)
+
+
+def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
+    """Run both models once and say whether the rule holds. `run` must give both the same random numbers."""
+    for place in pair.places:
+        place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
+    # copied before any run: a module that learns while it runs (running statistics) starts alike on both sides
+    copies = [copy.deepcopy(place.inserted) for place in pair.places]
+    plain = copy.deepcopy(pair.base)
+    logs: list[Log] = [[] for _ in pair.places]
+    counts = [0] * len(pair.places)
+    changes = _insertions(pair, copies, counts)
+    output, variant_error = _run_variant(plan, pair, run, logs)
+    expected, error = _run_base(plan, pair, run, changes)
+    result, plain_error = _attempt(run, plain)
+    if plain_error:
+        return Verdict("not run", plain_error)
+    if variant_error or error:
+        return Verdict("broken", f"the module cannot run here: {variant_error or error}")
+    wrong = _events(plan, pair, logs, counts) or _compare.values(expected, output)
+    if wrong:
+        return Verdict("broken", wrong)
+    return Verdict("held", visible=bool(_compare.values(result, output))) if any(counts) else Verdict("idle")
+
+
+def reason(error: BaseException) -> str:
+    """`RuntimeError: the first line of what it says`."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
+
+
+def _attempt(run: Run, model: nn.Module) -> tuple[Any, str]:
+    try:
+        return run(model), ""
+    except Exception as error:  # judged by the caller: whether the base runs decides what it means
+        return None, reason(error)
+
+
+def _mark(module: nn.Module, args: Any, output: Any) -> Any:
+    """Make a module's result unlike its input, or an identity's dropped result could not be told from a used one."""
+    if not (isinstance(output, torch.Tensor) and output.is_floating_point()):
+        return output
+    ramp = torch.arange(output.numel(), dtype=torch.float32, device=output.device).sin().reshape(output.shape)
+    return output + ramp.to(output.dtype)
+
+
+def _run_variant(plan: Plan, pair: Pair, run: Run, logs: list[Log]) -> tuple[Any, str]:
+    with contextlib.ExitStack() as stack:
+        for place, log in zip(pair.places, logs, strict=True):
+            stack.enter_context(_recording(place, plan, log))
+        return _attempt(run, pair.variant)
+
+
+def _run_base(plan: Plan, pair: Pair, run: Run, changes: list[Change]) -> tuple[Any, str]:
+    with contextlib.ExitStack() as stack:
+        for place, change in zip(pair.places, changes, strict=True):
+            stack.enter_context(at_site(place.base_site, plan, change))
+        return _attempt(run, pair.base)
+
+
+def _insertions(pair: Pair, copies: list[nn.Module], counts: list[int]) -> list[Change]:
+    """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran."""
+
+    def insertion(number: int) -> Change:
+        modes: dict[str, bool] = {}
+
+        def learn(module: nn.Module, args: Any) -> None:
+            modes.update({name: part.training for name, part in module.named_modules()})
+
+        pair.places[number].inserted.register_forward_pre_hook(learn)
+
+        def change(value: Any) -> Any:
+            counts[number] += 1
+            for name, part in copies[number].named_modules():
+                part.training = modes.get(name, pair.base.training)
+            return copies[number](value)
+
+        return change
+
+    return [insertion(number) for number in range(len(copies))]
+
+
+@contextlib.contextmanager
+def _recording(place: Place, plan: Plan, log: Log) -> Iterator[None]:
+    """While active, every event at a place of the variant is written down, in order, with a copy of its tensor."""
+
+    def note(kind: str, value: Any) -> None:
+        log.append((kind, value.detach().clone() if isinstance(value, torch.Tensor) else value))
+
+    def received(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        note("module", next(iter([*args, *kwargs.values()]), None))
+
+    def returned(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        note("module", output)
+
+    if plan.operation == "after":
+        handle = place.inserted.register_forward_pre_hook(received, with_kwargs=True)
+    else:
+        handle = place.inserted.register_forward_hook(returned)
+    try:
+        with at_site(place.variant_site, plan, lambda value: note("site", value)):
+            yield
+    finally:
+        handle.remove()
+
+
+def _events(plan: Plan, pair: Pair, logs: list[Log], counts: list[int]) -> str:
+    """What is wrong with the order, number or tensors of the events, "" where nothing."""
+    first, second = ("site", "module") if plan.operation == "after" else ("module", "site")
+    did = "returned" if plan.operation == "after" else "received"
+    for place, log, count in zip(pair.places, logs, counts, strict=True):
+        kinds = [kind for kind, _ in log]
+        if kinds.count("site") != count:
+            return f"the site of {place.name} runs {_times(kinds.count('site'))}, in the base {_times(count)}"
+        if kinds.count("module") != count:
+            return f"{place.name} runs {_times(kinds.count('module'))}, its site {_times(count)}"
+        if kinds != [first, second] * count:
+            return f"{place.name} does not run directly {plan.operation} its site: {' '.join(kinds)}"
+        for i in range(count):
+            one, other = log[2 * i][1], log[2 * i + 1][1]
+            if not _compare.same(one, other):
+                return f"call {i + 1} of {place.name} is not on what its site {did}: {_compare.values(one, other)}"
+    return ""
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

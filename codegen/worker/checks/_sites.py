@@ -1,0 +1,136 @@
+"""Watch a site of a model run, or change what it returns or receives, through hooks that are taken off again.
+
+A container (Sequential, ModuleList) may be run element by element without being called itself: then it returns when its
+last element does, and receives when its first does. Never judges.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker.subject import Plan
+
+Change = Callable[[Any], Any]  # gets the value at the site; what it returns, if not None, takes the value's place
+
+
+@dataclass(frozen=True)
+class Place:
+    """One site in both models, and what the variant has inserted there."""
+
+    name: str  # of the inserted module, dotted
+    base_site: nn.Module
+    variant_site: nn.Module
+    inserted: nn.Module
+
+
+def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
+    """The insertions in a pair of models; a small build may hold fewer than the full one, and both hold the same."""
+    found = []
+    for instance in plan.instances:
+        dot = f"{instance}." if instance else ""
+        site, inserted = dot + plan.site, dot + plan.attribute
+        base_site, variant_site = _module(base, site), _module(variant, site)
+        if base_site is None and variant_site is None:
+            continue
+        new = _module(variant, inserted)
+        if base_site is None or variant_site is None or new is None:
+            lacking = inserted if base_site is not None and variant_site is not None else site
+            raise LookupError(f"{'the base' if base_site is None else 'the variant'} has no module {lacking}")
+        found.append(Place(inserted, base_site, variant_site, new))
+    return found
+
+
+def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The inserted modules that this build of the variant holds, with their dotted names. LookupError: none."""
+    names = [f"{i}.{plan.attribute}" if i else plan.attribute for i in plan.instances]
+    found = [(name, module) for name in names if (module := _module(variant, name)) is not None]
+    if not found:
+        raise LookupError(f"the variant has no module {', '.join(names)}")
+    return found
+
+
+def _module(model: nn.Module, name: str) -> nn.Module | None:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        return None
+
+
+@contextlib.contextmanager
+def at_site(site: nn.Module, plan: Plan, change: Change) -> Iterator[None]:
+    """While active, `change` is called with the tensor at each return (after) or reception (before) of the site.
+
+    The hooks stand before those of the library, so a feature that it taps at the site is the changed one.
+    """
+    chain = _chain(site, last=plan.operation == "after")
+    inside: list[int] = []  # depths in the chain that are being called now
+
+    def entering(depth: int) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            happens = plan.operation == "before" and not any(outer < depth for outer in inside)
+            inside.append(depth)
+            return _change_argument(module, plan.input_argument, (args, kwargs), change) if happens else None
+
+        return hook
+
+    def leaving(depth: int) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            inside.remove(depth)
+            happens = plan.operation == "after" and not any(outer < depth for outer in inside)
+            return _change_output(output, plan.output_index, change) if happens else None
+
+        return hook
+
+    with contextlib.ExitStack() as stack:
+        for depth, module in enumerate(chain):
+            before = module.register_forward_pre_hook(entering(depth), prepend=True, with_kwargs=True)
+            after = module.register_forward_hook(leaving(depth), prepend=True)
+            stack.callback(before.remove)
+            stack.callback(after.remove)
+        yield
+
+
+def _chain(site: nn.Module, last: bool) -> list[nn.Module]:
+    """The site, its last (or first) element where it is a container, that one's, and so on inwards."""
+    chain = [site]
+    while isinstance(chain[-1], (nn.Sequential, nn.ModuleList, nn.ModuleDict)) and len(chain[-1]):
+        chain.append(list(chain[-1].children())[-1 if last else 0])
+    return chain
+
+
+def _change_output(output: Any, index: str, change: Change) -> Any:
+    if not index or isinstance(output, torch.Tensor):
+        return change(output)
+    key = index if isinstance(output, dict) else int(index)
+    value = change(output[key])
+    if value is None:
+        return None
+    if isinstance(output, tuple):
+        items = [*output]
+        items[int(index)] = value
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    changed = copy.copy(output)
+    changed[key] = value
+    return changed
+
+
+def _change_argument(module: nn.Module, argument: str, call: tuple[tuple[Any, ...], dict[str, Any]], change: Change) -> Any:
+    args, kwargs = call
+    names = list(inspect.signature(module.forward).parameters)
+    if argument.isdigit():
+        position, keyword = int(argument), names[int(argument)] if int(argument) < len(names) else ""
+    else:
+        position, keyword = names.index(argument) if argument in names else 0, argument
+    if keyword in kwargs:
+        value = change(kwargs[keyword])
+        return None if value is None else (args, {**kwargs, keyword: value})
+    value = change(args[position])
+    return None if value is None else ((*args[:position], value, *args[position + 1 :]), kwargs)

@@ -1,0 +1,53 @@
+"""Every new parameter gets a finite gradient from the model's outputs in train mode. Whether it is large is not judged."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
+from codegen.worker.checks._placing import reason
+from codegen.worker.checks._sites import at_site, inserted_modules, places
+from codegen.worker.subject import Subject
+
+ORDER = 80
+
+
+def check(subject: Subject) -> Outcome:
+    """Forward and backward once, small, batch 2, checkpointing off."""
+    base, variant = subject.pair()
+    new = [(f"{name}.{key}", p) for name, m in inserted_modules(subject.plan, variant) for key, p in m.named_parameters()]
+    trained = [(name, parameter) for name, parameter in new if parameter.requires_grad]
+    if not trained:
+        return skipped("no new parameter is trained" if new else "no new parameters")
+    error = _backward(subject, base)
+    if error:
+        return skipped(f"the base has no gradient in train mode: {error}")
+    runs = [0]
+    with torch.enable_grad():
+        place = next(iter(places(subject.plan, base, variant)))
+        with at_site(place.variant_site, subject.plan, lambda value: runs.append(1)):
+            error = _backward(subject, variant)
+    if error:
+        return failed(f"train mode: the base runs, the variant does not: {error}")
+    missing = [name for name, parameter in trained if parameter.grad is None]
+    if missing and sum(runs) == 0:
+        return skipped("the site does not run in forward (train)")
+    infinite = [name for name, p in trained if p.grad is not None and not bool(torch.isfinite(p.grad).all())]
+    wrong = [f"{name} gets no gradient" for name in missing] + [f"{name}: gradient is not finite" for name in infinite]
+    return failed("; ".join(wrong)) if wrong else passed(f"{len(trained)} parameters")
+
+
+def _backward(subject: Subject, model: nn.Module) -> str:
+    """Leave gradients in the parameters; why that cannot be done, or ""."""
+    args, kwargs = subject.inputs()
+    torch.manual_seed(0)
+    try:
+        outputs = [t for t in _compare.floating(model.train()(*args, **kwargs)) if t.requires_grad]
+        if not outputs:
+            return "no output needs a gradient"
+        loss = torch.stack([tensor.float().square().mean() for tensor in outputs]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+    except Exception as error:  # said by the caller, for whom it matters which model it was
+        return reason(error)
+    return ""

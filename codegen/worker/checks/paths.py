@@ -1,0 +1,87 @@
+"""What `placement` asks of `forward` holds on every other public path, and in the library's own feature extractors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+
+from codegen.worker import paths, registry
+from codegen.worker.checks import Outcome, failed, passed, skipped
+from codegen.worker.checks._placing import Pair, Verdict, judge, make_telling, reason, telling_pair
+from codegen.worker.checks._sites import places
+from codegen.worker.subject import Subject
+
+ORDER = 40
+
+WORDS = {"held": "", "idle": "the site does not run", "not run": "not run by the base", "not seen": "not checked"}
+FEATURES = paths.Path("features_only", lambda model, args, kwargs: model(*args, **kwargs), lambda model: True)
+
+
+def check(subject: Subject) -> Outcome:
+    """Judge each path by itself; the detail names them all."""
+    verdicts = dict(_verdicts(subject))
+    broken = [f"{name}: {verdict.reason}" for name, verdict in verdicts.items() if verdict.kind == "broken"]
+    if broken:
+        return failed("; ".join(broken))
+    detail = "; ".join(_summary(verdicts))
+    return passed(detail) if any(v.kind in ("held", "idle") for v in verdicts.values()) else skipped(detail)
+
+
+def _summary(verdicts: dict[str, Verdict]) -> Iterator[str]:
+    """`forward_features, forward (train)`, then what was not checked and why."""
+    held = [name for name, verdict in verdicts.items() if verdict.kind == "held"]
+    if held:
+        yield ", ".join(held)
+    for name, verdict in verdicts.items():
+        if verdict.kind != "held":
+            yield f"{WORDS[verdict.kind]}: {name}" + (f" ({verdict.reason})" if verdict.reason else "")
+
+
+def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
+    base, variant = subject.pair()
+    for path in paths.PATHS[1:]:
+        if not path.offered(base):
+            continue
+        if not path.offered(variant):
+            yield path.name, Verdict("broken", "the base offers it, the variant does not")
+            continue
+        pair = telling_pair(subject)
+        if not pair.places:
+            yield path.name, Verdict("not seen", "the small build does not hold the site")
+            continue
+        yield path.name, judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
+    entries = registry.entries(subject)
+    if entries is not None:
+        yield FEATURES.name, _features(subject, *entries)
+
+
+def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -> Verdict:
+    """The library's wrapper around both models: it may take them apart, so the sites are known by the model inside."""
+    small, (wrapped, error) = True, _wrap(base, small=True)
+    if wrapped is None:
+        small, (wrapped, error) = False, _wrap(base, small=False)
+    if wrapped is None:
+        return Verdict("not run", error)
+    other, error = _wrap(variant, small)
+    if other is None:
+        return Verdict("broken", f"it cannot be built: {error}")
+    if registry.is_graph(wrapped.model) or registry.is_graph(other.model):
+        return Verdict("not seen", "the library turns the model into a graph without modules")
+    make_telling(wrapped.inside, other.inside)
+    found = places(subject.plan, wrapped.inside, other.inside)
+    if not found:
+        return Verdict("not seen", "the model inside does not hold the site")
+    pair = Pair(wrapped.model, other.model, found)
+    return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=small)))
+
+
+def _wrap(entry: registry.Entry, small: bool) -> tuple[registry.Wrapped | None, str]:
+    try:
+        torch.manual_seed(0)
+        return registry.features_only(entry, small), ""
+    except Exception as error:  # judged by the caller: the base or the variant cannot be wrapped
+        return None, reason(error)
+
+

@@ -1,0 +1,30 @@
+"""In `forward`, the inserted module runs as often as its site, on its tensor, and the model goes on with what it returns."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from codegen.worker import paths
+from codegen.worker.checks import Outcome, failed, passed, skipped
+from codegen.worker.checks._placing import judge, telling_pair
+from codegen.worker.subject import Subject
+
+ORDER = 30
+
+
+def check(subject: Subject) -> Outcome:
+    """Judge `forward` in eval; the other paths have a check of their own."""
+    pair = telling_pair(subject)
+    if not pair.places:
+        return skipped("the small build does not hold the site")
+    run = partial(paths.run, paths.PATHS[0], inputs=subject.inputs())
+    verdict = judge(subject.plan, pair, run)
+    if verdict.kind == "broken":
+        return failed(verdict.reason)
+    if verdict.kind == "not run":
+        return skipped(f"the base does not run: {verdict.reason}")
+    if verdict.kind == "idle":
+        return skipped("the site does not run in forward (eval), nor does the module")
+    if not verdict.visible:
+        return skipped("calls are right, but nothing of the site reaches the output: what follows cannot be seen")
+    return passed(f"{len(pair.places)} place{'s' if len(pair.places) > 1 else ''}")

@@ -1,0 +1,30 @@
+"""Under one seed the variant's backbone starts from the base's very numbers: the two can be compared fairly."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import nn
+
+from codegen.worker.checks import Outcome, _compare, failed, passed
+from codegen.worker.subject import Subject
+
+ORDER = 60
+SEEDS = (0, 1)
+
+
+def check(subject: Subject) -> Outcome:
+    """Compare every parameter and buffer of the base with the variant's of the same name."""
+    count = 0
+    for seed in SEEDS:
+        base, variant = _tensors(subject.build("base", seed=seed)), _tensors(subject.build("variant", seed=seed))
+        different = [name for name, value in base.items() if not _compare.same(value, variant.get(name))]
+        count = len(base)
+        if different:
+            return failed(f"seed {seed}: {len(different)} of {count} tensors differ, the first is {different[0]}")
+    return passed(f"{count} tensors under seeds {', '.join(map(str, SEEDS))}")
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    return dict(itertools.chain(model.named_parameters(), model.named_buffers()))

@@ -1,0 +1,89 @@
+"""The variant returns the same structure and shapes as the base: batch 1 and 2, and a second resolution. Full size first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker import models, paths
+from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
+from codegen.worker.checks._placing import reason
+from codegen.worker.subject import Subject
+
+ORDER = 20
+
+@dataclass(frozen=True)
+class Refused:
+    """A model does not run on this input: why."""
+
+    reason: str
+
+
+Level = tuple[str, bool]  # device, small
+LEVELS: tuple[Level, ...] = (("meta", False), ("meta-parameters", False), ("cpu", True))
+REAL: Level = ("cpu", False)  # decides where the base runs without arithmetic and the variant does not
+
+
+def check(subject: Subject) -> Outcome:
+    """Compare eval outputs on the first level (meta, parameters on meta, a small real build) on which both run."""
+    notes, levels = [], list(LEVELS)
+    while levels:
+        level = levels.pop(0)
+        base, error = _outputs(subject, "base", level)
+        if error:
+            notes.append(f"base, {_named(level)}: {error}")
+            continue
+        variant, error = _outputs(subject, "variant", level)
+        if error and level[0] != "cpu":
+            notes.append(f"variant, {_named(level)}: {error}")
+            levels = [REAL]
+            continue
+        if error:
+            return failed(f"{_named(level)}: the base runs, the variant does not: {error}")
+        return _compared(base, variant, level)
+    return skipped("; ".join(notes))
+
+
+def _compared(base: dict[str, Any], variant: dict[str, Any], level: Level) -> Outcome:
+    accepted = {case: output for case, output in base.items() if not isinstance(output, Refused)}
+    for case, output in accepted.items():
+        other = variant[case]
+        if isinstance(other, Refused):
+            return failed(f"{case}: the base runs, the variant does not: {other.reason}")
+        difference = _compare.shapes(output, other)
+        if difference:
+            return failed(f"{case}: {difference}")
+    return passed(f"{', '.join(accepted)} ({_named(level)})")
+
+
+def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any], str]:
+    """Outputs by case, or why the model's own input cannot be run. Another resolution may be refused."""
+    device, small = level
+    outputs: dict[str, Any] = {}
+    try:
+        model = subject.build(which, small=small, device=device).eval()
+        for batch in (1, 2):
+            outputs[f"batch {batch}"] = _run(model, subject.inputs(batch, small=small, device=device))
+    except Exception as error:  # the caller says it, or tries another level
+        return {}, reason(error)
+    second = subject.plan.second_input
+    if second:
+        try:
+            outputs[second] = _run(model, models.make_input(subject.base, second, device, 2))
+        except Exception as error:  # compared with what the other model did
+            outputs[second] = Refused(reason(error))
+    return outputs, ""
+
+
+def _run(model: nn.Module, inputs: paths.Inputs) -> Any:
+    args, kwargs = inputs
+    with torch.no_grad():
+        return model(*args, **kwargs)
+
+
+def _named(level: Level) -> str:
+    device, small = level
+    return f"{'small' if small else 'full size'}, {'real' if device == 'cpu' else device}"

@@ -1,0 +1,130 @@
+"""Checkpoints of the base stay usable in the variant, however they are loaded; damaged ones of the variant are refused."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker import registry
+from codegen.worker.checks import Outcome, _compare, failed, passed
+from codegen.worker.checks._placing import reason
+from codegen.worker.checks._sites import inserted_modules
+from codegen.worker.subject import Subject
+
+ORDER = 50
+
+State = dict[str, Any]
+
+
+def check(subject: Subject) -> Outcome:
+    """Look at the keys, load a base checkpoint in every way, then whole and damaged ones of the variant."""
+    base, variant = subject.build("base", seed=2), subject.build("variant", seed=3)
+    saved, own = base.state_dict(), copy.deepcopy(variant.state_dict())
+    names = [name for name, _ in inserted_modules(subject.plan, variant)]
+    groups = {name: [key for key in own if key.startswith(f"{name}.")] for name in names}
+    new = [key for keys in groups.values() for key in keys]
+    wrong = _keys(saved, own, new)
+    if wrong:
+        return failed(wrong)
+    notes: list[str] = []
+    steps = (_base_loads(variant, saved, own, new), _nested(variant, saved), _variant_loads(variant, own, groups, notes))
+    wrong = next((found for step in steps for found in step), "") or _library(subject, base, notes)
+    return failed(wrong) if wrong else passed("; ".join([f"{len(new)} new keys" if new else "no state", *notes]))
+
+
+def _keys(saved: State, own: State, new: list[str]) -> str:
+    for key, value in saved.items():
+        if key not in own:
+            return f"{key} of the base is not in the variant"
+        if _compare.shapes(value, own[key]):
+            return f"{key}: {_compare.shapes(value, own[key])}"
+    extra = [key for key in own if key not in saved and key not in new]
+    return f"{extra[0]} is new but not of the inserted module" if extra else ""
+
+
+def _load(model: nn.Module, state: State, strict: bool = True) -> str:
+    try:
+        model.load_state_dict(state, strict=strict)
+    except RuntimeError as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _without(state: State, key: str) -> State:
+    smaller = copy.copy(state)  # keeps the versions that come with a state_dict
+    del smaller[key]
+    return smaller
+
+
+def _unlike(model: nn.Module, state: State) -> str:
+    """The first of these tensors that the model does not hold."""
+    own = model.state_dict()
+    values = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    return next((key for key, value in values.items() if not _compare.same(value, own.get(key))), "")
+
+
+def _base_loads(variant: nn.Module, saved: State, own: State, new: list[str]) -> Iterator[str]:
+    if error := _load(variant, saved):
+        yield f"a base checkpoint is refused with strict=True: {error}"
+    if key := _unlike(variant, saved) or _unlike(variant, {key: own[key] for key in new}):
+        yield f"{key} is not what it should be after loading a base checkpoint"
+    result = variant.load_state_dict(saved, strict=False)
+    # the hook that excuses new keys cannot know of strict=False: it may report them, all, or none
+    if sorted(result.missing_keys) not in ([], sorted(new)) or result.unexpected_keys:
+        yield f"strict=False reports {[*result.missing_keys, *result.unexpected_keys]}, the new keys are {new}"
+    if saved and not _load(variant, _without(saved, next(iter(saved)))):
+        yield f"a base checkpoint without {next(iter(saved))} is accepted with strict=True"
+
+
+def _nested(variant: nn.Module, saved: State) -> Iterator[str]:
+    outer = nn.ModuleDict({"backbone": nn.Sequential(copy.deepcopy(variant))})
+    state = {f"backbone.0.{key}": value for key, value in saved.items()}
+    if error := _load(outer, state):
+        yield f"a base checkpoint is refused where the variant is part of another module: {error}"
+    if key := _unlike(outer, state):
+        yield f"{key} is not loaded where the variant is part of another module"
+
+
+def _variant_loads(variant: nn.Module, own: State, groups: dict[str, list[str]], notes: list[str]) -> Iterator[str]:
+    if error := _load(variant, own):
+        yield f"its own checkpoint is refused: {error}"
+    if key := _unlike(variant, own):
+        yield f"{key} is not loaded from its own checkpoint"
+    for keys in groups.values():
+        if len(keys) == 1:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
+            note = "damage not checked where a module has one key: without it, it looks like a base checkpoint"
+            notes.extend([] if note in notes else [note])
+            continue
+        for key in keys:
+            if not _load(variant, _without(own, key)):
+                yield f"its own checkpoint without {key} is accepted with strict=True"
+
+
+def _library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
+    """The host library's own loader of pretrained weights, where there is one."""
+    entries = registry.entries(subject)
+    if entries is None:
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "base.pth"
+        torch.save(base.state_dict(), file)
+        try:
+            loaded = registry.load_pretrained(entries[0], file).state_dict()
+        except Exception as error:  # then nothing is promised for the variant either
+            notes.append(f"not loaded by the base's own library: {reason(error)}")
+            return ""
+        try:
+            variant = registry.load_pretrained(entries[1], file)
+        except Exception as error:  # said: the base can be loaded so
+            return f"the library's own loader refuses a base checkpoint: {reason(error)}"
+    expected = {key: value for key, value in base.state_dict().items() if _compare.same(value, loaded.get(key))}
+    if not expected:
+        notes.append("not loaded by the base's own library")
+    key = _unlike(variant, expected)
+    return f"{key} is not loaded by the library's own loader" if key else ""

@@ -1,0 +1,95 @@
+"""The contract of a variant: run every check in `checks/`, in their order, and measure. A check is found by being there."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker import checks, paths
+from codegen.worker.checks import Outcome, _compare, failed
+from codegen.worker.checks._sites import inserted_modules
+from codegen.worker.subject import Subject
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One check as found: its name is its file's."""
+
+    order: int
+    name: str
+    check: Callable[[Subject], Outcome]
+
+
+def found() -> list[Entry]:
+    """Every check in the folder, in order."""
+    names = [m.name for m in pkgutil.iter_modules(checks.__path__) if not m.name.startswith("_")]
+    modules = [(name.rstrip("_"), importlib.import_module(f"{checks.__name__}.{name}")) for name in names]
+    return sorted((Entry(m.ORDER, name, m.check) for name, m in modules), key=lambda e: (e.order, e.name))
+
+
+def run(subject: Subject) -> list[dict[str, str]]:
+    """Make every check: name, status ("passed", "failed", "skipped") and detail of each."""
+    results = []
+    for entry in found():
+        outcome = _outcome(entry, subject)
+        results.append({"name": entry.name, "status": outcome.status, "detail": outcome.detail})
+    return results
+
+
+def _outcome(entry: Entry, subject: Subject) -> Outcome:
+    try:
+        return entry.check(subject)
+    except Exception as error:  # said, never swallowed: a promise that cannot be confirmed is broken
+        return failed(_two_lines(error))
+
+
+def _two_lines(error: Exception) -> str:
+    """What was raised, and where."""
+    lines = str(error).strip().splitlines()
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"at {Path(last.filename).name}:{last.lineno} in {last.name}"
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}\n{where}"
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+    """`new_parameters` and `parameters` (of the base), both at full size, and `drift` at init (see `drift`)."""
+    variant = _full(subject, "variant")
+    new = [p for _, module in inserted_modules(subject.plan, variant) for p in module.parameters()]
+    return {
+        "new_parameters": sum(parameter.numel() for parameter in new),
+        "parameters": sum(parameter.numel() for parameter in _full(subject, "base").parameters()),
+        "drift": drift(subject),
+    }
+
+
+def drift(subject: Subject) -> float | None:
+    """||variant - base|| / ||base|| over all real-valued outputs, same weights, eval, small; None where not computable."""
+    base, variant = subject.pair()
+    try:
+        outputs = [_compare.floating(paths.run(paths.PATHS[0], m, subject.inputs())) for m in (base, variant)]
+    except Exception:  # a figure, not a promise: the checks say what does not run
+        return None
+    if not outputs[0] or [t.shape for t in outputs[0]] != [t.shape for t in outputs[1]]:
+        return None
+    one, other = (torch.cat([tensor.double().flatten() for tensor in tensors]) for tensors in outputs)
+    size = one.norm().item()
+    value = (other - one).norm().item() / size if size else float("nan")
+    return value if value == value and value != float("inf") else None
+
+
+def _full(subject: Subject, which: str) -> nn.Module:
+    """The full-size model, on the first device on which its constructor runs."""
+    for device in ("meta", "meta-parameters"):
+        try:
+            return subject.build(which, small=False, device=device)
+        except Exception:  # many constructors compute with real numbers
+            continue
+    return subject.build(which, small=False)

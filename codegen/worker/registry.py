@@ -1,0 +1,122 @@
+"""The live side of the libraries that register models by name: what is registered, and how their own loaders build.
+
+The one module of the worker that knows such a library. Imports none that is not already there or asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.worker import models
+from codegen.worker.subject import Subject
+
+TABLES = (  # module, its table of names, what the table is called in a report
+    ("timm.models._registry", "_model_entrypoints", "timm"),
+    ("timm.models._registry", "_model_pretrained_cfgs", "timm weights"),
+    ("torchvision.models._api", "BUILTIN_MODELS", "torchvision"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered function with the class of the models that it builds and the arguments that make them small."""
+
+    function: Callable[..., nn.Module]
+    root: type
+    small: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A library's feature extractor and the model that it was made from."""
+
+    model: nn.Module
+    inside: nn.Module
+
+
+def snapshot(library: str = "") -> dict[str, Any]:
+    """What every registered name stands for now. `library` is imported first; others count where they are already there."""
+    if library:
+        importlib.import_module(f"{library}.models")
+    found: dict[str, Any] = {}
+    for module, table, label in TABLES:
+        if module in sys.modules:
+            found.update({f"{label}:{name}": value for name, value in vars(sys.modules[module]).get(table, {}).items()})
+    return found
+
+
+def overwritten(before: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a snapshot that stand for something else now, or are gone."""
+    now = snapshot()
+    return tuple(sorted(name for name, value in before.items() if now.get(name) is not value))
+
+
+def entries(subject: Subject) -> tuple[Entry, Entry] | None:
+    """The base's and the variant's registered functions; None where the library builds no wrappers or none is named."""
+    plan = subject.plan
+    base = getattr(subject.base, plan.entry, None) if plan.entry else None
+    variant = getattr(subject.variant, plan.variant_entry, None) if plan.variant_entry else None
+    if plan.library != "timm" or base is None or variant is None:
+        return None
+    one, other = subject.pair()
+    return Entry(base, type(one), plan.small), Entry(variant, type(other), plan.small)
+
+
+def features_only(entry: Entry, small: bool) -> Wrapped:
+    """Build the library's feature extractor. LookupError where the model inside it cannot be told."""
+    with _constructed(entry.root) as made, models.overriding(entry.root, entry.small if small else {}):
+        model = entry.function(features_only=True)
+    if not made:
+        raise LookupError(f"it builds no {entry.root.__name__}")
+    return Wrapped(model, made[-1])
+
+
+def is_graph(model: nn.Module) -> bool:
+    """Whether the model holds a traced graph, in which modules are no longer called."""
+    return any(isinstance(module, torch.fx.GraphModule) for module in model.modules())
+
+
+def load_pretrained(entry: Entry, file: Path) -> nn.Module:
+    """A small model built by its entry with the weights of a file, through the library's own loader of pretrained weights."""
+    with models.overriding(entry.root, entry.small):
+        plain = entry.function()
+    overlay = {
+        "file": str(file),
+        "custom_load": False,
+        "num_classes": getattr(plain, "num_classes", 0),  # the file's own: nothing of it is to be adapted
+        "label_offset": 0,
+    }
+    with models.overriding(entry.root, entry.small):
+        return entry.function(pretrained=True, pretrained_cfg_overlay=overlay)
+
+
+@contextlib.contextmanager
+def _constructed(cls: type) -> Iterator[list[nn.Module]]:
+    """While active, every model whose construction passes through `cls` is listed, the outermost last."""
+    own = vars(cls).get("__init__")
+    original = cls.__init__  # type: ignore[misc]
+    made: list[nn.Module] = []
+
+    def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        made.append(self)
+
+    construct.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    cls.__init__ = construct  # type: ignore[misc]
+    try:
+        yield made
+    finally:
+        if own is None:
+            del cls.__init__
+        else:
+            cls.__init__ = own  # type: ignore[misc]

@@ -1,0 +1,87 @@
+"""What the child process can be asked: trace a source, prove a variant. One function a verb, JSON in and out."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codegen.errors import CodegenError
+from codegen.worker import contract, models, registry, trace
+from codegen.worker.subject import Plan, Subject
+
+
+def trace_source(request: dict[str, Any]) -> dict[str, Any]:
+    """request: see `trace.trace`. The Trace as plain data."""
+    return dataclasses.asdict(trace.trace(request))
+
+
+def prove(request: dict[str, Any]) -> dict[str, Any]:
+    """request: base and variant as text, names for their files, the plan. The checks and what was measured."""
+    plan = Plan(**{**request["plan"], "instances": tuple(request["plan"]["instances"])})
+    with tempfile.TemporaryDirectory() as folder:
+        subject = _subject(request, plan, Path(folder))
+        _fits(subject)
+        checks = contract.run(subject)
+        return {"checks": checks, **contract.measure(subject)}
+
+
+def _subject(request: dict[str, Any], plan: Plan, folder: Path) -> Subject:
+    """Both files imported, the variant first: what it enters into a registry must not stand there already."""
+    loaded = {}
+    before = registry.snapshot()
+    overwritten: tuple[str, ...] = ()
+    for which in ("variant", "base"):
+        path = folder / f"{request['stem']}_{which}.py"
+        path.write_bytes(request[which].encode(request["encoding"]))
+        loaded[which] = models.import_file(path, path.stem)
+        if which == "variant":
+            overwritten = tuple(registry.overwritten(before))
+    return Subject(plan, loaded["base"], loaded["variant"], overwritten)
+
+
+def _fits(subject: Subject) -> None:
+    """The inserted module must take the site's tensor and give one of the same shape.
+
+    Raises CodegenError("module-does-not-fit") with the module's own error.
+    """
+    model = subject.build("variant")
+    seen: dict[str, Any] = {}
+
+    def watch(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        tensor = args[0] if args else None
+        seen["shape"] = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else None
+
+    def result(module: torch.nn.Module, args: Any, output: Any) -> None:
+        seen["result"] = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+
+    prefix = subject.plan.instances[0]
+    inserted = model.get_submodule(f"{prefix}.{subject.plan.attribute}" if prefix else subject.plan.attribute)
+    inserted.register_forward_pre_hook(watch, with_kwargs=True)
+    inserted.register_forward_hook(result)
+    args, kwargs = subject.inputs()
+    hint = "choose a module made for this layout, or another site"
+    try:
+        with torch.no_grad():
+            model.eval()(*args, **kwargs)
+    except Exception as error:
+        if "shape" in seen and "result" not in seen:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise CodegenError(
+                "module-does-not-fit", f"{subject.plan.class_name} fails on the site's tensor {seen['shape']}: {reason}", hint
+            ) from error
+        if seen.get("result", seen.get("shape")) == seen.get("shape"):
+            raise
+    if "result" in seen and seen["result"] != seen["shape"]:
+        raise CodegenError(
+            "module-does-not-fit",
+            f"{subject.plan.class_name} turns the site's {seen['shape']} into {seen['result']}",
+            "the shape must stay; " + hint,
+        )
+
+
+VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {"trace": trace_source, "prove": prove}
