@@ -158,7 +158,8 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
     hosts = tuple(types.HostClass(**{**h, "instances": tuple(h["instances"])}) for h in data["hosts"])
     known = {f.name for f in dataclasses.fields(types.Trace)}
     rest = {k: v for k, v in data.items() if k in known}
-    return types.Trace(**{**rest, "hosts": hosts, "modules": modules, "calls": calls, "paths": tuple(data["paths"])})
+    lists = {"hosts": hosts, "modules": modules, "calls": calls, "paths": tuple(data["paths"]), "taps": tuple(data["taps"])}
+    return types.Trace(**{**rest, **lists})
 
 
 def bug(message: str) -> CodegenError:

@@ -37,9 +37,9 @@ def is_import(node: ast.stmt) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
-def needs(tree: ast.Module, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> Needs:
+def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> Needs:
     """The closure of `roots` over the file's own definitions. owned: statements whose names come from elsewhere."""
-    elsewhere = set(owned)
+    tree, elsewhere = code.tree, set(owned)
     binding: dict[str, list[ast.stmt]] = defaultdict(list)
     changing: dict[str, list[ast.stmt]] = defaultdict(list)
     for node in tree.body:
@@ -61,12 +61,14 @@ def needs(tree: ast.Module, roots: Iterable[str], owned: Iterable[ast.stmt] = ()
         for node in [*binding[name], *(changing[name] if binding[name] else [])]:
             if node not in kept:
                 kept.add(node)
-                todo.extend(syntax.used_names(node))
+                todo.extend(code.names_read(node))
     return Needs(frozenset(kept), frozenset(names))
 
 
 def _changed_names(node: ast.stmt) -> set[str]:
     """The names whose values a statement changes: `cfgs["a"] = 1`, `names.append("a")`, `Block.depth = 2`."""
+    if isinstance(node, (ast.For, ast.While, ast.If, ast.With, ast.Try)):
+        return {name for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt) for name in _changed_names(child)}
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
         targets: list[ast.expr] = [node.value.func]
     elif isinstance(node, (ast.Assign, ast.AugAssign)):
@@ -92,7 +94,7 @@ def block_start(code: Code, node: ast.stmt) -> int:
 
 def bring(file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Edit] = ()) -> Brought:
     """The definitions of `roots` with everything that they need from their file, edits applied inside them."""
-    found = needs(code.tree, roots)
+    found = needs(code, roots)
     missing = [r for r in roots if not any(r in syntax.bound_names(n) for n in code.tree.body)]
     if missing:
         raise CodegenError("unknown-class", f"{file.path.name} defines no {missing[0]}", "name a class of the file")

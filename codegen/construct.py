@@ -7,7 +7,7 @@ import ast
 from codegen import catalogue, style, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Component, Edit
+from codegen.types import Component, Edit, Site, Trace
 
 
 def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, lines: tuple[str, ...] = ()) -> Edit:
@@ -42,11 +42,32 @@ def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, li
 def hook(attribute: str) -> tuple[str, str]:
     """(statement for `__init__`, function): a base checkpoint loads strictly, a damaged variant checkpoint does not."""
     name = f"load_without_{attribute}"
-    text = (catalogue.templates_folder() / "file" / "load_hook.py.jinja").read_text(encoding="utf-8")
+    return f"self.register_load_state_dict_pre_hook({name})", _rendered("load_hook", name=name, attribute=attribute)
+
+
+def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:
+    """(statement, function) that give the module its place among the children, None where nobody runs them in order.
+
+    A feature extractor that takes the model apart runs the children as they are registered and taps them by name.
+    """
+    children = [m.name for m in trace.modules if m.name and "." not in m.name]
+    tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
+    if site.host.instances != ("",) or not tapped or children.index(site.attribute) > max(tapped):
+        return None
+    elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
+    by_last = f"{site.attribute}.{len(elements) - 1}" in trace.taps
+    tap = "last" if by_last else "site" if site.attribute in trace.taps else ""
+    name = f"place_{attribute}"
+    text = _rendered("order", name=name, attribute=attribute, site=site.attribute, after=operation == "after", tap=tap)
+    return f"{name}(self)", text
+
+
+def _rendered(template: str, **values: object) -> str:
     import jinja2
 
-    body = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(text)
-    return f"self.register_load_state_dict_pre_hook({name})", body.render(name=name, attribute=attribute)
+    text = (catalogue.templates_folder() / "file" / f"{template}.py.jinja").read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
+    return environment.from_string(text).render(**values)
 
 
 def _first_alone(code: Code, init: syntax.Function) -> ast.stmt:

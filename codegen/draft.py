@@ -71,11 +71,13 @@ def write(request: Request, source: Source, ground: Ground, uses: Sequence[Use],
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
     component = naming.fitted(modules.resolve(request, site), parts.host, parts.main)
-    children = {m.name.rpartition(".")[2] for m in trace.modules} if trace else set()
+    owners = set(site.host.instances)
+    pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
+    children = {child for owner, _, child in pairs if owner in owners}
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
     edits = insert.plan(place, list(uses))
-    addition, lines = _addition(component, attribute)
+    addition, lines = _addition(component, attribute, site, request, trace)
     edits.append(construct.plan(parts.host, cls, attribute, component, lines))
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
@@ -89,12 +91,18 @@ def write(request: Request, source: Source, ground: Ground, uses: Sequence[Use],
     return Draft(site, variant, plan, trace.input if trace else "", _call_sites(text, site.host.name, attribute), notes)
 
 
-def _addition(component: Component, attribute: str) -> tuple[Addition, tuple[str, ...]]:
-    if not component.stateful:
-        return Addition(component.imports, component.code), ()
-    line, function = construct.hook(attribute)
-    code = "\n\n\n".join(text.strip("\n") for text in (component.code, function) if text.strip())
-    return Addition((*component.imports, "from typing import Any", "from torch import nn"), code), (line,)
+def _addition(
+    component: Component, attribute: str, site: Site, request: Request, trace: Trace | None
+) -> tuple[Addition, tuple[str, ...]]:
+    """What stands in front of the host's class, and the statements of `__init__` that use it."""
+    pairs = [construct.hook(attribute)] if component.stateful else []
+    place = construct.order(trace, site, attribute, request.operation) if trace else None
+    pairs += [place] if place else []
+    imports = [*component.imports]
+    imports += ["from typing import Any"] if component.stateful else []
+    imports += ["from torch import nn"] if pairs else []
+    code = "\n\n\n".join(text.strip("\n") for text in (component.code, *(text for _, text in pairs)) if text.strip())
+    return Addition(tuple(imports), code), tuple(line for line, _ in pairs)
 
 
 def _texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:

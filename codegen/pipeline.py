@@ -93,6 +93,7 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
             "host": request.host,
             "build": request.build,
             "input": request.input,
+            "library": source.library,
             "wanted": request.site,
         },
     )

@@ -100,7 +100,7 @@ def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
     if parts.keep == "all":
         names = frozenset().union(*(syntax.bound_names(n) for n in tree.body), *(syntax.used_names(n) for n in tree.body))
         return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), names)
-    return needs(tree, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))])
+    return needs(parts.main, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))])
 
 
 def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None:
@@ -178,18 +178,17 @@ def _import_edit(parts: Parts, node: ast.stmt, found: closure.Needs, brought: fr
 
 
 def _deletion(code: Code, node: ast.stmt) -> Edit:
-    """Take a statement out with the comments and blank lines above it; notices of copyright and licence stay."""
-    start, end = block_start(code, node), code.line_end(node)
-    comments = code.text[start : code.line_start(node)]
-    if closure.NOTICE.search(comments) or start == 0:
-        start = code.start(node) - code.indent_width(node)
+    """Take a statement out with everything above it up to the statement before; notices of copyright and licence stay."""
     if not code.stands_alone(node):
         return Edit(code.start(node), code.end(node), "pass", "left out")
-    while start > 0 and (line := code.lines[code.line_of(start) - 2]).strip() == "":
-        start -= len(line)
-    if node is code.tree.body[0] or start == 0:
-        return Edit(start, end, "", "left out")
-    return Edit(start, end, "", "left out")
+    index = code.tree.body.index(node)
+    start = code.line_end(code.tree.body[index - 1]) if index else block_start(code, node)
+    own = code.line_start(node) if not getattr(node, "decorator_list", []) else code.start(node)
+    comments = code.text[start:own]
+    if closure.NOTICE.search(comments):
+        start = own
+    last = node is code.tree.body[-1]
+    return Edit(start, len(code.text) if last else code.line_end(node), "", "left out")
 
 
 def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:
@@ -241,6 +240,10 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
     """Import statements that the file does not have yet, behind its last import."""
     code = parts.main
     table = _imports(parts.file, code)
+    if parts.host is not parts.main:
+        # a name imported from the host's file stands for what it stands for there
+        there = _imports(parts.host_file, parts.host)
+        table = {n: there.get(n, m) if m == f"{parts.host_file.module}.{n}" else m for n, m in table.items()}
     new: list[str] = []
     for text in statements:
         tree = ast.parse(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import bisect
 import io
+import symtable
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,6 +97,19 @@ class Code:
         before = self.text[self.line_start(node) : self.start(node)]
         behind = self.text[self.end(node) : self.line_end(node)].strip()
         return not before.strip() and (not behind or behind.startswith("#"))
+
+    def names_read(self, node: ast.stmt) -> set[str]:
+        """The module-level names that a top-level statement reads; locals of its functions are none of them."""
+        names = {n.id for n in _outside_functions(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        for table in self._scopes:
+            if first <= table.get_lineno() <= (node.end_lineno or first):
+                names |= _globals(table)
+        return names | _quoted_names(node)
+
+    @cached_property
+    def _scopes(self) -> list[symtable.SymbolTable]:
+        return symtable.symtable(self.text, self.name, "exec").get_children()
 
     @cached_property
     def newline(self) -> str:
@@ -193,8 +207,28 @@ def bound_names(node: ast.stmt) -> set[str]:
 
 
 def used_names(node: ast.AST) -> set[str]:
-    """The names that a statement reads, those in string annotations included."""
+    """The names that a node reads, locals and those in string annotations included."""
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return names | _quoted_names(node)
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and what is below it, without the bodies of functions and classes (their decorators and defaults count)."""
+    yield node
+    for name, value in ast.iter_fields(node):
+        inner = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)) and name == "body"
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not inner:
+                yield from _outside_functions(child)
+
+
+def _globals(table: symtable.SymbolTable) -> set[str]:
+    own = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+    return own.union(*(_globals(child) for child in table.get_children()))
+
+
+def _quoted_names(node: ast.AST) -> set[str]:
+    names: set[str] = set()
     for child in ast.walk(node):
         for annotation in (getattr(child, "annotation", None), getattr(child, "returns", None)):
             for part in ast.walk(annotation) if isinstance(annotation, ast.AST) else ():

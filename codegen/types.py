@@ -165,6 +165,7 @@ class Trace:
     paths: tuple[str, ...]  # public paths that the model has
     small: str = ""  # JSON: constructor arguments that make a small build, for the checks that compare values
     device: str = "meta"
+    taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the model's children in their order
 
 
 # --- 4. what stands in the code -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The contract of a variant: run every check in `checks/`, in their order, and measure. A check is found by being there."""
+"""The contract of a variant: run every check in `checks/`, in order, and measure. A check is found by being there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from codegen.worker.subject import Subject
 
 
 @dataclass(frozen=True)
-class Entry:
+class Found:
     """One check as found: its name is its file's."""
 
     order: int
@@ -28,11 +28,11 @@ class Entry:
     check: Callable[[Subject], Outcome]
 
 
-def found() -> list[Entry]:
+def found() -> list[Found]:
     """Every check in the folder, in order."""
     names = [m.name for m in pkgutil.iter_modules(checks.__path__) if not m.name.startswith("_")]
     modules = [(name.rstrip("_"), importlib.import_module(f"{checks.__name__}.{name}")) for name in names]
-    return sorted((Entry(m.ORDER, name, m.check) for name, m in modules), key=lambda e: (e.order, e.name))
+    return sorted((Found(m.ORDER, name, m.check) for name, m in modules), key=lambda e: (e.order, e.name))
 
 
 def run(subject: Subject) -> list[dict[str, str]]:
@@ -44,7 +44,7 @@ def run(subject: Subject) -> list[dict[str, str]]:
     return results
 
 
-def _outcome(entry: Entry, subject: Subject) -> Outcome:
+def _outcome(entry: Found, subject: Subject) -> Outcome:
     try:
         return entry.check(subject)
     except Exception as error:  # said, never swallowed: a promise that cannot be confirmed is broken
@@ -71,7 +71,7 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def drift(subject: Subject) -> float | None:
-    """||variant - base|| / ||base|| over all real-valued outputs, same weights, eval, small; None where not computable."""
+    """||variant - base|| / ||base|| over all real outputs, same weights, eval, small; None where not computable."""
     base, variant = subject.pair()
     try:
         outputs = [_compare.floating(paths.run(paths.PATHS[0], m, subject.inputs())) for m in (base, variant)]

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,6 +73,27 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
     finally:
         if own is None:
             del cls.__init__
+        else:
+            cls.__init__ = own  # type: ignore[misc]
+
+
+@contextlib.contextmanager
+def constructed(cls: type, note: Callable[[nn.Module], None]) -> Iterator[None]:
+    """While active, `note` sees each new object whose construction passes through `cls`, when that `__init__` ends."""
+    own = vars(cls).get("__init__")
+    original = cls.__init__  # type: ignore[misc]
+
+    def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        note(self)
+
+    construct.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+    cls.__init__ = construct  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        if own is None:
+            del cls.__init__  # type: ignore[misc]
         else:
             cls.__init__ = own  # type: ignore[misc]
 

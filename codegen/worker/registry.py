@@ -5,11 +5,9 @@ The one module of the worker that knows such a library. Imports none that is not
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +43,7 @@ class Wrapped:
 
 
 def snapshot(library: str = "") -> dict[str, Any]:
-    """What every registered name stands for now. `library` is imported first; others count where they are already there."""
+    """What every registered name stands for now. `library` is imported first; others count where they are loaded."""
     if library:
         importlib.import_module(f"{library}.models")
     found: dict[str, Any] = {}
@@ -61,6 +59,14 @@ def overwritten(before: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(name for name, value in before.items() if now.get(name) is not value))
 
 
+def forget(before: Mapping[str, Any]) -> None:
+    """Take out the names that were registered since a snapshot, so that another file can register the same ones."""
+    for module, table, label in TABLES:
+        names = vars(sys.modules[module]).get(table, {}) if module in sys.modules else {}
+        for name in [n for n in names if f"{label}:{n}" not in before]:
+            del names[name]
+
+
 def entries(subject: Subject) -> tuple[Entry, Entry] | None:
     """The base's and the variant's registered functions; None where the library builds no wrappers or none is named."""
     plan = subject.plan
@@ -74,11 +80,27 @@ def entries(subject: Subject) -> tuple[Entry, Entry] | None:
 
 def features_only(entry: Entry, small: bool) -> Wrapped:
     """Build the library's feature extractor. LookupError where the model inside it cannot be told."""
-    with _constructed(entry.root) as made, models.overriding(entry.root, entry.small if small else {}):
+    made: list[nn.Module] = []
+    with models.constructed(entry.root, made.append), models.overriding(entry.root, entry.small if small else {}):
         model = entry.function(features_only=True)
     if not made:
         raise LookupError(f"it builds no {entry.root.__name__}")
     return Wrapped(model, made[-1])
+
+
+def taps(entry: Entry) -> tuple[str, ...]:
+    """The modules that the library's feature extractor taps by name, where it runs the model's children in their order.
+
+    Empty where there is no extractor, or one that leaves the model whole and calls its methods.
+    """
+    try:
+        wrapped = features_only(entry, small=True)
+    except Exception:  # noqa: BLE001 - a model that the library cannot wrap has no taps
+        return ()
+    if any(module is wrapped.inside for module in wrapped.model.modules()):
+        return ()
+    info = getattr(wrapped.inside, "feature_info", ())
+    return tuple(str(feature["module"]) for feature in info if isinstance(feature, dict) and feature.get("module"))
 
 
 def is_graph(model: nn.Module) -> bool:
@@ -87,7 +109,7 @@ def is_graph(model: nn.Module) -> bool:
 
 
 def load_pretrained(entry: Entry, file: Path) -> nn.Module:
-    """A small model built by its entry with the weights of a file, through the library's own loader of pretrained weights."""
+    """A small model with the weights of a file, put there by the library's own loader of pretrained weights."""
     with models.overriding(entry.root, entry.small):
         plain = entry.function()
     overlay = {
@@ -98,25 +120,3 @@ def load_pretrained(entry: Entry, file: Path) -> nn.Module:
     }
     with models.overriding(entry.root, entry.small):
         return entry.function(pretrained=True, pretrained_cfg_overlay=overlay)
-
-
-@contextlib.contextmanager
-def _constructed(cls: type) -> Iterator[list[nn.Module]]:
-    """While active, every model whose construction passes through `cls` is listed, the outermost last."""
-    own = vars(cls).get("__init__")
-    original = cls.__init__  # type: ignore[misc]
-    made: list[nn.Module] = []
-
-    def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        made.append(self)
-
-    construct.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
-    cls.__init__ = construct  # type: ignore[misc]
-    try:
-        yield made
-    finally:
-        if own is None:
-            del cls.__init__
-        else:
-            cls.__init__ = own  # type: ignore[misc]

@@ -33,14 +33,15 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
 def _subject(request: dict[str, Any], plan: Plan, folder: Path) -> Subject:
     """Both files imported, the variant first: what it enters into a registry must not stand there already."""
     loaded = {}
-    before = registry.snapshot()
+    before = registry.snapshot(plan.library)
     overwritten: tuple[str, ...] = ()
     for which in ("variant", "base"):
         path = folder / f"{request['stem']}_{which}.py"
         path.write_bytes(request[which].encode(request["encoding"]))
         loaded[which] = models.import_file(path, path.stem)
         if which == "variant":
-            overwritten = tuple(registry.overwritten(before))
+            overwritten = registry.overwritten(before)
+            registry.forget(before)
     return Subject(plan, loaded["base"], loaded["variant"], overwritten)
 
 

@@ -223,7 +223,8 @@ def sized(setup: Setup, limit: int = 8) -> Iterator[Setup]:
     """The same class at other widths: one constructor argument doubled at a time, as far as that builds."""
     count = 0
     for name, value in setup.arguments.items():
-        if name in (*SIZE_NAMES, *CHANNEL_NAMES, *DEPTH_NAMES) or count >= limit:
+        of_input = name in CHANNEL_NAMES and isinstance(value, int)
+        if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or count >= limit:
             continue
         doubled: Any = None
         if isinstance(value, int) and not isinstance(value, bool) and value >= 8:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from codegen.types import Call, HostClass, Layout, Span, Trace, TracedModule
-from codegen.worker import entries, layouts, models, paths, setup, widths
+from codegen.worker import entries, layouts, models, paths, registry, setup, widths
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
 from codegen.worker.tracer import Event, Place, tracing
@@ -44,7 +44,14 @@ def trace(request: Mapping[str, Any]) -> Trace:
         paths=tuple(names),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
         device=full.device,
+        taps=_taps(request, module, small),
     )
+
+
+def _taps(request: Mapping[str, Any], module: Any, small: Setup) -> tuple[str, ...]:
+    if request["library"] != "timm" or request["build"]:
+        return ()
+    return registry.taps(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
 
 
 def _other_paths(small: Setup) -> tuple[Counter[tuple[str, Place, str]], list[str]]:

@@ -1,4 +1,4 @@
-"""Compare what two models return, tensors nested in anything, and say in words where they differ. Never runs a model."""
+"""Compare what two models return, nested in anything, and say in words where they differ. Never runs a model."""
 
 from __future__ import annotations
 

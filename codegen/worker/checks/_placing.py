@@ -51,7 +51,7 @@ def telling_pair(subject: Subject) -> Pair:
 
 
 def make_telling(base: nn.Module, variant: nn.Module, seed: int = 0) -> None:
-    """Give both models the same weights with no gate closed: parameters at or near zero hide what happens before them."""
+    """Give both models the same weights with no gate closed: parameters near zero hide what happens before them."""
     generator = torch.Generator().manual_seed(seed)
     others = dict(variant.named_parameters())
     with torch.no_grad():

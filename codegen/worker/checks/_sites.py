@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from codegen.worker.paths import Inputs
 from codegen.worker.subject import Plan
 
 Change = Callable[[Any], Any]  # gets the value at the site; what it returns, if not None, takes the value's place
@@ -122,7 +123,7 @@ def _change_output(output: Any, index: str, change: Change) -> Any:
     return changed
 
 
-def _change_argument(module: nn.Module, argument: str, call: tuple[tuple[Any, ...], dict[str, Any]], change: Change) -> Any:
+def _change_argument(module: nn.Module, argument: str, call: Inputs, change: Change) -> Any:
     args, kwargs = call
     names = list(inspect.signature(module.forward).parameters)
     if argument.isdigit():

@@ -1,6 +1,10 @@
-"""Every new parameter gets a finite gradient from the model's outputs in train mode. Whether it is large is not judged."""
+"""Every new parameter gets a finite gradient from the model's outputs in train mode. Never judges its size."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,26 +20,32 @@ ORDER = 80
 def check(subject: Subject) -> Outcome:
     """Forward and backward once, small, batch 2, checkpointing off."""
     base, variant = subject.pair()
-    new = [(f"{name}.{key}", p) for name, m in inserted_modules(subject.plan, variant) for key, p in m.named_parameters()]
+    modules = inserted_modules(subject.plan, variant)
+    new = [item for name, module in modules for item in module.named_parameters(prefix=name)]
     trained = [(name, parameter) for name, parameter in new if parameter.requires_grad]
     if not trained:
         return skipped("no new parameter is trained" if new else "no new parameters")
     error = _backward(subject, base)
     if error:
         return skipped(f"the base has no gradient in train mode: {error}")
-    runs = [0]
-    with torch.enable_grad():
-        place = next(iter(places(subject.plan, base, variant)))
-        with at_site(place.variant_site, subject.plan, lambda value: runs.append(1)):
-            error = _backward(subject, variant)
+    runs: list[str] = []
+    with contextlib.ExitStack() as stack:
+        for place in places(subject.plan, base, variant):
+            stack.enter_context(at_site(place.variant_site, subject.plan, _noting(runs, place.name)))
+        error = _backward(subject, variant)
     if error:
         return failed(f"train mode: the base runs, the variant does not: {error}")
-    missing = [name for name, parameter in trained if parameter.grad is None]
-    if missing and sum(runs) == 0:
+    if not runs:
         return skipped("the site does not run in forward (train)")
+    ran = tuple(f"{name}." for name in runs)  # a place whose site does not run owes no gradient
+    missing = [name for name, parameter in trained if parameter.grad is None and name.startswith(ran)]
     infinite = [name for name, p in trained if p.grad is not None and not bool(torch.isfinite(p.grad).all())]
     wrong = [f"{name} gets no gradient" for name in missing] + [f"{name}: gradient is not finite" for name in infinite]
     return failed("; ".join(wrong)) if wrong else passed(f"{len(trained)} parameters")
+
+
+def _noting(runs: list[str], name: str) -> Callable[[Any], None]:
+    return lambda value: runs.append(name)
 
 
 def _backward(subject: Subject, model: nn.Module) -> str:

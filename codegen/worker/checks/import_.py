@@ -18,7 +18,8 @@ ORDER = 10
 def check(subject: Subject) -> Outcome:
     """Read the variant's imports, and what importing it changed in the library's registry."""
     if subject.overwritten:
-        return failed(f"importing it overwrites {', '.join(subject.overwritten)} in the library's registry")
+        more = f" and {len(subject.overwritten) - 3} more" if len(subject.overwritten) > 3 else ""
+        return failed(f"importing it overwrites {', '.join(subject.overwritten[:3])}{more} in the library's registry")
     tree = ast.parse(Path(subject.variant.__file__ or "").read_bytes())
     wrong = [f"line {line}: {what}" for line, what in _foreign_imports(tree)]
     return failed("; ".join(wrong)) if wrong else passed()

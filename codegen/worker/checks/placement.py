@@ -1,4 +1,4 @@
-"""In `forward`, the inserted module runs as often as its site, on its tensor, and the model goes on with what it returns."""
+"""In `forward` the inserted module runs as often as its site, on its tensor, and the model goes on with its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variant returns the same structure and shapes as the base: batch 1 and 2, and a second resolution. Full size first."""
+"""The variant returns the base's structure and shapes at batch 1 and 2 and at a second resolution. Full size first."""
 
 from __future__ import annotations
 
