@@ -41,7 +41,7 @@ def definition(library: str, name: str) -> Path | None:
     if root is None or not name.isidentifier():
         return None
     pattern = re.compile(rf"^def {name}\(", re.MULTILINE)
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(root.rglob("*.py"), key=lambda p: (len(p.parts), p)):  # the plain model before its special forms
         if pattern.search(path.read_text(encoding="utf-8", errors="replace")):
             return path
     return None

@@ -15,6 +15,9 @@ from codegen.worker import contract, models, registry, trace
 from codegen.worker.subject import Plan, Subject
 
 
+torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
+
+
 def trace_source(request: dict[str, Any]) -> dict[str, Any]:
     """request: see `trace.trace`. The Trace as plain data."""
     return dataclasses.asdict(trace.trace(request))

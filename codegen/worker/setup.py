@@ -206,20 +206,17 @@ def small(setup: Setup) -> Setup:
     return setup
 
 
-def second_size(setup: Setup) -> Iterator[Setup]:
-    """Setups at another image size that work: of the same model first, then constructed for it."""
+def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
+    """Setups at another image size that work: of the same model, with `rebuild` also constructed for that size."""
     rows, columns = setup.image() or (0, 0)
-    if not rows:
-        return
-    for rebuild in (False, True):
-        for size in ((rows + 64, columns + 32), (rows * 2, columns), (rows * 2, columns * 2)):
-            for candidate in resized(setup, *size, rebuild=rebuild):
+    for rebuilt in (False, True) if rebuild else (False,):
+        for size in ((rows + 64, columns + 32), (rows * 2, columns), (rows * 2, columns * 2)) if rows else ():
+            for candidate in resized(setup, *size, rebuild=rebuilt):
                 if works(candidate):
                     yield candidate
-                    break
 
 
-def sized(setup: Setup, limit: int = 8) -> Iterator[Setup]:
+def sized(setup: Setup, limit: int = 6) -> Iterator[Setup]:
     """The same class at other widths: one constructor argument doubled at a time, as far as that builds."""
     count = 0
     for name, value in setup.arguments.items():

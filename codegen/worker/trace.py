@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from collections import Counter, defaultdict
@@ -33,13 +34,14 @@ def trace(request: Mapping[str, Any]) -> Trace:
     calls, names = _other_paths(small)
     calls.update({(e.module, e.place, "forward"): 1 for e in recording.events if e.place})
     evidence = Evidence(full, model, scopes, recording.events)
-    evidence.resize()
-    evidence.vary(small, _sister_builds(module, request["text"], full))
+    evidence.resize(small)
+    evidence.vary(small, _sister_builds(module, request["text"], small))
+    wanted = request["wanted"].rpartition(".")[2]
     return Trace(
         build=full.build,
         input=full.input,
         hosts=tuple(_hosts(model, scopes)),
-        modules=tuple(evidence.module(name, m) for name, m in model.named_modules()),
+        modules=tuple(evidence.module(name, m, wanted) for name, m in model.named_modules()),
         calls=tuple(_call(*key, count) for key, count in calls.items()),
         paths=tuple(names),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
@@ -102,14 +104,11 @@ def _factory(scope: Any) -> str:
     return "device=device, dtype=dtype" if {"device", "dtype"} <= set(scope.parameters) else ""
 
 
-def _sister_builds(module: Any, text: str, full: Setup, limit: int = 3) -> list[Setup]:
+def _sister_builds(module: Any, text: str, small: Setup, limit: int = 3) -> list[Setup]:
     """Other entries of the file that build the same class at other sizes, spread over the file."""
-    import ast
-
-    tree = ast.parse(text)
-    names = [f for f in entries.factory_functions(module, tree, full.root.__name__) if f"{f}()" != full.build]
+    names = [f for f in entries.factory_functions(module, ast.parse(text), small.root.__name__) if f"{f}()" != small.build]
     step = max(1, len(names) // limit)
-    return [replace(full, build=f"{name}()") for name in names[::step][:limit]]
+    return [replace(small, build=f"{name}()") for name in names[::step][:limit]]
 
 
 class Evidence:
@@ -118,6 +117,7 @@ class Evidence:
     def __init__(self, full: Setup, model: nn.Module, scopes: Scopes, events: list[Event]) -> None:
         self.full = full
         self.second = ""
+        self._by_class: dict[int, dict[str, list[tuple[str, nn.Module]]]] = {}
         self.counts = Counter(e.module for e in events)
         self.first = {e.module: e for e in reversed(events)}
         self.builds = [(model, scopes, self.first)]  # builds of any width, at the first image size
@@ -132,15 +132,16 @@ class Evidence:
                 if shape is not None:
                     self.samples[event.module, outgoing].append(layouts.Sample(batch, image, shape))
 
-    def resize(self) -> None:
-        """Run at another batch size and at other image sizes."""
-        self._run(self.full, 3)
+    def resize(self, small: Setup) -> None:
+        """Run at another batch size and at another image size; learn whether the model as it is accepts one."""
         for other in setup.second_size(self.full):
-            found = self._run(other, 2)
-            if found is not None:
+            self.second = other.input
+            break
+        other = small if small.image() != self.full.image() else next(setup.second_size(small, rebuild=True), small)
+        for batch in (2, 3):
+            found = self._run(other, batch)
+            if found is not None and other.image() != self.full.image():
                 self.grids.append(found)
-                if other.overrides == self.full.overrides:
-                    self.second = self.second or other.input
 
     def vary(self, small: Setup, sisters: list[Setup]) -> None:
         """Build the class at other widths: doubled constructor arguments, other entries of the file."""
@@ -171,11 +172,11 @@ class Evidence:
         self.add_samples(recording.events, batch, other.image())
         return model, scopes, {e.module: e for e in reversed(recording.events)}
 
-    def module(self, name: str, module: nn.Module) -> TracedModule:
-        """What was seen of one module."""
+    def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
+        """What was seen of one module; width and layout only where its own name is `wanted` ("": everywhere)."""
         event = self.first.get(name)
         facts = TracedModule(name, type(module).__name__, self.counts[name], parameters=sum(p.numel() for p in module.parameters()))
-        if event is None or not name:
+        if event is None or not name or wanted not in ("", name.rpartition(".")[2]):
             return facts
         after, before = (self._layout(name, outgoing) for outgoing in (True, False))
         return replace(
@@ -211,14 +212,24 @@ class Evidence:
         sample = next((s for s in self.samples[event.module, outgoing] if s.shape == shape), None)
         return layouts.infer([sample]) if sample else Layout("")
 
+    def _instances(self, model: nn.Module) -> dict[str, list[tuple[str, nn.Module]]]:
+        """The modules of a build by the name of their class."""
+        if id(model) not in self._by_class:
+            found: dict[str, list[tuple[str, nn.Module]]] = defaultdict(list)
+            for name, module in model.named_modules():
+                found[type(module).__qualname__].append((name, module))
+            self._by_class[id(model)] = found
+        return self._by_class[id(model)]
+
     def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Any:
         owner, _, attribute = name.rpartition(".")
         seen = []
         sizes = set()
         for model, scopes, events in self.builds:
-            for host_name, host in model.named_modules():
+            cls = type(self.builds[0][0].get_submodule(owner)).__qualname__
+            for host_name, host in self._instances(model).get(cls, ()):
                 event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
-                if event is None or type(host).__qualname__ != type(self.builds[0][0].get_submodule(owner)).__qualname__:
+                if event is None:
                     continue
                 shape = event.output_shape if outgoing else event.input_shape
                 value = layouts.channels(layout, shape) if shape else None
