@@ -58,7 +58,9 @@ class Child:
         answer = self._read()
         if "error" in answer:
             error = answer["error"]
-            raise CodegenError(error["name"], error["message"], error["hint"], error["exit_code"], error["details"] or self.output())
+            raise CodegenError(
+                error["name"], error["message"], error["hint"], error["exit_code"], error["details"] or self.output()
+            )
         return answer["value"]
 
     def _read(self) -> dict[str, Any]:
@@ -141,24 +143,33 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         return types.Layout(**{**value, "grid": grid})
 
     modules = tuple(
-        types.TracedModule(**{
-            **m,
-            "input_shape": tuple(m["input_shape"]),
-            "output_shape": tuple(m["output_shape"]),
-            "after": layout(m["after"]),
-            "before": layout(m["before"]),
-            "width_after": width(m["width_after"]),
-            "width_before": width(m["width_before"]),
-        })
+        types.TracedModule(
+            **{
+                **m,
+                "input_shape": tuple(m["input_shape"]),
+                "output_shape": tuple(m["output_shape"]),
+                "after": layout(m["after"]),
+                "before": layout(m["before"]),
+                "width_after": width(m["width_after"]),
+                "width_before": width(m["width_before"]),
+            }
+        )
         for m in data["modules"]
     )
     calls = tuple(
-        types.Call(**{**c, "span": types.Span(**c["span"]), "names": tuple(map(tuple, c["names"]))}) for c in data["calls"]
+        types.Call(**{**c, "span": types.Span(**c["span"]), "names": tuple(map(tuple, c["names"]))})
+        for c in data["calls"]
     )
     hosts = tuple(types.HostClass(**{**h, "instances": tuple(h["instances"])}) for h in data["hosts"])
     known = {f.name for f in dataclasses.fields(types.Trace)}
     rest = {k: v for k, v in data.items() if k in known}
-    lists = {"hosts": hosts, "modules": modules, "calls": calls, "paths": tuple(data["paths"]), "taps": tuple(data["taps"])}
+    lists = {
+        "hosts": hosts,
+        "modules": modules,
+        "calls": calls,
+        "paths": tuple(data["paths"]),
+        "taps": tuple(data["taps"]),
+    }
     return types.Trace(**{**rest, **lists})
 
 

@@ -29,9 +29,15 @@ def _options(*options: Command) -> Callable[[Command], Command]:
 RUN = _options(
     click.option("--class", "host", default="", metavar="NAME", help="The host class, where the default is not it."),
     click.option("--build", default="", metavar="EXPR", help='How the model is built: "VisionTransformer(depth=2)".'),
-    click.option("--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."),
-    click.option("--timeout", default=600.0, metavar="SECONDS", help="How long the model's code may run.", show_default=True),
-    click.option("--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."),
+    click.option(
+        "--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."
+    ),
+    click.option(
+        "--timeout", default=600.0, metavar="SECONDS", help="How long the model's code may run.", show_default=True
+    ),
+    click.option(
+        "--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."
+    ),
 )
 SHOW = _options(
     click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
@@ -42,11 +48,21 @@ VARIANT = _options(
     click.option("--after", default="", metavar="SITE", help="Insert behind this module."),
     click.option("--before", default="", metavar="SITE", help="Insert in front of this module."),
     click.option("--beside", default="", metavar="SITE", help="(not built yet)"),
-    click.option("--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the module; {width} is the channel count."),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="K=V",
+        help="An argument of the module; {width} is the channel count.",
+    ),
     click.option("--name", default="", metavar="ATTR", help="The attribute's name. Default: the module's name."),
-    click.option("--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."),
+    click.option(
+        "--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."
+    ),
     click.option("--suffix", default="", metavar="TEXT", help="Appended to registered names. Default: _<module>."),
-    click.option("--keep", type=click.Choice(["all", "used"]), default=None, help="Default: all for a path, used for a library."),
+    click.option(
+        "--keep", type=click.Choice(["all", "used"]), default=None, help="Default: all for a path, used for a library."
+    ),
     click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured."),
     click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_<module>.py"),
     click.option("--in-place", is_flag=True, help="Change the source itself."),
@@ -155,7 +171,9 @@ def insertion(
     if beside:
         raise CodegenError("not-built-yet", "--beside is not built yet", "use --after or --before")
     if bool(after) == bool(before):
-        raise CodegenError("usage", "give one of --after SITE and --before SITE", "codegen sites SOURCE lists the sites")
+        raise CodegenError(
+            "usage", "give one of --after SITE and --before SITE", "codegen sites SOURCE lists the sites"
+        )
     pairs = []
     for text in arguments:
         key, equals, value = text.partition("=")

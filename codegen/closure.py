@@ -68,7 +68,12 @@ def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> N
 def _changed_names(node: ast.stmt) -> set[str]:
     """The names whose values a statement changes: `cfgs["a"] = 1`, `names.append("a")`, `Block.depth = 2`."""
     if isinstance(node, (ast.For, ast.While, ast.If, ast.With, ast.Try)):
-        return {name for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt) for name in _changed_names(child)}
+        return {
+            name
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, ast.stmt)
+            for name in _changed_names(child)
+        }
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
         targets: list[ast.expr] = [node.value.func]
     elif isinstance(node, (ast.Assign, ast.AugAssign)):

@@ -19,12 +19,16 @@ def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, li
     init = syntax.method(cls, "__init__")
     if init is None:
         raise CodegenError(
-            "no-init", f"{cls.name} has no __init__ of its own: not built yet", "insert into the class that defines it: --class NAME"
+            "no-init",
+            f"{cls.name} has no __init__ of its own: not built yet",
+            "insert into the class that defines it: --class NAME",
         )
     leaving = [n for n in _own(init) if isinstance(n, ast.Return)]
     if leaving:
         where = f"{cls.name}.__init__:{leaving[0].lineno}"
-        raise CodegenError("early-return", f"{where} returns: the new module would be missing", "restructure __init__ first")
+        raise CodegenError(
+            "early-return", f"{where} returns: the new module would be missing", "restructure __init__ first"
+        )
     last = init.body[-1]
     me = init.args.args[0].arg
     statements = [f"{me}.{attribute} = {component.construct}", *(line.replace("self", me, 1) for line in lines)]

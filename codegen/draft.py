@@ -57,7 +57,9 @@ def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
     cls = syntax.find_class(host, site.host.name, site.host.line)
     if cls is None:
         raise CodegenError(
-            "host-not-found", f"{host_file.path.name} does not define {site.host.name} as a class", "name another host: --class"
+            "host-not-found",
+            f"{host_file.path.name} does not define {site.host.name} as a class",
+            "name another host: --class",
         )
     defined = {n for s in main.tree.body for n in syntax.bound_names(s)}
     roots = tuple(sorted(syntax.used_names(ast.parse(build, mode="eval")) & defined))

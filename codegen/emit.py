@@ -27,7 +27,12 @@ def command(request: Request, source: str) -> str:
     words += ["--module", request.module, f"--{request.operation}", request.site]
     for key, text in request.arguments:
         words += ["--arg", f"{key}={text}"]
-    options = (("--name", request.name), ("--suffix", request.suffix), ("--keep", request.keep), ("--width", request.width))
+    options = (
+        ("--name", request.name),
+        ("--suffix", request.suffix),
+        ("--keep", request.keep),
+        ("--width", request.width),
+    )
     for option, value in options:
         words += [option, value] if value else []
     for option, on in (("--identity", request.identity), ("--static", request.static)):
@@ -76,7 +81,9 @@ def recorded_command(text: str) -> list[str]:
     for line in text.splitlines()[:12]:
         if line.startswith(COMMAND):
             return shlex.split(line[len(COMMAND) :])
-    raise CodegenError("no-recipe", "the file has no header of codegen", "give a file that codegen insert wrote, or --against SOURCE")
+    raise CodegenError(
+        "no-recipe", "the file has no header of codegen", "give a file that codegen insert wrote, or --against SOURCE"
+    )
 
 
 def check_early(path: Path, request: Request) -> None:

@@ -38,7 +38,9 @@ class Grounds:
     after: bool
 
 
-def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], attribute: str, output_index: str, after: bool) -> list[Landing]:
+def landings(
+    code: Code, cls: ast.ClassDef, uses: Iterable[Use], attribute: str, output_index: str, after: bool
+) -> list[Landing]:
     """The landings that take care of as many uses as can be; uses without one must be wrapped where they stand."""
     grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, output_index, after)
     found: dict[ast.stmt, Landing] = {}

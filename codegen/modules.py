@@ -14,12 +14,8 @@ from codegen.syntax import Code
 from codegen.types import Component, Request, Site
 
 # constructor parameters that take the channel count, as the field names them
-CHANNELS = (
-    "channels channel dim in_channels in_planes inplanes inp in_chs in_ch in_dim in_features d_model embed_dim embed_dims "
-    "hidden_dim hidden_size num_features num_channels num_feats n_channels planes input_dim in_c c1 c nf features filters "
-    "feature_dim normalized_shape"
-).split()
-OUTGOING = "oup out_channels out_planes out_chs out_ch out_dim out_features outp output_dim out_c c2".split()
+CHANNELS = ["channels", "channel", "dim", "in_channels", "in_planes", "inplanes", "inp", "in_chs", "in_ch", "in_dim", "in_features", "d_model", "embed_dim", "embed_dims", "hidden_dim", "hidden_size", "num_features", "num_channels", "num_feats", "n_channels", "planes", "input_dim", "in_c", "c1", "c", "nf", "features", "filters", "feature_dim", "normalized_shape"]
+OUTGOING = ["oup", "out_channels", "out_planes", "out_chs", "out_ch", "out_dim", "out_features", "outp", "output_dim", "out_c", "c2"]
 
 ZERO_GATE = '''
 class ZeroGate(nn.Module):
@@ -63,7 +59,9 @@ def resolve(request: Request, site: Site) -> Component:
     if head.endswith(".py"):
         found, own = path, True
         if not path.is_file():
-            raise CodegenError("unknown-module", f"{head} is not a file", "give FILE.py:Class, pkg.module:Class or a catalogue name")
+            raise CodegenError(
+                "unknown-module", f"{head} is not a file", "give FILE.py:Class, pkg.module:Class or a catalogue name"
+            )
     else:
         found, own = _defining_file(head, name), False
     file = sources.file(found)
@@ -114,13 +112,17 @@ def _defining_file(module: str, name: str) -> Path:
     """The file that defines an importable class, re-exports followed by looking through the package's files."""
     path = sources.module_path(module)
     if path is None:
-        raise CodegenError("unknown-module", f"there is no module {module}", "give FILE.py:Class or an importable pkg.module:Class")
+        raise CodegenError(
+            "unknown-module", f"there is no module {module}", "give FILE.py:Class or an importable pkg.module:Class"
+        )
     files = [path, *(sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else ())]
     for file in files:
         text, _ = syntax.read(file)
         if f"class {name}" in text and syntax.find_class(Code(text, str(file)), name) is not None:
             return file
-    raise CodegenError("unknown-module", f"{module} has no class {name}", "check the name; a function is no module class")
+    raise CodegenError(
+        "unknown-module", f"{module} has no class {name}", "check the name; a function is no module class"
+    )
 
 
 def _exports(module: str, name: str) -> bool:
@@ -155,7 +157,9 @@ def _construct(request: Request, site: Site, name: str, constructor: Constructor
     known = [p for p, _ in constructor.parameters]
     for key in given:
         if key not in known and not constructor.keywords:
-            raise CodegenError("unknown-argument", f"{name} takes no argument {key}", f"it takes {', '.join(known) or 'none'}")
+            raise CodegenError(
+                "unknown-argument", f"{name} takes no argument {key}", f"it takes {', '.join(known) or 'none'}"
+            )
     width = site.width.expr
     values: dict[str, str] = {}
     incoming = next((p for p in CHANNELS if p in known), None)
@@ -170,7 +174,9 @@ def _construct(request: Request, site: Site, name: str, constructor: Constructor
     missing = [p for p in required if p not in values]
     if missing:
         raise CodegenError(
-            "no-channel-argument", f"{name} needs a value for {missing[0]}", f"give --arg {missing[0]}=VALUE ({{width}} is the channel count)"
+            "no-channel-argument",
+            f"{name} needs a value for {missing[0]}",
+            f"give --arg {missing[0]}=VALUE ({{width}} is the channel count)",
         )
     return f"{name}({_arguments(values, known)})"
 
@@ -188,7 +194,17 @@ def _arguments(values: dict[str, str], known: Sequence[str]) -> str:
 def _value(text: str, site: Site) -> str:
     """An argument as an expression of names, numbers and operators; any other text is a string."""
     filled = text.replace("{width}", site.width.expr)
-    allowed = (ast.Expression, ast.Constant, ast.Name, ast.Attribute, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.Tuple, ast.List)
+    allowed = (
+        ast.Expression,
+        ast.Constant,
+        ast.Name,
+        ast.Attribute,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.Subscript,
+        ast.Tuple,
+        ast.List,
+    )
     try:
         tree = ast.parse(filled, mode="eval")
     except SyntaxError:

@@ -45,8 +45,8 @@ def fitted(component: Component, *files: Code) -> Component:
             else:
                 names[name] = _free(name, existing)
     gone = {(e.start, e.end) for e in edits}
-    for node in ast.walk(code.tree):
-        edits += [e for e in _rename(code, node, names) if not any(s <= e.start < t for s, t in gone)]
+    for inner in ast.walk(code.tree):
+        edits += [e for e in _rename(code, inner, names) if not any(s <= e.start < t for s, t in gone)]
     construct = Code(component.construct)
     renamed = [e for n in ast.walk(construct.tree) for e in _rename(construct, n, names)]
     return replace(

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import emit, modules, sources
+from codegen import emit, modules, reading, sources
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, draft
 from codegen.errors import CONTRACT, CodegenError
@@ -78,7 +78,8 @@ def look(request: Request) -> Trace:
     """Every site of a source, for `codegen sites`."""
     with Child(request.limits) as child:
         source = sources.resolve(request.source)
-        return traced(child, source, request)
+        trace = traced(child, source, request)
+    return replace(trace, calls=(*trace.calls, *reading.twins(trace)))
 
 
 def traced(child: Child, source: Source, request: Request) -> Trace:
@@ -102,7 +103,7 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
 
 def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:
     """The contract's checks of a variant's text, in the child that traced the base."""
-    return child.ask(
+    proof: dict[str, Any] = child.ask(
         "prove",
         {
             "plan": made.plan,
@@ -112,6 +113,7 @@ def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any
             "stem": (source.entry or source.file.path.stem).replace("-", "_"),
         },
     )
+    return proof
 
 
 def output(request: Request, source: Source) -> Path:
@@ -154,4 +156,3 @@ def _demand(report: Report) -> None:
             CONTRACT,
             details=json.dumps([asdict(c) for c in report.checks], indent=2),
         )
-

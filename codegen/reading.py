@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from codegen import syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
-from codegen.types import Call, Site
+from codegen.types import Call, Layout, Site, Trace, TracedModule, Width
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,33 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
         reader.observe(call)
     reader.read_twins()
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
+
+
+def twins(trace: Trace) -> list[Call]:
+    """The calls of the hosts' children that stand in the code but were reached by no run, with path ""."""
+    found = []
+    children: dict[str, dict[str, list[TracedModule]]] = defaultdict(lambda: defaultdict(list))
+    for module in trace.modules:
+        owner, _, name = module.name.rpartition(".")
+        if module.name:
+            children[owner][name].append(module)
+    for host in trace.hosts:
+        path = Path(host.file)
+        if path.suffix != ".py":
+            continue
+        code = Code(syntax.read(path)[0], path.name)
+        cls = syntax.find_class(code, host.name, host.line)
+        if cls is None:
+            continue
+        for name, modules in children[host.instances[0]].items():
+            site = Site(name, name, host, modules[0], Layout(""), Width("", 0, ""))
+            with contextlib.suppress(CodegenError):  # a measured call that cannot be edited: insert names it
+                for use in uses(code, cls, site, trace.calls, "after"):
+                    if not use.observed:
+                        method = f"{host.name}.{use.method.name}"
+                        at = syntax.span(use.node)
+                        found.append(Call(modules[0].name, host.instances[0], host.file, method, at, True, "", 0))
+    return found
 
 
 class _Reader:
@@ -135,7 +165,11 @@ class _Reader:
     ) -> Use:
         wanted = self.site.module.input_argument
         argument: ast.expr | None = None
-        if wanted.isdigit() and int(wanted) < len(args) and not any(isinstance(a, ast.Starred) for a in args[: int(wanted) + 1]):
+        if (
+            wanted.isdigit()
+            and int(wanted) < len(args)
+            and not any(isinstance(a, ast.Starred) for a in args[: int(wanted) + 1])
+        ):
             argument = args[int(wanted)]
         elif not wanted.isdigit():
             argument = next((k.value for k in keywords if k.arg == wanted), None)
@@ -188,7 +222,9 @@ class _Reader:
     def _loops_over_site(self, node: ast.Call, subject: ast.expr) -> bool:
         """Whether `subject` is the variable of a loop over the site around `node`: `for blk in self.blocks: blk(x)`."""
         return isinstance(subject, ast.Name) and any(
-            isinstance(loop, ast.For) and loop_variable(loop, self._is_site) == subject.id and node in set(ast.walk(loop))
+            isinstance(loop, ast.For)
+            and loop_variable(loop, self._is_site) == subject.id
+            and node in set(ast.walk(loop))
             for loop in ast.walk(self.method_of[node])
         )
 
@@ -196,7 +232,11 @@ class _Reader:
 
     def _is_callee(self, node: ast.Call) -> bool:
         use = self.found[node]
-        return self._is_site(node.func) or use.condition.startswith(ast.unparse(node.func)) or isinstance(node.func, ast.Call)
+        return (
+            self._is_site(node.func)
+            or use.condition.startswith(ast.unparse(node.func))
+            or isinstance(node.func, ast.Call)
+        )
 
     def _is_site(self, node: ast.AST) -> bool:
         if not isinstance(node, ast.Attribute) or node.attr != self.site.attribute:

@@ -14,12 +14,14 @@ from pathlib import Path
 LIBRARIES = {"timm": "timm/models", "torchvision": "torchvision/models"}
 
 # decorators that enter a function into a library's registry under its own name
-REGISTRARS = frozenset({
-    "timm.models._registry.register_model",
-    "timm.models.register_model",
-    "timm.models.registry.register_model",
-    "torchvision.models._api.register_model",
-})
+REGISTRARS = frozenset(
+    {
+        "timm.models._registry.register_model",
+        "timm.models.register_model",
+        "timm.models.registry.register_model",
+        "torchvision.models._api.register_model",
+    }
+)
 # calls that enter other names into a registry: they would overwrite the library's own entries
 ALIASES = frozenset({"timm.models._registry.register_model_deprecations", "timm.models.register_model_deprecations"})
 # classes whose identity the library tests: a copy of them is refused by it, so they are imported

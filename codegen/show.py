@@ -19,6 +19,12 @@ from codegen.types import Layout, Report, Trace, TracedModule, Width
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
+def _console(**options: Any) -> Console:
+    """A console that wraps for a terminal's width, and not at all in a pipe or a file."""
+    console = Console(highlight=False, **options)
+    return console if console.is_terminal else Console(highlight=False, width=400, **options)
+
+
 def unified(base: str, variant: str, name: str) -> list[str]:
     """The unified diff of two texts, line ends left out."""
     old, new = base.splitlines(), variant.splitlines()
@@ -27,7 +33,7 @@ def unified(base: str, variant: str, name: str) -> list[str]:
 
 def diff(lines: Iterable[str]) -> None:
     """Print a unified diff in colour where the output is a terminal."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console(soft_wrap=True)
     for line in lines:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         console.print(escape(line), style="bold" if line.startswith(("+++", "---")) else style)
@@ -60,7 +66,7 @@ def report_json(report: Report) -> dict[str, Any]:
 
 def report(report: Report, *, full_diff: bool) -> None:
     """Where the file is, the diff's few lines, the checks, the costs."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console(soft_wrap=True)
     variant, request = report.variant, report.request
     assert variant is not None and report.site is not None
     verb = "would write" if request.dry_run else "wrote"
@@ -94,7 +100,7 @@ def _few(lines: Sequence[str], attribute: str) -> list[str]:
 
 def checks(report: Report) -> None:
     """The contract and the costs as a table."""
-    console = Console(highlight=False)
+    console = _console()
     if report.checks:
         table = Table(show_header=False, box=None, padding=(0, 1))
         for check in report.checks:
@@ -105,7 +111,9 @@ def checks(report: Report) -> None:
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:
         hint = "" if report.request.identity or not report.drift else "; --identity makes it 0"
-        console.print(f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}")
+        console.print(
+            f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"
+        )
 
 
 def _layout(layout: Layout) -> str:
@@ -123,11 +131,12 @@ def _width(width: Width | None) -> str:
 
 
 def call_sites(trace: Trace, module: TracedModule) -> list[dict[str, Any]]:
-    """Where a module is called: method, line, and the public paths that ran through there."""
+    """Where a module is called: method, line, and the public paths that ran through there (none: a twin that did not run)."""
     found: dict[tuple[str, int], list[str]] = {}
     for call in trace.calls:
         if call.module == module.name:
-            found.setdefault((call.method, call.span.line), []).append(call.path)
+            paths = found.setdefault((call.method, call.span.line), [])
+            paths += [call.path] if call.path else []
     return [{"method": m, "line": line, "paths": paths} for (m, line), paths in sorted(found.items())]
 
 
@@ -160,30 +169,37 @@ def sites_json(trace: Trace) -> dict[str, Any]:
 
 def sites(trace: Trace) -> None:
     """The sites as a table; blocks that are alike share a row: `blocks.*.attn`."""
-    console = Console(highlight=False)
+    console = _console()
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for column in ("site", "class", "output", "layout", "width", "calls", "call sites"):
         table.add_column(column, overflow="fold")
-    rows: dict[tuple[str, ...], list[str]] = {}
+    rows: dict[tuple[str, ...], list[TracedModule]] = {}
     for module in trace.modules:
         if module.name:
-            cells = _cells(trace, module)
-            key = (re.sub(r"(?<=\.)\d+(?=\.|$)", "*", module.name), *cells)
-            rows.setdefault(key, []).append(module.name)
-    for (pattern, *cells), names in rows.items():
-        name = pattern if len(names) > 1 else names[0]
-        depth = name.count(".")
-        table.add_row("  " * depth + escape(name) + (f" ({len(names)})" if len(names) > 1 else ""), *map(escape, cells))
+            pattern = re.sub(r"(?<=\.)\d+(?=\.|$)", "*", module.name)
+            rows.setdefault((pattern, *_cells(module)), []).append(module)
+    for (pattern, *cells), alike in rows.items():
+        name = pattern if len(alike) > 1 else alike[0].name
+        count = f" ({len(alike)})" if len(alike) > 1 else ""
+        table.add_row("  " * name.count(".") + escape(name) + count, *map(escape, cells), escape(_places(trace, alike)))
     console.print(f"{trace.build} on {trace.input}; host {trace.hosts[0].name if trace.hosts else '?'}")
     console.print(table)
 
 
-def _cells(trace: Trace, module: TracedModule) -> tuple[str, ...]:
-    shape = "x".join(map(str, module.output_shape)) if module.output_shape else "-"
+def _cells(module: TracedModule) -> tuple[str, ...]:
+    shape = "x".join(["N", *map(str, module.output_shape[1:])]) if module.output_shape else "-"
     shape += f" in {module.output_kind}[{module.output_index}]" if module.output_index else ""
-    places = ", ".join(f"{c['method'].rpartition('.')[2]}:{c['line']}" for c in call_sites(trace, module))
     layout = _layout(module.after) if module.output_shape else ""
-    return module.class_name, shape, layout, _width(module.width_after), str(module.calls), places or "never called"
+    return module.class_name, shape, layout, _width(module.width_after), str(module.calls)
+
+
+def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
+    """`forward_features:1288, forward_intermediates:1164`, of modules that are alike."""
+    found: dict[str, bool] = {}
+    for call in (c for m in modules for c in call_sites(trace, m)):
+        text = f"{call['method'].rpartition('.')[2]}:{call['line']}"
+        found[text] = found.get(text, False) or bool(call["paths"])
+    return ", ".join(text if ran else f"{text} (not run)" for text, ran in found.items()) or "never called"
 
 
 def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
@@ -205,12 +221,12 @@ def entries(found: Sequence[catalogue.Entry]) -> None:
     for entry in found:
         arguments = ", ".join(f"{k}={v}" for k, v in entry.arguments)
         table.add_row(entry.name, entry.class_name, " ".join(entry.layouts), arguments, entry.summary)
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 def entry(found: catalogue.Entry, layout: str) -> None:
     """One catalogue module: what it is, and its source rendered for a layout."""
-    console = Console(highlight=False)
+    console = _console()
     console.print(f"[bold]{found.name}[/bold] ({found.class_name}): {escape(found.summary)}")
     console.print(f"paper      {escape(found.paper)} {found.url}")
     console.print(f"equation   {escape(found.equation)}")

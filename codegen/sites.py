@@ -31,6 +31,12 @@ def find(trace: Trace, request: Request) -> Site:
     layout = module.after if after else module.before
     if any((m.after if after else m.before).kind != layout.kind for m in called):
         raise CodegenError("mixed-layouts", f"{name} has different layouts in different places", "choose one of them")
+    if module.mixed:
+        raise CodegenError(
+            "mixed-widths",
+            f"{name} is called several times, with tensors of different widths",
+            "one module cannot fit them all: choose the modules around it",
+        )
     if not (module.output_shape if after else module.input_shape):
         side = "returns" if after else "receives"
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
@@ -72,7 +78,9 @@ def _matched(trace: Trace, request: Request) -> list[TracedModule]:
         if not chosen:
             names = [h.name for h in trace.hosts]
             raise CodegenError(
-                "host-not-found", f"the model has no module of class {request.host}", f"its classes are {', '.join(names)}"
+                "host-not-found",
+                f"the model has no module of class {request.host}",
+                f"its classes are {', '.join(names)}",
             )
         prefixes = [f"{path}." if path else "" for path in chosen[0].instances]
     pattern = re.compile("|".join(re.escape(p + name).replace(r"\*", r"[^.]+") for p in prefixes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib.util
 from pathlib import Path
@@ -36,13 +37,15 @@ def resolve(spec: str) -> Source:
 
 
 def _registered(spec: str, library: str, name: str) -> Source:
-    name = name.split(".")[0]  # resnet50.a1_in1k: a tag names weights, not code
+    name = name.split(".", maxsplit=1)[0]  # resnet50.a1_in1k: a tag names weights, not code
     path = registry.definition(library, name)
     if path is None:
         if registry.folder(library) is None:
             raise CodegenError("unknown-source", f"{library} is not installed", f"pip install {library}")
         near = difflib.get_close_matches(name, registry.names(library), 3)
-        hint = f"did you mean {', '.join(f'{library}:{n}' for n in near)}?" if near else f"see {library}'s list of models"
+        hint = (
+            f"did you mean {', '.join(f'{library}:{n}' for n in near)}?" if near else f"see {library}'s list of models"
+        )
         raise CodegenError("unknown-source", f"{library} has no model {name}", hint)
     return Source(spec, file(path), name, library, f"{library} {registry.version(library)}")
 
@@ -73,7 +76,7 @@ def file(path: Path) -> SourceFile:
     text, encoding = syntax.read(path)
     code = syntax.Code(text, str(path))
     module, root = _package(path)
-    relative = any(isinstance(n, syntax.ast.ImportFrom) and n.level for n in syntax.ast.walk(code.tree))
+    relative = any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(code.tree))
     if not relative and not _installed(path, module):
         return SourceFile(path, text, encoding, "", root)
     return SourceFile(path, text, encoding, module, root)

@@ -81,7 +81,9 @@ def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     """The source's own file with the insertion and nothing else changed."""
     if parts.host is not parts.main:
         raise CodegenError(
-            "in-place-foreign", f"{parts.host_class} stands in {parts.host_file.path.name}", "give that file, or leave --in-place out"
+            "in-place-foreign",
+            f"{parts.host_class} stands in {parts.host_file.path.name}",
+            "give that file, or leave --in-place out",
         )
     found = _needed(parts, ())
     return rewrite.apply(
@@ -98,9 +100,13 @@ def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:
 def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
     tree = parts.main.tree
     if parts.keep == "all":
-        names = frozenset().union(*(syntax.bound_names(n) for n in tree.body), *(syntax.used_names(n) for n in tree.body))
+        names = frozenset().union(
+            *(syntax.bound_names(n) for n in tree.body), *(syntax.used_names(n) for n in tree.body)
+        )
         return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), names)
-    return needs(parts.main, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))])
+    return needs(
+        parts.main, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))]
+    )
 
 
 def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None:
@@ -254,7 +260,9 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
                     f"{parts.file.path.name} uses the name {name} for {table[name]}, the module needs {meaning}",
                     "rename one of the two in its file",
                 )
-        known = all(table.get(n) == m and (parts.keep == "all" or n in found.names) for n, m in syntax.imports(tree).items())
+        known = all(
+            table.get(n) == m and (parts.keep == "all" or n in found.names) for n, m in syntax.imports(tree).items()
+        )
         if not (known and syntax.imports(tree)) and text not in new:
             new.append(text)
     if not new:

@@ -26,7 +26,11 @@ def run(request: Request) -> Report:
         ground = prepare(request, source, site, request.build or f"{host.name}()")
         uses = reading.uses(ground.parts.host, ground.cls, site, (), request.operation)
         if not uses:
-            raise CodegenError("unknown-site", f"no method of {host.name} calls self.{site.attribute}", "leave --static out to trace it")
+            raise CodegenError(
+                "unknown-site",
+                f"no method of {host.name} calls self.{site.attribute}",
+                "leave --static out to trace it",
+            )
         made = write(request, source, ground, uses, None)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
@@ -35,7 +39,15 @@ def run(request: Request) -> Report:
         emit.write(target, data)
     checks = (Check("contract", "skipped", "--static: nothing was run; codegen verify FILE proves it"),)
     return Report(
-        str(target), request, site, made.variant, "", made.call_sites, checks, notes=made.notes, seconds=tuple(watch.seconds.items())
+        str(target),
+        request,
+        site,
+        made.variant,
+        "",
+        made.call_sites,
+        checks,
+        notes=made.notes,
+        seconds=tuple(watch.seconds.items()),
     )
 
 
@@ -69,7 +81,9 @@ def host_class(source: Source, name: str, code: Code) -> HostClass:
             path = sources.module_path(closure.absolute(source.file, node))
             if path is not None:
                 return host_class(Source(source.spec, sources.file(path)), name, Code(syntax.read(path)[0], path.name))
-    raise CodegenError("host-not-found", f"{Path(source.file.path).name} has no class {name}", "name the host: --class NAME")
+    raise CodegenError(
+        "host-not-found", f"{Path(source.file.path).name} has no class {name}", "name the host: --class NAME"
+    )
 
 
 def _gathering(code: Code) -> str:

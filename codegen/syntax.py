@@ -125,7 +125,11 @@ class Code:
         """One step of indentation as the file has it: a tab, two or four spaces."""
         for node in ast.walk(self.tree):
             body = getattr(node, "body", None)
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and isinstance(body, list) and body[0].lineno > node.lineno:
+            if (
+                isinstance(node, (ast.ClassDef, ast.FunctionDef))
+                and isinstance(body, list)
+                and body[0].lineno > node.lineno
+            ):
                 unit = self.indent(body[0])[len(self.indent(node)) :]
                 if unit:
                     return unit
@@ -143,7 +147,9 @@ def read(path: Path) -> tuple[str, str]:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding), encoding
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise CodegenError("bad-encoding", f"{path}: {error}", "give a Python file, with a coding cookie if not UTF-8") from None
+        raise CodegenError(
+            "bad-encoding", f"{path}: {error}", "give a Python file, with a coding cookie if not UTF-8"
+        ) from None
 
 
 def classes(tree: ast.AST) -> Iterator[tuple[str, ast.ClassDef]]:
@@ -246,7 +252,9 @@ def imports(tree: ast.Module) -> dict[str, str]:
     for node in tree.body:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                table[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                table[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
         elif isinstance(node, ast.ImportFrom) and not node.level:
             table.update({a.asname or a.name: f"{node.module}.{a.name}" for a in node.names})
     return table

@@ -1,6 +1,6 @@
 """The nouns of codegen, frozen, in the order in which a run makes them. Read this file first.
 
-    Request -> Source -> Trace -> Site -> Component -> Edits -> Variant -> Report
+Request -> Source -> Trace -> Site -> Component -> Edits -> Variant -> Report
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Call:
     method: str  # qualified name of the function: `VisionTransformer.forward_features`
     span: Span  # of the call expression in that method
     direct: bool  # False: the module ran inside a function called there, such as `checkpoint(blk, x)`
-    path: str  # "forward", "forward_intermediates", ...
+    path: str  # "forward", "forward_intermediates", ...; "" for a twin: read in the code, reached by no run
     count: int
     names: tuple[tuple[str, str], ...] = ()  # local names there that hold this module or one around it
 
@@ -136,6 +136,7 @@ class TracedModule:
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     parameters: int = 0
+    mixed: bool = False  # its calls see tensors of different widths
     after: Layout = Layout("")
     before: Layout = Layout("")
     width_after: Width | None = None

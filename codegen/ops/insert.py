@@ -107,7 +107,12 @@ def _split(place: Place, use: Use) -> Iterator[Edit]:
     statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
     target = statement.targets[0] if statement is not None and len(statement.targets) == 1 else None
     given = use.argument
-    if statement is None or not isinstance(target, ast.Name) or not isinstance(given, ast.Name) or given.id != target.id:
+    if (
+        statement is None
+        or not isinstance(target, ast.Name)
+        or not isinstance(given, ast.Name)
+        or given.id != target.id
+    ):
         raise _refused(place, use, "the list of modules runs inside a larger expression")
     if any(isinstance(e, ast.Starred) for e in members.elts) or not code.stands_alone(statement):
         raise _refused(place, use, "the list of modules has starred elements")

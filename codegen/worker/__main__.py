@@ -44,13 +44,17 @@ def _answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> d
         return {"error": dataclasses.asdict(error)}
     except MemoryError:
         details = traceback.format_exc()
-        return _error("model-memory", "the model's code needs more memory than --memory allows", "raise --memory", details)
+        return _error(
+            "model-memory", "the model's code needs more memory than --memory allows", "raise --memory", details
+        )
     except (Exception, SystemExit) as error:  # the model's own code: anything can come out of it
         details = traceback.format_exc()
         own = any("codegen" in frame.filename for frame in traceback.extract_tb(error.__traceback__)[-1:])
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if own and not isinstance(error, SystemExit):
-            return _error("internal-error", reason, "this is a bug of codegen: please report it with the command", details, BUG)
+            return _error(
+                "internal-error", reason, "this is a bug of codegen: please report it with the command", details, BUG
+            )
         hint = "does the file import by itself? --verbose shows the traceback"
         return _error("source-fails", f"running the source's code failed: {reason}", hint, details)
 

@@ -34,7 +34,9 @@ def build_expressions(module: ModuleType, text: str, entry: str, host: str) -> l
     constructors = [f"{name}()" for name in names if _needs_nothing(getattr(module, name))]
     factories = [f"{function}()" for name in names for function in factory_functions(module, tree, name)]
     best = names[0]
-    first = [e for e in (*constructors, *factories) if e == f"{best}()" or e[:-2] in factory_functions(module, tree, best)]
+    first = [
+        e for e in (*constructors, *factories) if e == f"{best}()" or e[:-2] in factory_functions(module, tree, best)
+    ]
     return list(dict.fromkeys([*first, *constructors, *factories])) or [f"{best}()"]
 
 
@@ -81,7 +83,9 @@ def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(function):
-        if isinstance(node, ast.Return) and (makes(node.value) or isinstance(node.value, ast.Name) and node.value.id in made):
+        if isinstance(node, ast.Return) and (
+            makes(node.value) or isinstance(node.value, ast.Name) and node.value.id in made
+        ):
             return True
     return False
 

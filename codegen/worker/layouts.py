@@ -48,17 +48,21 @@ def infer(samples: Sequence[Sample]) -> Layout:
         prefix, grid = _tokens(samples)
         return Layout("NLC", prefix, grid)
     if rank == 4:
-        return Layout(_map_kind(first, moving))
+        return Layout(_map_kind(first, moving, _image_moves(samples)))
     return Layout("")
 
 
-def _map_kind(shape: Shape, moving: tuple[int, ...]) -> str:
-    if moving and set(moving) <= {2, 3}:
-        return "NCHW"
-    if moving and set(moving) <= {1, 2} and 1 in moving:
-        return "NHWC"
+def _image_moves(samples: Sequence[Sample]) -> tuple[int, ...]:
+    """(0, 1) where the runs differ in rows and columns, (0,) where in rows only."""
+    images = [s.image for s in samples if s.image is not None]
+    return tuple(d for d in (0, 1) if len({image[d] for image in images}) > 1)
+
+
+def _map_kind(shape: Shape, moving: tuple[int, ...], image: tuple[int, ...]) -> str:
     if moving:
-        return ""
+        # (N, heads, L, d) moves in one dim where the image moves in two: no map
+        kinds = {tuple(d + 2 for d in image): "NCHW", tuple(d + 1 for d in image): "NHWC"}
+        return kinds.get(moving, "")
     # nothing moved (one image size, or a pooled map): equal dims are space; a 1 x 1 map can be told by its ones
     if shape[2] == shape[3]:
         return "NCHW"

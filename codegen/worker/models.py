@@ -58,13 +58,14 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
 
     def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         if type(self) is not cls:
-            return original(self, *args, **kwargs)
+            original(self, *args, **kwargs)
+            return
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         if seen is not None:
             seen.update({k: v for k, v in bound.arguments.items() if v is not self})
         bound.arguments.update({k: v for k, v in overrides.items() if k in signature.parameters})
-        return original(*bound.args, **bound.kwargs)
+        original(*bound.args, **bound.kwargs)
 
     construct.__signature__ = signature  # type: ignore[attr-defined]
     cls.__init__ = construct  # type: ignore[misc]
@@ -156,7 +157,9 @@ def parse_input(spec: str) -> list[tuple[tuple[int, ...], str]]:
     return tensors
 
 
-def make_input(module: ModuleType, spec: str, device: str, batch: int = 0, seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def make_input(
+    module: ModuleType, spec: str, device: str, batch: int = 0, seed: int = 0
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """(args, kwargs) for `model(*args, **kwargs)`. batch > 0 replaces the first dim of each tensor of a shape spec."""
     target = "cpu" if device == "cpu" else "meta"
     try:

@@ -70,7 +70,11 @@ PATHS: tuple[Path, ...] = (
         _both(_takes("forward_features"), _takes("forward_head", "pre_logits")),
     ),
     Path("forward_intermediates", _call("forward_intermediates"), _takes("forward_intermediates")),
-    Path("forward_intermediates (norm)", _call("forward_intermediates", norm=True), _takes("forward_intermediates", "norm")),
+    Path(
+        "forward_intermediates (norm)",
+        _call("forward_intermediates", norm=True),
+        _takes("forward_intermediates", "norm"),
+    ),
     Path(
         "forward_intermediates (intermediates_only)",
         _call("forward_intermediates", intermediates_only=True),

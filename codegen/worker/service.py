@@ -14,7 +14,6 @@ from codegen.errors import CodegenError
 from codegen.worker import contract, models, registry, trace
 from codegen.worker.subject import Plan, Subject
 
-
 torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
 
 
@@ -76,7 +75,9 @@ def _fits(subject: Subject) -> None:
         if "shape" in seen and "result" not in seen:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise CodegenError(
-                "module-does-not-fit", f"{subject.plan.class_name} fails on the site's tensor {seen['shape']}: {reason}", hint
+                "module-does-not-fit",
+                f"{subject.plan.class_name} fails on the site's tensor {seen['shape']}: {reason}",
+                hint,
             ) from error
         if seen.get("result", seen.get("shape")) == seen.get("shape"):
             raise

@@ -19,7 +19,17 @@ from codegen.worker.scopes import Scopes, recording
 DEVICES = ("meta", "meta-parameters", "cpu")
 SIZE_NAMES = ("img_size", "image_size", "input_size", "resolution", "input_resolution", "in_size", "size")
 CHANNEL_NAMES = ("in_chans", "in_channels", "in_c", "in_ch", "n_channels", "input_channels", "channels", "num_channels")
-DEPTH_NAMES = ("depth", "depths", "layers", "num_layers", "num_blocks", "n_layers", "n_layer", "n_blocks", "block_config")
+DEPTH_NAMES = (
+    "depth",
+    "depths",
+    "layers",
+    "num_layers",
+    "num_blocks",
+    "n_layers",
+    "n_layer",
+    "n_blocks",
+    "block_config",
+)
 COMMON_SIZES = (224, 32, 28, 64, 256, 299)
 
 
@@ -79,8 +89,7 @@ def find(module: ModuleType, builds: list[str], input_spec: str) -> Setup:
                 return tried
             failure = ("cannot-run", build, tried)
     assert failure is not None
-    name, build, error = failure
-    raise _failed(name, build, error)
+    raise _failed(*failure)
 
 
 def _built(module: ModuleType, build: str, device: str) -> Setup:
@@ -185,13 +194,13 @@ def works(setup: Setup) -> bool:
 
 def small(setup: Setup) -> Setup:
     """The smallest build of the same class that works: few blocks, a small image. The setup itself where none does."""
-    depths = {}
+    depths: dict[str, Any] = {}
     for name in DEPTH_NAMES:
         value = setup.arguments.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 2:
             depths[name] = 2
         elif isinstance(value, (tuple, list)) and value and all(isinstance(v, int) for v in value):
-            depths[name] = type(value)(min(v, 2) for v in value)  # type: ignore[arg-type]
+            depths[name] = type(value)(min(v, 2) for v in value)
     image = setup.image() or (0, 0)
     sizes = [(r, c) for r, c in ((96, 64), (64, 64), (96, 96), (128, 128), (192, 192)) if r * c < image[0] * image[1]]
     for overrides in [depths, {}] if depths else [{}]:
@@ -227,9 +236,7 @@ def sized(setup: Setup, limit: int = 6) -> Iterator[Setup]:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 8:
             doubled = value * 2
         elif isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
-            doubled = type(value)(v * 2 for v in value)  # type: ignore[arg-type]
+            doubled = type(value)(v * 2 for v in value)
         if doubled is not None:
             count += 1
             yield replace(setup, overrides={**setup.overrides, name: doubled})
-
-

@@ -106,7 +106,9 @@ def _factory(scope: Any) -> str:
 
 def _sister_builds(module: Any, text: str, small: Setup, limit: int = 3) -> list[Setup]:
     """Other entries of the file that build the same class at other sizes, spread over the file."""
-    names = [f for f in entries.factory_functions(module, ast.parse(text), small.root.__name__) if f"{f}()" != small.build]
+    names = [
+        f for f in entries.factory_functions(module, ast.parse(text), small.root.__name__) if f"{f}()" != small.build
+    ]
     step = max(1, len(names) // limit)
     return [replace(small, build=f"{name}()") for name in names[::step][:limit]]
 
@@ -120,6 +122,10 @@ class Evidence:
         self._by_class: dict[int, dict[str, list[tuple[str, nn.Module]]]] = {}
         self.counts = Counter(e.module for e in events)
         self.first = {e.module: e for e in reversed(events)}
+        self.shapes: dict[tuple[str, bool], set[tuple[int, ...]]] = defaultdict(set)
+        for event in events:
+            self.shapes[event.module, True].add(event.output_shape or ())
+            self.shapes[event.module, False].add(event.input_shape or ())
         self.builds = [(model, scopes, self.first)]  # builds of any width, at the first image size
         self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)
         self.grids = [(model, scopes, self.first)]
@@ -127,7 +133,7 @@ class Evidence:
 
     def add_samples(self, events: Iterable[Event], batch: int, image: tuple[int, int] | None) -> None:
         """Note the shapes of one run."""
-        for event in events:
+        for event in {e.module: e for e in reversed(list(events))}.values():  # the first call of each module
             for outgoing, shape in ((True, event.output_shape), (False, event.input_shape)):
                 if shape is not None:
                     self.samples[event.module, outgoing].append(layouts.Sample(batch, image, shape))
@@ -175,7 +181,9 @@ class Evidence:
     def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
         """What was seen of one module; width and layout only where its own name is `wanted` ("": everywhere)."""
         event = self.first.get(name)
-        facts = TracedModule(name, type(module).__name__, self.counts[name], parameters=sum(p.numel() for p in module.parameters()))
+        facts = TracedModule(
+            name, type(module).__name__, self.counts[name], parameters=sum(p.numel() for p in module.parameters())
+        )
         if event is None or not name or wanted not in ("", name.rpartition(".")[2]):
             return facts
         after, before = (self._layout(name, outgoing) for outgoing in (True, False))
@@ -186,6 +194,10 @@ class Evidence:
             output_kind=event.output_kind,
             output_index=event.output_index,
             input_argument=event.input_argument,
+            mixed=any(
+                len({layouts.channels(layout, shape) for shape in self.shapes[name, outgoing]}) > 1
+                for layout, outgoing in ((after, True), (before, False))
+            ),
             after=after,
             before=before,
             width_after=self._width(name, after, outgoing=True),
@@ -240,4 +252,6 @@ class Evidence:
         mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
         value = layouts.channels(layout, mine) if mine else None
         seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
-        return widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes))) if seen and value else None
+        return (
+            widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes))) if seen and value else None
+        )

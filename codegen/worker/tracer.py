@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-Position = tuple[int, int, int, int]  # line, column, end line, end column, as co_positions() gives them (columns in bytes)
+Position = tuple[
+    int, int, int, int
+]  # line, column, end line, end column, as co_positions() gives them (columns in bytes)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
             running.pop()
         index, tensor = first_tensor(result)
         shape_out = tuple(tensor.shape) if tensor is not None else None
-        recording.events.append(Event(path, paths[id(owner)], place, argument, shape_in, _kind(result), index, shape_out))
+        recording.events.append(
+            Event(path, paths[id(owner)], place, argument, shape_in, _kind(result), index, shape_out)
+        )
         return result
 
     nn.Module.__call__ = traced  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,17 @@ from torch import nn
 from codegen.types import Width
 from codegen.worker.scopes import Scope
 
-PURE = (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Constant, ast.operator, ast.unaryop, ast.Load)
+PURE = (
+    ast.Name,
+    ast.Attribute,
+    ast.Subscript,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Constant,
+    ast.operator,
+    ast.unaryop,
+    ast.Load,
+)
 
 
 @dataclass(frozen=True)
@@ -115,23 +126,25 @@ def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
 def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[str]:
     scope, owner = seen.scope, seen.owner
     me = scope.code.co_varnames[0]
+    own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
+    running = _running(scope)
     # embed_dim
-    yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)))
-    yield from (n for n, v in scope.locals.items() if _is_int(v))
+    yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)) and p not in running)
+    yield from (n for n, v in scope.locals.items() if _is_int(v) and n not in running)
     # self.num_features
-    yield from (f"{me}.{k}" for k, v in _plain(owner).items() if _is_int(v))
+    yield from (n for n, v in own if _is_int(v) and n not in running)
     # dims[-1], self.dims[0]
-    for name, values in [*scope.locals.items(), *((f"{me}.{k}", v) for k, v in _plain(owner).items())]:
-        if isinstance(values, (tuple, list)) and values and all(_is_int(v) for v in values):
-            yield from (f"{name}[{i}]" for i in (-1, 0, *range(1, len(values) - 1)))
+    yield from _elements([*scope.locals.items(), *own])
     # 512 * block.expansion, as it stands in the code
-    yield from _written(scope)
+    yield from (text for text in _written(scope) if text not in running)
+    # in_chs and self.inplanes, which changed on the way and now hold the last stage's width
+    yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running)
     # config.hidden_size, cfg["dim"]
     for name, holder in scope.locals.items():
         if name != me:
             yield from _fields(name, holder)
     yield from _module_attributes(owner, me, attribute, outgoing)
-    yield from _products(seen)
+    yield from _products(seen, own)
     # self.feature_info[3]["num_chs"]
     for name, records in [*((f"{me}.{k}", v) for k, v in _plain(owner).items()), *scope.locals.items()]:
         if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
@@ -139,9 +152,50 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
 
 
+def _elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    for name, values in named:
+        if isinstance(values, (tuple, list)) and values and all(_is_int(v) for v in values):
+            yield from (f"{name}[{i}]" for i in (-1, 0, *range(1, len(values) - 1)))
+
+
+def _running(scope: Scope) -> set[str]:
+    """Names that take several values on the way: assigned in a loop, twice, or by a helper method of the class."""
+    tree = _init_tree(scope)
+    if tree is None:
+        return set()
+    me = scope.code.co_varnames[0]
+    counts: Counter[str] = Counter()
+    for node in ast.walk(tree):
+        weight = 2 if isinstance(node, (ast.For, ast.While)) else 1
+        for inner in ast.walk(node) if weight == 2 else [node]:
+            for target in _targets(inner):
+                counts[ast.unparse(target)] += weight
+    for function in _methods(scope.code.co_filename, tree):
+        if any(isinstance(n, ast.Attribute) and n.attr == function.name for n in ast.walk(tree)):
+            counts.update(
+                {
+                    ast.unparse(t): 2
+                    for n in ast.walk(function)
+                    for t in _targets(n)
+                    if ast.unparse(t).startswith(f"{me}.")
+                }
+            )
+    return {name for name, count in counts.items() if count > 1}
+
+
+def _targets(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield from target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        yield node.target
+
+
 def _fields(name: str, holder: Any) -> Iterator[str]:
     if isinstance(holder, dict):
-        yield from (f'{name}["{k}"]' for k, v in holder.items() if isinstance(k, str) and k.isidentifier() and _is_int(v))
+        yield from (
+            f'{name}["{k}"]' for k, v in holder.items() if isinstance(k, str) and k.isidentifier() and _is_int(v)
+        )
     elif not isinstance(holder, (nn.Module, type(ast))) and hasattr(holder, "__dict__"):
         yield from (f"{name}.{k}" for k, v in vars(holder).items() if not k.startswith("_") and _is_int(v))
 
@@ -155,21 +209,27 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
         holders += [(f"{me}.{child}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
             found = [k for k, v in _plain(holder).items() if _is_int(v)]
-            yield from (f"{name}.{k}" for k in sorted(found, key=lambda k: (k.startswith(sides[1]), not k.startswith(sides[0]))))
+            yield from (
+                f"{name}.{k}" for k in sorted(found, key=lambda k: (k.startswith(sides[1]), not k.startswith(sides[0])))
+            )
             if isinstance(shape := getattr(holder, "normalized_shape", None), tuple) and shape:
                 yield f"{name}.normalized_shape[0]"
 
 
-def _products(seen: Observation) -> Iterator[str]:
-    """`256 * block.expansion`: a constant of `__init__` times a small factor in scope."""
+def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    """`256 * block.expansion`, `channels[2] * block.expansion`: a constant or an element times a small factor in scope."""
     tree = _init_tree(seen.scope)
     if tree is None:
         return
-    constants = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and _is_int(n.value) and n.value >= 8}
-    factors = [f for name, holder in seen.scope.locals.items() for f in _fields(name, holder) if isinstance(holder, type)]
+    written = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    constants = {value for value in written if isinstance(value, int) and value >= 8}
+    factors = [
+        f for name, holder in seen.scope.locals.items() for f in _fields(name, holder) if isinstance(holder, type)
+    ]
     factors += [p for p in seen.scope.parameters if _is_int(seen.scope.locals.get(p))]
     for factor in factors:
         yield from (f"{constant} * {factor}" for constant in sorted(constants))
+        yield from (f"{element} * {factor}" for element in _elements([*seen.scope.locals.items(), *own]))
 
 
 def _written(scope: Scope) -> Iterator[str]:
@@ -178,7 +238,9 @@ def _written(scope: Scope) -> Iterator[str]:
     if tree is None:
         return
     for node in ast.walk(tree):
-        if isinstance(node, (ast.BinOp, ast.Attribute, ast.Subscript)) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        if isinstance(node, (ast.BinOp, ast.Attribute, ast.Subscript)) and isinstance(
+            getattr(node, "ctx", ast.Load()), ast.Load
+        ):
             parts = list(ast.walk(node))
             if all(isinstance(p, PURE) for p in parts) and any(isinstance(p, ast.Name) for p in parts):
                 yield ast.unparse(node)
@@ -188,12 +250,24 @@ def _init_tree(scope: Scope) -> ast.FunctionDef | None:
     return _functions(scope.code.co_filename).get(scope.code.co_firstlineno)
 
 
+def _methods(file: str, init: ast.FunctionDef) -> list[ast.FunctionDef]:
+    """The other methods of the class that an `__init__` belongs to."""
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.ClassDef) and init in node.body:
+            return [n for n in node.body if isinstance(n, ast.FunctionDef) and n is not init]
+    return []
+
+
+@functools.cache
+def _tree(file: str) -> ast.Module:
+    try:
+        return ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
 @functools.cache
 def _functions(file: str) -> dict[int, ast.FunctionDef]:
     """Every `__init__` of a file by its first line (that of its decorators)."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return {}
-    inits = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    inits = [n for n in ast.walk(_tree(file)) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
     return {min([n.lineno, *(d.lineno for d in n.decorator_list)]): n for n in inits}

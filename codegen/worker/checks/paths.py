@@ -83,5 +83,3 @@ def _wrap(entry: registry.Entry, small: bool) -> tuple[registry.Wrapped | None, 
         return registry.features_only(entry, small), ""
     except Exception as error:  # judged by the caller: the base or the variant cannot be wrapped
         return None, reason(error)
-
-

@@ -15,6 +15,7 @@ from codegen.worker.subject import Subject
 
 ORDER = 20
 
+
 @dataclass(frozen=True)
 class Refused:
     """A model does not run on this input: why."""

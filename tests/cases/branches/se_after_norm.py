@@ -1,0 +1,111 @@
+# model with se after norm: host BranchNet, built by BranchNet().
+# Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
+#     codegen insert model.py --module se --after norm
+# The licence and copyright notices of the original file stay in force.
+"""A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from typing import Any
+
+
+class Stage(nn.Module):
+    def __init__(self, dim, out_dim, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(dim, out_dim, 3, stride=stride, padding=1)
+        self.norm = nn.GroupNorm(1, out_dim)
+
+    def forward(self, x):
+        return F.gelu(self.norm(self.conv(x)))
+
+
+class SqueezeExcite(nn.Module):
+    """Squeeze-and-Excitation: a gate for each channel, made of all channel means.
+
+    Paper: Squeeze-and-Excitation Networks - https://arxiv.org/abs/1709.01507
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+    ) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        s = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        s = self.fc2(self.act(self.fc1(s))).sigmoid()
+        return x * s
+
+
+def load_without_se(
+    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+) -> None:
+    """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
+
+    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+    """
+    own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
+    if strict and not own.keys() & state_dict.keys():
+        state_dict.update(own)
+
+
+class BranchNet(nn.Module):
+    def __init__(self, in_chans=3, dims=(8, 16, 24, 32), num_classes=10):
+        super().__init__()
+        self.grad_checkpointing = False
+        self.stem = Stage(in_chans, dims[0])
+        self.stage1 = Stage(dims[0], dims[1], stride=2)
+        self.stage2 = Stage(dims[1], dims[2], stride=2)
+        self.late_names = []
+        for i in range(2):
+            name = f'late{i + 1}'
+            self.add_module(name, Stage(dims[2] if i == 0 else dims[3], dims[3]))
+            self.late_names.append(name)
+        self.norm = nn.GroupNorm(1, dims[3])
+        self.head = nn.Linear(dims[3], num_classes)
+        self.se = SqueezeExcite(dims[-1])
+        self.register_load_state_dict_pre_hook(load_without_se)
+
+    def set_grad_checkpointing(self, enable=True):
+        self.grad_checkpointing = enable
+
+    def forward_intermediates(self, x, norm=False, intermediates_only=False):
+        """All feature maps, with or without the last norm on each of them."""
+        feats = []
+        x = self.stem(x)
+        x = self.stage1(x)
+        feats.append(x)
+        x = self.stage2(x)
+        feats.append(x)
+        for name in self.late_names:
+            x = getattr(self, name)(x)
+        feats.append(self.se(self.norm(x)) if norm else x)
+        if intermediates_only:
+            return feats
+        return self.se(self.norm(x)), feats
+
+    def forward_features(self, x):
+        if torch.jit.is_scripting():
+            x = self.stem(x)
+        else:
+            x = checkpoint(self.stem, x, use_reentrant=False) if self.grad_checkpointing else self.stem(x)
+        x = checkpoint(self.stage1, x, use_reentrant=False) if self.grad_checkpointing else self.stage1(x)
+        if self.grad_checkpointing:
+            x = checkpoint(self.stage2, x, use_reentrant=False)
+        else:
+            x = self.stage2(x)
+        for name in self.late_names:
+            x = getattr(self, name)(x)
+        return self.se(self.norm(x))
+
+    def forward_head(self, x):
+        return self.head(x.mean((2, 3)))
+
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))

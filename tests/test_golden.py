@@ -1,0 +1,87 @@
+"""Golden variants: every `tests/cases/<backbone>/<case>.py` is made again by the command in its header, byte for byte.
+
+A new case: run `codegen insert model.py ... -o <case>.py` in the folder of its backbone, read the diff to model.py, and
+commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that differ.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from codegen import emit, syntax
+
+CASES = Path(__file__).resolve().parent / "cases"
+GOLDEN = sorted(path for path in CASES.glob("*/*.py") if path.name != "model.py")
+
+# One of each kind of edit stays in the default run; every case costs some six seconds.
+DEFAULT = {
+    "branches/cbam_after_stage2",  # the join of an if/else; three methods
+    "branches/eca_after_late1",  # add_module, getattr(self, name) in a loop
+    "branches/se_after_stem",  # a twin under torch.jit.is_scripting()
+    "branches/user_before_stage1",  # a condition expression
+    "lenet/se_after_conv1",  # a nested call is wrapped; CRLF
+    "lenet/user_before_conv2_identity",  # the argument of a nested call; --identity; the user's class
+    "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
+    "plain_vit/user_after_pre_logits",  # return self.m(x)
+    "resnet/cbam_after_layer4",  # a plain statement
+    "tabs/se_after_stage1",  # tabs, BOM, form feed, Chinese comments
+    "unet/se_before_up1",  # an argument of a call with two
+}
+
+
+def name(path: Path) -> str:
+    """`tests/cases/lenet/se_after_conv1.py` -> `lenet/se_after_conv1`."""
+    return f"{path.parent.name}/{path.stem}"
+
+
+def test_every_default_case_exists() -> None:
+    assert {name(path) for path in GOLDEN} >= DEFAULT
+
+
+def test_every_backbone_has_a_golden_case() -> None:
+    assert {path.parent for path in CASES.glob("*/model.py")} == {path.parent for path in GOLDEN}
+
+
+@pytest.mark.parametrize(
+    "golden", [pytest.param(p, id=name(p), marks=() if name(p) in DEFAULT else pytest.mark.slow) for p in GOLDEN]
+)
+def test_the_recorded_command_makes_the_same_bytes(
+    golden: Path, codegen: Run, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    words = emit.recorded_command(syntax.read(golden)[0])
+    made = tmp_path / golden.name
+    source = (golden.parent / "model.py").read_bytes()
+    done = codegen("insert", *words, "-o", str(made), cwd=golden.parent)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (golden.parent / "model.py").read_bytes() == source, "the source was changed"
+    if request.config.getoption("--update-golden"):
+        golden.write_bytes(made.read_bytes())
+    new, old = made.read_bytes(), golden.read_bytes()
+    difference = difflib.diff_bytes(difflib.unified_diff, old.splitlines(True), new.splitlines(True), b"golden", b"made")
+    assert new == old, b"".join(difference).decode(errors="replace")
+
+
+@pytest.mark.parametrize("golden", [pytest.param(p, id=name(p)) for p in GOLDEN])
+def test_line_ends_indentation_and_bom_are_those_of_the_source(golden: Path) -> None:
+    source, variant = (golden.parent / "model.py").read_bytes(), golden.read_bytes()
+    assert variant.startswith(b"\xef\xbb\xbf") == source.startswith(b"\xef\xbb\xbf")
+    assert variant.count(b"\xef\xbb\xbf") == source.count(b"\xef\xbb\xbf")
+    if b"\r\n" in source:
+        assert variant.count(b"\r\n") == variant.count(b"\n")
+    else:
+        assert b"\r" not in variant
+    assert variant.count(b"\f") == source.count(b"\f")
+
+
+@pytest.mark.parametrize("golden", [pytest.param(p, id=name(p)) for p in GOLDEN])
+def test_every_line_of_the_source_is_still_there_in_order(golden: Path) -> None:
+    """Lines may be added, and those that call the site may be changed: at most four, and none of them is a comment."""
+    source, variant = (p.read_bytes().splitlines() for p in (golden.parent / "model.py", golden))
+    codes = difflib.SequenceMatcher(None, source, variant, autojunk=False).get_opcodes()
+    gone = [line for kind, i, j, _, _ in codes if kind != "equal" for line in source[i:j]]
+    assert len(gone) <= 4, gone
+    assert not [line for line in gone if line.lstrip().startswith(b"#")]
