@@ -20,11 +20,11 @@ from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
 
 @dataclass(frozen=True)
 class Draft:
-    """A variant that nobody has proved yet. plan: what the child needs to build base and variant alike."""
+    """A variant that nobody has proved yet. plans: what the child needs to build base and variant alike."""
 
     site: Site
     variant: Variant
-    plan: dict[str, Any]
+    plans: tuple[dict[str, Any], ...]  # of the host, then of other classes that got the module too
     input: str
     call_sites: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
@@ -39,12 +39,12 @@ class Ground:
     site: Site
 
 
-def draft(request: Request, source: Source, trace: Trace) -> Draft:
+def draft(request: Request, source: Source, trace: Trace, others: Sequence[Trace] = ()) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
     ground = prepare(request, source, site, trace.build)
     uses = reading.uses(ground.parts.host, ground.cls, site, trace.calls, request.operation)
-    return write(request, source, ground, uses, trace)
+    return write(request, source, ground, uses, trace, [o for o in others if sites.holds(o, request)])
 
 
 def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
@@ -69,7 +69,14 @@ def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
     return Ground(parts, cls, site)
 
 
-def write(request: Request, source: Source, ground: Ground, uses: Sequence[Use], trace: Trace | None) -> Draft:
+def write(
+    request: Request,
+    source: Source,
+    ground: Ground,
+    uses: Sequence[Use],
+    trace: Trace | None,
+    others: Sequence[Trace] = (),
+) -> Draft:
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
     component = naming.fitted(modules.resolve(request, site), parts.host, parts.main)
@@ -81,6 +88,8 @@ def write(request: Request, source: Source, ground: Ground, uses: Sequence[Use],
     edits = insert.plan(place, list(uses))
     addition, lines = _addition(component, attribute, site, request, trace)
     edits.append(construct.plan(parts.host, cls, attribute, component, lines))
+    for other in others:
+        edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
     build = standalone.renamed_expression(base_build, names)
@@ -88,9 +97,31 @@ def write(request: Request, source: Source, ground: Ground, uses: Sequence[Use],
     if not request.in_place:
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
-    plan = _plan(request, source, site, variant, trace, names)
+    plans = [_plan(request, source, site, variant, trace, names)]
+    for other in others:
+        twin = replace(variant, build=standalone.renamed_expression(other.build, names))
+        twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
+        plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
     notes = (*component.notes, *_width_notes(site))
-    return Draft(site, variant, plan, trace.input if trace else "", _call_sites(text, site.host.name, attribute), notes)
+    return Draft(site, variant, tuple(plans), trace.input if trace else "", _call_sites(text, attribute), notes)
+
+
+def _elsewhere(request: Request, place: insert.Place, component: Component, trace: Trace) -> list[Edit]:
+    """The edits of another class of the same file that runs the site too. Raises CodegenError("other-class")."""
+    site = sites.find(trace, request)
+    cls = syntax.find_class(place.code, site.host.name, site.host.line)
+    made = modules.resolve(request, site)
+    if cls is None or made.code and naming.fitted(made, place.code).code != component.code:
+        raise CodegenError(
+            "other-class",
+            f"{trace.build} builds {site.host.name}, where {site.name} takes another form of the module",
+            "choose a site that both classes run alike",
+        )
+    uses = reading.uses(place.code, cls, site, trace.calls, request.operation)
+    fitted = replace(made, construct=naming.fitted(made, place.code).construct)
+    hook = (construct.hook(place.attribute)[0],) if made.stateful else ()
+    there = replace(place, cls=cls, site=site)
+    return [*insert.plan(there, uses), construct.plan(place.code, cls, place.attribute, fitted, hook)]
 
 
 def _addition(
@@ -150,14 +181,13 @@ def _width_notes(site: Site) -> list[str]:
     return []
 
 
-def _call_sites(text: str, host: str, attribute: str) -> tuple[tuple[str, int], ...]:
+def _call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
     """(method, line) of every call of the inserted module in the variant."""
-    code = Code(text, "variant")
-    cls = syntax.find_class(code, host)
     found = []
-    for method in cls.body if cls else ():
-        if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            for node in ast.walk(method):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute:
-                    found.append((f"{host}.{method.name}", node.lineno))
+    for name, cls in syntax.classes(Code(text, "variant").tree):
+        for method in cls.body:
+            if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                for node in ast.walk(method):
+                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute:
+                        found.append((f"{name}.{method.name}", node.lineno))
     return tuple(sorted(found, key=lambda c: c[1]))

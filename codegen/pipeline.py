@@ -47,8 +47,9 @@ def run(request: Request) -> Report:
                 emit.check_early(target, request)
         with watch.stage("trace"):
             trace = traced(child, source, request)
+            others = traced_others(child, source, request, trace)
         with watch.stage("rewrite"):
-            made = draft(request, source, trace)
+            made = draft(request, source, trace, others)
         data = made.variant.text.encode(made.variant.encoding)
         if not request.dry_run and not request.in_place:
             emit.check_target(target, data, request.force)
@@ -67,7 +68,8 @@ def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
     with Child(request.limits) as child:
         source = sources.resolve(request.source)
         with watch.stage("trace"):
-            made = draft(request, source, traced(child, source, request))
+            trace = traced(child, source, request)
+            made = draft(request, source, trace, traced_others(child, source, request, trace))
         made = replace(made, variant=replace(made.variant, encoding=encoding))
         with watch.stage("verify"):
             proof = prove(child, made, source, text)
@@ -101,19 +103,33 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
     return trace_from_json(answer)
 
 
+def traced_others(child: Child, source: Source, request: Request, trace: Trace) -> list[Trace]:
+    """The other classes of the file that the library builds from the same entry: they get the module too."""
+    if not trace.other_build or request.host:
+        return []
+    return [traced(child, source, replace(request, build=trace.other_build, input=trace.input))]
+
+
 def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:
     """The contract's checks of a variant's text, in the child that traced the base."""
-    proof: dict[str, Any] = child.ask(
-        "prove",
-        {
-            "plan": made.plan,
-            "base": made.variant.base,
-            "variant": text,
-            "encoding": made.variant.encoding,
-            "stem": (source.entry or source.file.path.stem).replace("-", "_"),
-        },
-    )
-    return proof
+    texts = {
+        "base": made.variant.base,
+        "variant": text,
+        "encoding": made.variant.encoding,
+        "stem": (source.entry or source.file.path.stem).replace("-", "_"),
+    }
+    first, *others = [child.ask("prove", {**texts, "plan": plan}) for plan in made.plans]
+    for plan, other in zip(made.plans[1:], others, strict=True):
+        first["checks"] = [_joined(c, o, plan["build"]) for c, o in zip(first["checks"], other["checks"], strict=True)]
+    return dict(first)
+
+
+def _joined(check: dict[str, str], other: dict[str, str], build: str) -> dict[str, str]:
+    """A check of the host, joined by the same check of another class: failed where one of them is."""
+    if other["status"] == "failed":
+        return {**check, "status": "failed", "detail": f"{build}: {other['detail']}"}
+    seen = check["name"] == "paths" and other["status"] == "passed"
+    return {**check, "detail": f"{check['detail']}; {build}: {other['detail']}"} if seen else check
 
 
 def output(request: Request, source: Source) -> Path:

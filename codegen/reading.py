@@ -96,13 +96,7 @@ class _Reader:
         if head != self.site.attribute or not rest and not child:
             return
         node = self._node(call)
-        if "." in rest:
-            raise CodegenError(
-                "hidden-call",
-                f"{call.method}:{call.span.line} runs {call.module} without calling {self.site.name} ({call.path})",
-                "insert at a place that every path calls",
-            )
-        use = self._use(node, call, element=bool(rest))
+        use = self._use(node, call, element=bool(rest), deep="." in rest)
         if use is not None:
             self.found.setdefault(node, use)
 
@@ -117,10 +111,10 @@ class _Reader:
             )
         return node
 
-    def _use(self, node: ast.Call, call: Call, *, element: bool) -> Use | None:
+    def _use(self, node: ast.Call, call: Call, *, element: bool, deep: bool) -> Use | None:
         names = dict(call.names)
         holder = f"{call.owner}.{self.site.attribute}" if call.owner else self.site.attribute
-        if call.direct:
+        if call.direct and not deep:
             condition = self._condition(node.func, element)
             return self._make(node, condition, node.args, node.keywords)
         for position, argument in enumerate(node.args):
@@ -132,7 +126,7 @@ class _Reader:
             if isinstance(argument, ast.Name) and names.get(argument.id) == holder:
                 condition = self._condition(argument, element=False)
                 return self._make(node, condition, rest, node.keywords)
-            if isinstance(argument, ast.Name) and element and names.get(argument.id) == call.module:
+            if isinstance(argument, ast.Name) and names.get(argument.id, "").rpartition(".")[0] == holder:
                 return self._make(node, self._condition(argument, element=True), rest, node.keywords)
         raise CodegenError(
             "hidden-call",

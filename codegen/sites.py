@@ -43,6 +43,17 @@ def find(trace: Trace, request: Request) -> Site:
     return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, module, layout))
 
 
+def holds(trace: Trace, request: Request) -> bool:
+    """Whether the model of this trace has and runs the site."""
+    try:
+        find(trace, request)
+    except CodegenError as error:
+        if error.name in ("unknown-site", "site-never-called"):
+            return False
+        raise
+    return True
+
+
 def without_trace(host: HostClass, request: Request) -> Site:
     """The site for `--static`: nothing was measured, so the width comes from the command and the layout is a map."""
     if not request.width:

@@ -106,13 +106,17 @@ def test_an_argument_over_several_lines() -> None:
           "self.m(\n            torch.cat(\n                [x, x]\n            ),\n        )", "before")  # fmt: skip
 
 
-@pytest.mark.parametrize("argument", ["(x for x in y)", "*xs"])
-def test_before_with_an_argument_that_cannot_be_wrapped_stays_python_or_is_refused(argument: str) -> None:
-    code = host(f"def forward(self, y, xs):\n    return self.m({argument})")
-    try:
-        edited(code, [seen(code, f"self.m({argument})" if argument[0] == "*" else "self.m((x for x in y))")], "before")
-    except (CodegenError, IndexError) as refused:
-        assert isinstance(refused, IndexError) or refused.name == "site-not-editable"
+def test_before_a_starred_argument_is_refused() -> None:
+    code = host("def forward(self, xs):\n    return self.m(*xs)")
+    with pytest.raises(CodegenError) as refused:
+        edited(code, [seen(code, "self.m(*xs)")], "before")
+    assert refused.value.name == "site-not-editable"
+
+
+@pytest.mark.parametrize("call", ["self.m(x, x)", "self.m(x, mask=self.mask(x))", "self.m(x, F.interpolate(x, (4, 4)))"])
+def test_before_touches_no_other_argument_that_reads_the_same_name(call: str) -> None:
+    code = host(f"def forward(self, x):\n    x = {call}\n    return x")
+    assert f"x = {call.replace('self.m(x', 'self.m(self.se(x)', 1)}" in edited(code, [seen(code, call)], "before")
 
 
 def test_a_tensor_passed_by_keyword() -> None:

@@ -88,19 +88,30 @@ def features_only(entry: Entry, small: bool) -> Wrapped:
     return Wrapped(model, made[-1])
 
 
-def taps(entry: Entry) -> tuple[str, ...]:
-    """The modules that the library's feature extractor taps by name, where it runs the model's children in their order.
+@dataclass(frozen=True)
+class Extractor:
+    """How the library extracts features. taps: modules tapped by name while the model's children run in their order.
 
-    Empty where there is no extractor, or one that leaves the model whole and calls its methods.
+    other: whether it builds another class of the model's own file instead of the model.
     """
+
+    taps: tuple[str, ...] = ()
+    other: bool = False
+
+
+def extractor(entry: Entry) -> Extractor:
+    """What `features_only=True` makes of a model; nothing special where the model stays whole or cannot be wrapped."""
     try:
         wrapped = features_only(entry, small=True)
-    except Exception:  # noqa: BLE001 - a model that the library cannot wrap has no taps
-        return ()
+    except LookupError:
+        model = entry.function(features_only=True)
+        return Extractor(other=type(model).__module__ == entry.root.__module__)
+    except Exception:  # noqa: BLE001 - a model that the library cannot wrap has no extractor
+        return Extractor()
     if any(module is wrapped.inside for module in wrapped.model.modules()):
-        return ()
+        return Extractor()
     info = getattr(wrapped.inside, "feature_info", ())
-    return tuple(str(feature["module"]) for feature in info if isinstance(feature, dict) and feature.get("module"))
+    return Extractor(tuple(str(f["module"]) for f in info if isinstance(f, dict) and f.get("module")))
 
 
 def is_graph(model: nn.Module) -> bool:

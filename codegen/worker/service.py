@@ -25,17 +25,19 @@ def trace_source(request: dict[str, Any]) -> dict[str, Any]:
 def prove(request: dict[str, Any]) -> dict[str, Any]:
     """request: base and variant as text, names for their files, the plan. The checks and what was measured."""
     plan = Plan(**{**request["plan"], "instances": tuple(request["plan"]["instances"])})
-    with tempfile.TemporaryDirectory() as folder:
-        subject = _subject(request, plan, Path(folder))
-        _fits(subject)
-        checks = contract.run(subject)
-        return {"checks": checks, **contract.measure(subject)}
+    before = registry.snapshot(plan.library)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            subject = _subject(request, plan, Path(folder), before)
+            _fits(subject)
+            return {"checks": contract.run(subject), **contract.measure(subject)}
+    finally:
+        registry.forget(before)
 
 
-def _subject(request: dict[str, Any], plan: Plan, folder: Path) -> Subject:
+def _subject(request: dict[str, Any], plan: Plan, folder: Path, before: dict[str, Any]) -> Subject:
     """Both files imported, the variant first: what it enters into a registry must not stand there already."""
     loaded = {}
-    before = registry.snapshot(plan.library)
     overwritten: tuple[str, ...] = ()
     for which in ("variant", "base"):
         path = folder / f"{request['stem']}_{which}.py"

@@ -33,9 +33,10 @@ def trace(request: Mapping[str, Any]) -> Trace:
         model(*args, **kwargs)
     calls, names = _other_paths(small)
     calls.update({(e.module, e.place, "forward"): 1 for e in recording.events if e.place})
-    evidence = Evidence(full, model, scopes, recording.events)
+    evidence = Evidence(full, model, scopes, completed(model, recording.events))
     evidence.resize(small)
     evidence.vary(small, _sister_builds(module, request["text"], small))
+    extractor = _extractor(request, module, small)
     wanted = request["wanted"].rpartition(".")[2]
     return Trace(
         build=full.build,
@@ -46,14 +47,15 @@ def trace(request: Mapping[str, Any]) -> Trace:
         paths=tuple(names),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
         device=full.device,
-        taps=_taps(request, module, small),
+        other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
+        taps=extractor.taps,
     )
 
 
-def _taps(request: Mapping[str, Any], module: Any, small: Setup) -> tuple[str, ...]:
+def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registry.Extractor:
     if request["library"] != "timm" or request["build"]:
-        return ()
-    return registry.taps(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
+        return registry.Extractor()
+    return registry.extractor(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
 
 
 def _other_paths(small: Setup) -> tuple[Counter[tuple[str, Place, str]], list[str]]:
@@ -113,6 +115,24 @@ def _sister_builds(module: Any, text: str, small: Setup, limit: int = 3) -> list
     return [replace(small, build=f"{name}()") for name in names[::step][:limit]]
 
 
+def completed(model: nn.Module, events: list[Event]) -> list[Event]:
+    """The events, and one for each container that ran only element by element: in by its first, out by its last."""
+    found = {e.module: e for e in reversed(events)}
+    extra = []
+    for name, module in reversed(list(model.named_modules())):
+        children = [child for child, _ in module.named_children()]
+        if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) and name not in found and children:
+            first, last = (found.get(f"{name}.{child}") for child in (children[0], children[-1]))
+            if first is not None and last is not None:
+                found[name] = replace(last, module=name, place=None, **_entering(first))
+                extra.append(found[name])
+    return [*events, *extra]
+
+
+def _entering(event: Event) -> dict[str, Any]:
+    return {"input_argument": event.input_argument, "input_shape": event.input_shape}
+
+
 class Evidence:
     """Shapes and scopes from every build that was made; answers what they agree on."""
 
@@ -120,7 +140,7 @@ class Evidence:
         self.full = full
         self.second = ""
         self._by_class: dict[int, dict[str, list[tuple[str, nn.Module]]]] = {}
-        self.counts = Counter(e.module for e in events)
+        self.counts = Counter(e.module for e in events if e.place)
         self.first = {e.module: e for e in reversed(events)}
         self.shapes: dict[tuple[str, bool], set[tuple[int, ...]]] = defaultdict(set)
         for event in events:
@@ -165,7 +185,7 @@ class Evidence:
                 setup.runs(other, model)
         except Exception:  # noqa: BLE001 - a size that the class does not accept is no evidence
             return None
-        return model, scopes, {e.module: e for e in reversed(recording.events)}
+        return model, scopes, {e.module: e for e in reversed(completed(model, recording.events))}
 
     def _run(self, other: Setup, batch: int) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
         model, scopes = other.scoped_model()
@@ -175,8 +195,9 @@ class Evidence:
                 model(*args, **kwargs)
         except Exception:  # noqa: BLE001 - a size that the model does not accept is no evidence
             return None
-        self.add_samples(recording.events, batch, other.image())
-        return model, scopes, {e.module: e for e in reversed(recording.events)}
+        events = completed(model, recording.events)
+        self.add_samples(events, batch, other.image())
+        return model, scopes, {e.module: e for e in reversed(events)}
 
     def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
         """What was seen of one module; width and layout only where its own name is `wanted` ("": everywhere)."""

@@ -34,9 +34,10 @@ def _summary(verdicts: dict[str, Verdict]) -> Iterator[str]:
     held = [name for name, verdict in verdicts.items() if verdict.kind == "held"]
     if held:
         yield ", ".join(held)
-    for name, verdict in verdicts.items():
-        if verdict.kind != "held":
-            yield f"{WORDS[verdict.kind]}: {name}" + (f" ({verdict.reason})" if verdict.reason else "")
+    for kind in WORDS:
+        names = [n + (f" ({v.reason})" if v.reason else "") for n, v in verdicts.items() if v.kind == kind != "held"]
+        if names:
+            yield f"{WORDS[kind]}: {', '.join(names)}"
 
 
 def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
@@ -62,6 +63,8 @@ def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -
     small, (wrapped, error) = True, _wrap(base, small=True)
     if wrapped is None:
         small, (wrapped, error) = False, _wrap(base, small=False)
+    if wrapped is None and error.startswith("LookupError"):
+        return Verdict("not seen", "it builds another class, which is checked by itself")
     if wrapped is None:
         return Verdict("not run", error)
     other, error = _wrap(variant, small)
