@@ -184,7 +184,7 @@ def _width_notes(site: Site) -> list[str]:
 def _call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
     """(method, line) of every call of the inserted module in the variant."""
     found = []
-    for name, cls in syntax.classes(Code(text, "variant").tree):
+    for name, cls in Code(text, "variant").classes:
         for method in cls.body:
             if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 for node in ast.walk(method):

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from codegen import __version__
@@ -46,7 +47,9 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     digest = hashlib.sha256(source.file.text.encode(source.file.encoding)).hexdigest()
     origin = f"{source.distribution}, " if source.distribution else ""
-    spec = source.spec if not Path(source.spec).is_absolute() else path.name
+    spec = recorded_source(source)
+    if spec != source.spec and source.file.module:
+        request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     stem = source.entry or path.stem
     return "\n".join([
         f"# {_plain(stem)} with {_plain(request.module)} {request.operation} {_plain(request.site)}: "
@@ -55,6 +58,16 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
         f"#     {_plain(command(request, _plain(spec)))}",
         "# The licence and copyright notices of the original file stay in force.",
     ])  # fmt: skip
+
+
+def recorded_source(source: Source) -> str:
+    """The SOURCE for the header: as given; an absolute path as the module or the relative path that it stands for."""
+    if not Path(source.spec).is_absolute():
+        return source.spec
+    if source.file.module:
+        return source.file.module
+    path = Path(source.spec)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def _plain(text: str) -> str:
@@ -74,6 +87,15 @@ def with_header(text: str, lines: str) -> str:
     top = "".join(code.lines[:count])
     block = lines.replace("\n", code.newline) + code.newline
     return top + block + text[len(top) :]
+
+
+def header_of(text: str) -> str:
+    """The header lines of a variant, "" where it has none."""
+    lines = text.splitlines()
+    for index, line in enumerate(lines[:12]):
+        if line.startswith(COMMAND):
+            return "\n".join(lines[index - 2 : index + 2])
+    return ""
 
 
 def recorded_command(text: str) -> list[str]:

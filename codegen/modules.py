@@ -115,7 +115,7 @@ def _defining_file(module: str, name: str) -> Path:
         raise CodegenError(
             "unknown-module", f"there is no module {module}", "give FILE.py:Class or an importable pkg.module:Class"
         )
-    files = [path, *(sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else ())]
+    files: list[Path] = [path, *(sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else ())]
     for file in files:
         text, _ = syntax.read(file)
         if f"class {name}" in text and syntax.find_class(Code(text, str(file)), name) is not None:

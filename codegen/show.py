@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from codegen import catalogue
+from codegen import catalogue, emit
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -73,7 +73,9 @@ def report(report: Report, *, full_diff: bool) -> None:
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {variant.host}.{variant.attribute} "
                   f"{request.operation} {escape(report.site.name)}, width {escape(report.site.width.expr)}"
                   f" = {report.site.width.value}, {_layout(report.site.layout)}")  # fmt: skip
-    lines = unified(variant.base, variant.text, report.output)
+    header = emit.header_of(variant.text)
+    base = emit.with_header(variant.base, header) if header else variant.base
+    lines = unified(base, variant.text, report.output)
     diff(lines if full_diff else _few(lines, variant.attribute))
     checks(report)
     for note in report.notes:

@@ -54,22 +54,23 @@ def holds(trace: Trace, request: Request) -> bool:
     return True
 
 
-def without_trace(host: HostClass, request: Request) -> Site:
-    """The site for `--static`: nothing was measured, so the width comes from the command and the layout is a map."""
-    if not request.width:
-        raise CodegenError("unknown-width", "--static runs nothing, so the width is not measured", "give --width EXPR")
-    kind = "attribute" if "." in request.width else "literal" if request.width.isdigit() else "name"
-    value = int(request.width) if request.width.isdigit() else 0
+def without_trace(host: HostClass, request: Request, width: str, layout: Layout) -> Site:
+    """The site where nothing was measured: width and layout are what the code suggests or the command says."""
     attribute = request.site.rpartition(".")[2]
-    module = TracedModule(request.site, "", 0)
-    return Site(request.site, attribute, host, module, Layout("NCHW"), Width(request.width, value, kind, 0))
+    return Site(request.site, attribute, host, TracedModule(request.site, "", 0), layout, _given(width, 0))
+
+
+def _given(expr: str, value: int) -> Width:
+    """A width expression that was not found by measurement."""
+    if expr.isdigit():
+        return Width(expr, int(expr), "literal", 0)
+    return Width(expr, value, "attribute" if "." in expr else "name", 0)
 
 
 def _width(request: Request, module: TracedModule, layout: Layout) -> Width:
     found = module.width_after if request.operation == "after" else module.width_before
     if request.width:
-        kind = "attribute" if "." in request.width else "literal" if request.width.isdigit() else "name"
-        return Width(request.width, found.value if found else 0, kind, 0)
+        return _given(request.width, found.value if found else 0)
     if found is None:
         shape = module.output_shape if request.operation == "after" else module.input_shape
         raise CodegenError(

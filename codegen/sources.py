@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
+import os
 from pathlib import Path
 
 from codegen import registry, syntax
@@ -21,7 +22,7 @@ def resolve(spec: str) -> Source:
     if head in registry.LIBRARIES:
         return _registered(spec, head, tail)
     for path, entry in ((spec, ""), (head, tail)):
-        if path and (path.endswith(".py") or Path(path).exists()):
+        if path and (path.endswith(".py") or Path(path).is_file() or os.sep in path):
             return Source(spec, file(Path(path)), entry)
     name, _, entry = spec.partition(":")
     found = module_path(name)

@@ -62,7 +62,8 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
         anchor = next(n for n in parts.main.tree.body if host_name in syntax.bound_names(n) and not is_import(n))
         above = _above(parts.main, anchor, addition.code)
         plain = _base_edits(parts, found, frozenset())
-        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, addition.imports, found), *above, *edits])
+        wanted = (*_library_imports(parts, found), *addition.imports)
+        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above, *edits])
     # the host's class is brought in from its own file, in front of the first definition of the source's file
     brought = closure.bring(parts.host_file, parts.host, [host_name], [*_host_addition(parts, addition), *edits])
     local = frozenset().union(*(syntax.bound_names(n) for n in ast.parse(brought.body).body))
@@ -73,8 +74,19 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
         raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
     above = _above(parts.main, first, brought.body)
     plain = _base_edits(parts, found, local)
-    wanted = (*brought.imports, *addition.imports)
+    wanted = (*_library_imports(parts, found), *brought.imports, *addition.imports)
     return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above])
+
+
+def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
+    """Import statements for the classes whose identity the library tests."""
+    table = _imports(parts.file, parts.main)
+    return [
+        f"from {parts.file.module} import {node.name}"
+        for node in parts.main.tree.body
+        if isinstance(node, ast.ClassDef) and registry.stays_in_library(node, table)
+        if parts.keep == "all" or node.name in found.names
+    ]
 
 
 def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
@@ -100,10 +112,7 @@ def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:
 def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
     tree = parts.main.tree
     if parts.keep == "all":
-        names = frozenset().union(
-            *(syntax.bound_names(n) for n in tree.body), *(syntax.used_names(n) for n in tree.body)
-        )
-        return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), names)
+        return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), frozenset())
     return needs(
         parts.main, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))]
     )
@@ -147,9 +156,8 @@ def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str]) -> 
     for index, node in enumerate(code.tree.body):
         if is_import(node):
             edits += _import_edit(parts, node, found, brought)
-        elif registry.stays_in_library(node, table) and (parts.keep == "all" or node.name in found.names):  # type: ignore[attr-defined]
-            text = f"from {parts.file.module} import {node.name}"  # type: ignore[attr-defined]
-            edits.append(Edit(block_start(code, node), code.end(node), text, "a class that the library must own"))
+        elif registry.stays_in_library(node, table):
+            edits.append(_deletion(code, node))
         elif _is_all(node):
             edits += _all_edit(code, node, kept_names | set(found.names), names, parts.keep)
         elif not _stays(node, index, parts, found) or registry.is_alias(node, table):
@@ -199,7 +207,9 @@ def _deletion(code: Code, node: ast.stmt) -> Edit:
 
 def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:
     """`from ._builder import x` -> `from timm.models._builder import x`, inside functions too."""
-    edits = []
+    edits: list[Edit] = []
+    if not re.search(r"from\s*\.", code.segment(node)):
+        return edits
     for found in ast.walk(node):
         if isinstance(found, ast.ImportFrom) and found.level:
             start = code.start(found)
@@ -211,8 +221,8 @@ def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit
 
 
 def _name_edits(code: Code, node: ast.AST, names: Mapping[str, str]) -> list[Edit]:
-    edits = []
-    for found in ast.walk(node):
+    edits: list[Edit] = []
+    for found in ast.walk(node) if names else ():
         if isinstance(found, ast.Name) and found.id in names:
             edits.append(Edit(code.start(found), code.end(found), names[found.id], "renamed"))
         elif isinstance(found, ast.FunctionDef) and found.name in names:

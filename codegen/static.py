@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from codegen import emit, pipeline, reading, sites, sources, standalone, syntax
 from codegen.draft import prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Check, HostClass, Report, Request, Source
+from codegen.types import Check, HostClass, Layout, Report, Request, Source
 
 HEADER = re.compile(r"host (?P<host>[\w.<>]+), built by (?P<build>.+)\.$")
 
@@ -22,7 +23,7 @@ def run(request: Request) -> Report:
         source = sources.resolve(request.source)
         target = pipeline.output(request, source)
         host = host_class(source, request.host or source.entry, Code(source.file.text, source.file.path.name))
-        site = sites.without_trace(host, request)
+        site = sites.without_trace(host, request, *_assumed(source, host, request))
         ground = prepare(request, source, site, request.build or f"{host.name}()")
         uses = reading.uses(ground.parts.host, ground.cls, site, (), request.operation)
         if not uses:
@@ -38,6 +39,7 @@ def run(request: Request) -> Report:
             emit.check_target(target, data, request.force)
         emit.write(target, data)
     checks = (Check("contract", "skipped", "--static: nothing was run; codegen verify FILE proves it"),)
+    made = replace(made, notes=(*made.notes, f"read, not measured: width {site.width.expr}, layout {site.layout.kind}"))
     return Report(
         str(target),
         request,
@@ -59,12 +61,13 @@ def base(request: Request, text: str) -> str:
         raise CodegenError("no-recipe", "the header does not name the host", "make the variant again with this version")
     main = Code(source.file.text, source.file.path.name)
     host = host_class(source, found["host"], main)
-    site = sites.without_trace(host, Request("", site=request.site, width=request.width or "0"))
+    site = sites.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
     ground = prepare(request, source, site, "None")
     new_names = standalone.renames(ground.parts)
     old_names = {new: old for old, new in new_names.items()}
     build = standalone.renamed_expression(found["build"], old_names)
-    return standalone.assemble(prepare(request, source, site, build).parts)
+    plain = standalone.assemble(prepare(request, source, site, build).parts)
+    return emit.with_header(plain, emit.header_of(text))  # the header is no edit: it stands on both sides of a diff
 
 
 def host_class(source: Source, name: str, code: Code) -> HostClass:
@@ -86,9 +89,44 @@ def host_class(source: Source, name: str, code: Code) -> HostClass:
     )
 
 
+def _assumed(source: Source, host: HostClass, request: Request) -> tuple[str, Layout]:
+    """(width expression, layout) as the code suggests them: what `self.SITE = Layer(...)` is given, and whether the host
+    counts tokens. Raises CodegenError("unknown-width").
+    """
+    path = Path(host.file)
+    code = Code(syntax.read(path)[0], path.name)
+    cls = syntax.find_class(code, host.name, host.line)
+    init = syntax.method(cls, "__init__") if cls else None
+    parameters = {a.arg for a in [*init.args.args, *init.args.kwonlyargs]} if init else set()
+    layout = Layout("NLC") if parameters & {"num_heads", "heads", "class_token", "patch_size"} else Layout("NCHW")
+    if request.width:
+        return request.width, layout
+    attribute = request.site.rpartition(".")[2]
+    for node in ast.walk(init) if init else ():
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Attribute) and target.attr == attribute and isinstance(node.value, ast.Call):  # type: ignore[attr-defined]
+            found = _outgoing(node.value)  # type: ignore[attr-defined]
+            if found:
+                return found, layout
+    raise CodegenError(
+        "unknown-width", f"the code does not show how wide {request.site} is", "give --width EXPR, or leave --static out to measure it"
+    )
+
+
+def _outgoing(call: ast.Call) -> str:
+    """What a layer's constructor says of its width: `embed_dim=dim`, Conv2d(3, dim), LayerNorm(dim)."""
+    for keyword in call.keywords:
+        if keyword.arg in ("out_channels", "out_chs", "out_features", "embed_dim", "num_features", "dim"):
+            return ast.unparse(keyword.value)
+    name = ast.unparse(call.func).rpartition(".")[2].lower()
+    if name.startswith(("conv", "linear")) and len(call.args) > 1:
+        return ast.unparse(call.args[1])
+    return ast.unparse(call.args[0]) if "norm" in name and call.args else ""
+
+
 def _gathering(code: Code) -> str:
     """The last class with a forward that no other class of the file uses."""
-    found = {name: node for name, node in syntax.classes(code.tree) if syntax.method(node, "forward")}
+    found = {name: node for name, node in code.classes if syntax.method(node, "forward")}
     used = {n for name, node in found.items() for n in syntax.used_names(node) - {name}}
     names = [n for n in found if n not in used] or list(found)
     if not names:

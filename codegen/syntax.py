@@ -43,6 +43,11 @@ class Code:
         return list(io.StringIO(self.text, newline=""))
 
     @cached_property
+    def classes(self) -> list[tuple[str, ast.ClassDef]]:
+        """(qualified name, node) of every class."""
+        return list(classes(self.tree))
+
+    @cached_property
     def _starts(self) -> list[int]:
         starts = [0]
         for line in self.lines:
@@ -156,7 +161,7 @@ def classes(tree: ast.AST) -> Iterator[tuple[str, ast.ClassDef]]:
     """(qualified name, node) of every class, outer ones first."""
 
     def visit(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
-        for child in ast.iter_child_nodes(node):
+        for child in _statements(node):
             if isinstance(child, ast.ClassDef):
                 yield prefix + child.name, child
                 yield from visit(child, prefix + child.name + ".")
@@ -168,9 +173,17 @@ def classes(tree: ast.AST) -> Iterator[tuple[str, ast.ClassDef]]:
     yield from visit(tree, "")
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements directly below a node, without a look at its expressions."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            yield from value
+
+
 def find_class(code: Code, name: str, line: int = 0) -> ast.ClassDef | None:
     """The class of this qualified name; of several (conditional definitions), the one around `line`."""
-    found = [node for qualified, node in classes(code.tree) if qualified == name]
+    found = [node for qualified, node in code.classes if qualified == name]
     for node in found:
         if node.lineno <= line <= (node.end_lineno or 0):
             return node

@@ -181,10 +181,17 @@ def test_early_refusals(tmp_path: Path) -> None:
     folder, other = tmp_path / "d", tmp_path / "a.py"
     folder.mkdir()
     other.write_text("x = 1\n")
-    for path, name in ((folder, "output-is-folder"), (other, "output-exists"), (other / "b.py", "read-only")):
+    for path, name in ((folder, "output-is-folder"), (other, "output-exists")):
         with pytest.raises(CodegenError) as caught:
             emit.check_early(path, REQUEST)
         assert caught.value.name == name
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    with pytest.raises(CodegenError) as caught:
+        emit.write(tmp_path / "a.py" / "b.py", b"x")
+    assert caught.value.name == "read-only"
 
 
 def test_the_same_recipe_is_let_through_early(tmp_path: Path) -> None:
