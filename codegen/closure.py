@@ -116,7 +116,7 @@ def imports(file: SourceFile, code: Code, names: frozenset[str]) -> list[str]:
     kept = []
     for node in code.tree.body:
         if is_import(node) and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            text = trimmed(file, node, names)
+            text = trimmed(file, code, node, names)
             if text:
                 kept.append(text)
         elif isinstance(node, (ast.Try, ast.If)) and syntax.bound_names(node) & names and _imports_only(node):
@@ -128,16 +128,26 @@ def _imports_only(node: ast.stmt) -> bool:
     return all(is_import(n) for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
 
 
-def trimmed(file: SourceFile, node: ast.stmt, names: frozenset[str] | set[str]) -> str:
-    """One import statement with only the names that are needed, absolute; "" where none is."""
+def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] | set[str]) -> str:
+    """One import statement with only the names that are needed, absolute, its layout and comments kept; "" for none."""
+    import libcst as cst
+
     assert isinstance(node, (ast.Import, ast.ImportFrom))
-    aliases = [a for a in node.names if a.name == "*" or (a.asname or a.name.split(".")[0]) in names]
-    if not aliases:
+    if {"*"} == syntax.bound_names(node):
+        return f"from {absolute(file, node)} import *" if isinstance(node, ast.ImportFrom) else ""
+    wanted = [(a.asname or a.name.split(".")[0]) in names for a in node.names]
+    if not any(wanted):
         return ""
-    if isinstance(node, ast.Import):
-        return ast.unparse(ast.Import(aliases))
-    text = ast.unparse(ast.ImportFrom(absolute(file, node), aliases, 0))
-    return style.formatted(text, style.LONGEST).rstrip() if len(text) > style.LONGEST else text
+    line = cst.ensure_type(cst.parse_statement(code.segment(node)), cst.SimpleStatementLine)
+    statement = cst.ensure_type(line.body[0], (cst.Import, cst.ImportFrom))  # type: ignore[arg-type]
+    aliases = list(statement.names)  # type: ignore[arg-type]
+    kept = [alias for alias, keep in zip(aliases, wanted, strict=True) if keep]
+    kept[-1] = kept[-1].with_changes(comma=aliases[-1].comma)  # what stood before the closing bracket stays there
+    changed = statement.with_changes(names=kept)
+    if isinstance(node, ast.ImportFrom):
+        module = cst.parse_expression(absolute(file, node))
+        changed = changed.with_changes(relative=(), module=module, whitespace_before_import=cst.SimpleWhitespace(" "))
+    return cst.Module([]).code_for_node(changed)
 
 
 def absolute(file: SourceFile, node: ast.ImportFrom) -> str:

@@ -188,6 +188,10 @@ def _call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
         for method in cls.body:
             if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 for node in ast.walk(method):
-                    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute:
+                    if (
+                        isinstance(node, ast.Call)
+                        and isinstance(node.func, ast.Attribute)
+                        and node.func.attr == attribute
+                    ):
                         found.append((f"{name}.{method.name}", node.lineno))
     return tuple(sorted(found, key=lambda c: c[1]))

@@ -108,27 +108,15 @@ def recorded_command(text: str) -> list[str]:
     )
 
 
-def check_early(path: Path, request: Request) -> None:
-    """Refuse before the model runs: an output made otherwise, a folder that cannot be written."""
+def check_target(path: Path, force: bool) -> None:
+    """Refuse, before the model runs, an output that exists and a folder that cannot be written."""
     if path.is_dir():
         raise CodegenError("output-is-folder", f"{path} is a folder", "give a file name: -o FILE")
-    if path.exists() and not request.force:
-        old = path.read_text(encoding="utf-8", errors="replace")
-        if command(request, request.source) not in old:
-            raise _exists(path)
+    if path.exists() and not force:
+        raise CodegenError("output-exists", f"{path} exists", "--force replaces it, -o FILE writes elsewhere")
     parent = next(p for p in path.absolute().parents if p.exists())
     if not os.access(parent, os.W_OK):
         raise CodegenError("read-only", f"{parent} cannot be written to", "-o FILE writes elsewhere")
-
-
-def check_target(path: Path, data: bytes, force: bool) -> None:
-    """Refuse to replace other content; the very same bytes are no reason to refuse."""
-    if path.exists() and not force and path.read_bytes() != data:
-        raise _exists(path)
-
-
-def _exists(path: Path) -> CodegenError:
-    return CodegenError("output-exists", f"{path} exists", "--force replaces it, -o FILE writes elsewhere")
 
 
 def write(path: Path, data: bytes) -> None:

@@ -14,8 +14,51 @@ from codegen.syntax import Code
 from codegen.types import Component, Request, Site
 
 # constructor parameters that take the channel count, as the field names them
-CHANNELS = ["channels", "channel", "dim", "in_channels", "in_planes", "inplanes", "inp", "in_chs", "in_ch", "in_dim", "in_features", "d_model", "embed_dim", "embed_dims", "hidden_dim", "hidden_size", "num_features", "num_channels", "num_feats", "n_channels", "planes", "input_dim", "in_c", "c1", "c", "nf", "features", "filters", "feature_dim", "normalized_shape"]
-OUTGOING = ["oup", "out_channels", "out_planes", "out_chs", "out_ch", "out_dim", "out_features", "outp", "output_dim", "out_c", "c2"]
+CHANNELS = [
+    "channels",
+    "channel",
+    "dim",
+    "in_channels",
+    "in_planes",
+    "inplanes",
+    "inp",
+    "in_chs",
+    "in_ch",
+    "in_dim",
+    "in_features",
+    "d_model",
+    "embed_dim",
+    "embed_dims",
+    "hidden_dim",
+    "hidden_size",
+    "num_features",
+    "num_channels",
+    "num_feats",
+    "n_channels",
+    "planes",
+    "input_dim",
+    "in_c",
+    "c1",
+    "c",
+    "nf",
+    "features",
+    "filters",
+    "feature_dim",
+    "normalized_shape",
+]
+OUTGOING = [
+    "oup",
+    "out_channels",
+    "out_planes",
+    "out_chs",
+    "out_ch",
+    "out_dim",
+    "out_features",
+    "outp",
+    "output_dim",
+    "out_c",
+    "c2",
+]
 
 ZERO_GATE = '''
 class ZeroGate(nn.Module):

@@ -43,16 +43,14 @@ def run(request: Request) -> Report:
         with watch.stage("read"):
             source = sources.resolve(request.source)
             target = output(request, source)
-            if not request.dry_run and not request.in_place:
-                emit.check_early(target, request)
+            if not request.dry_run:
+                emit.check_target(target, request.force or request.in_place)
         with watch.stage("trace"):
             trace = traced(child, source, request)
             others = traced_others(child, source, request, trace)
         with watch.stage("rewrite"):
             made = draft(request, source, trace, others)
         data = made.variant.text.encode(made.variant.encoding)
-        if not request.dry_run and not request.in_place:
-            emit.check_target(target, data, request.force)
         with watch.stage("verify"):
             proof = prove(child, made, source, made.variant.text)
     report = _report(request, made, proof, watch, str(target))

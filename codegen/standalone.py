@@ -185,10 +185,10 @@ def _import_edit(parts: Parts, node: ast.stmt, found: closure.Needs, brought: fr
     wanted = (bound if parts.keep == "all" else bound & found.names) - local
     if bound == {"*"} or wanted == bound:
         return _relative_imports(parts.file, code, node)
-    text = trimmed(parts.file, node, wanted)
+    text = trimmed(parts.file, code, node, wanted)
     if not text:
         return [_deletion(code, node)]
-    return [Edit(code.start(node), code.end(node), text.replace("\n", code.newline), "import")]
+    return [Edit(code.start(node), code.end(node), text, "import")]
 
 
 def _deletion(code: Code, node: ast.stmt) -> Edit:

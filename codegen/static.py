@@ -35,8 +35,7 @@ def run(request: Request) -> Report:
         made = write(request, source, ground, uses, None)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
-        if not request.in_place:
-            emit.check_target(target, data, request.force)
+        emit.check_target(target, request.force or request.in_place)
         emit.write(target, data)
     checks = (Check("contract", "skipped", "--static: nothing was run; codegen verify FILE proves it"),)
     made = replace(made, notes=(*made.notes, f"read, not measured: width {site.width.expr}, layout {site.layout.kind}"))
@@ -109,7 +108,9 @@ def _assumed(source: Source, host: HostClass, request: Request) -> tuple[str, La
             if found:
                 return found, layout
     raise CodegenError(
-        "unknown-width", f"the code does not show how wide {request.site} is", "give --width EXPR, or leave --static out to measure it"
+        "unknown-width",
+        f"the code does not show how wide {request.site} is",
+        "give --width EXPR, or leave --static out to measure it",
     )
 
 

@@ -33,19 +33,8 @@ from typing import Any, Dict, List, Optional, Tuple, Type, Union
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from timm.layers import (
-    DropBlock2d,
-    DropPath,
-    AvgPool2dSame,
-    LayerType,
-    create_attn,
-    get_act_layer,
-    get_norm_layer,
-    create_classifier,
-    create_aa,
-    to_ntuple,
-    get_device_dtype,
-)
+from timm.layers import DropBlock2d, DropPath, AvgPool2dSame, LayerType, create_attn, \
+    get_act_layer, get_norm_layer, create_classifier, create_aa, to_ntuple, get_device_dtype
 from timm.models._builder import build_model_with_cfg
 from timm.models._features import feature_take_indices
 from timm.models._manipulate import checkpoint_seq

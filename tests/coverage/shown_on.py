@@ -215,6 +215,7 @@ def counts(rows: list[Row]) -> str:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--place", default="", choices=["stem", "middle", "end"], help="only the sites at this place")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
     parser.add_argument("--quick", action="store_true", help="catalogue module, --after, without --identity")
     parser.add_argument("--again", action="store_true", help="run cells that have a row already")
@@ -227,7 +228,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     chosen, console = options(), Console(stderr=True)
     rows = read_rows(chosen.rows)
-    wanted = [cell for cell in cells(chosen.quick) if chosen.only in str(cell)]
+    wanted = [cell for cell in cells(chosen.quick) if chosen.only in str(cell) and chosen.place in ("", cell.place)]
     todo = [cell for cell in wanted if chosen.again or str(cell) not in rows]
     threads = max(1, (os.cpu_count() or 1) // chosen.jobs)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
