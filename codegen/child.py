@@ -31,7 +31,7 @@ class Child:
         self.limits = limits
         self.deadline = time.monotonic() + limits.seconds
         self.secret = secrets.token_hex(16)
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         read, write = os.pipe()
         environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1"}
         package_parent = str(Path(__file__).resolve().parent.parent)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from codegen import rewrite, style, syntax
+from codegen import rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
@@ -139,8 +139,9 @@ def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] 
     if not any(wanted):
         return ""
     line = cst.ensure_type(cst.parse_statement(code.segment(node)), cst.SimpleStatementLine)
-    statement = cst.ensure_type(line.body[0], (cst.Import, cst.ImportFrom))  # type: ignore[arg-type]
-    aliases = list(statement.names)  # type: ignore[arg-type]
+    statement = line.body[0]
+    assert isinstance(statement, (cst.Import, cst.ImportFrom)) and not isinstance(statement.names, cst.ImportStar)
+    aliases = list(statement.names)
     kept = [alias for alias, keep in zip(aliases, wanted, strict=True) if keep]
     kept[-1] = kept[-1].with_changes(comma=aliases[-1].comma)  # what stood before the closing bracket stays there
     changed = statement.with_changes(names=kept)

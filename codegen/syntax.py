@@ -63,10 +63,10 @@ class Code:
 
     def start(self, node: ast.AST) -> int:
         """Where a node begins (its first decorator included)."""
-        first = min([node, *getattr(node, "decorator_list", [])], key=lambda n: n.lineno)  # type: ignore[attr-defined]
+        first = min([node, *getattr(node, "decorator_list", [])], key=lambda n: n.lineno)
         if first is not node:
             return self.line_start(first) + self.indent_width(first)
-        return self.offset(node.lineno, node.col_offset)  # type: ignore[attr-defined]
+        return self.offset(node.lineno, node.col_offset)
 
     def end(self, node: ast.AST) -> int:
         """Where a node ends."""

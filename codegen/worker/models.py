@@ -73,7 +73,7 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
         yield
     finally:
         if own is None:
-            del cls.__init__
+            delattr(cls, "__init__")
         else:
             cls.__init__ = own  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""The public paths of a model: every way in which its users run it. Each is found by what the model offers, never by its name."""
+"""The public paths of a model: every way in which its users run it, found by what the model offers."""
 
 from __future__ import annotations
 

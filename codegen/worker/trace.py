@@ -159,12 +159,12 @@ class Evidence:
                     self.samples[event.module, outgoing].append(layouts.Sample(batch, image, shape))
 
     def resize(self, small: Setup) -> None:
-        """Run at another batch size and at another image size; learn whether the model as it is accepts one."""
+        """Run at another batch size and at other image sizes; learn whether the model as it is accepts one."""
         for other in setup.second_size(self.full):
             self.second = other.input
             break
-        other = small if small.image() != self.full.image() else next(setup.second_size(small, rebuild=True), small)
-        for batch in (2, 3):
+        runs = [(small, 2), (small, 3), *((other, 2) for other in [next(setup.second_size(small, rebuild=True), None)] if other)]
+        for other, batch in runs:
             found = self._run(other, batch)
             if found is not None and other.image() != self.full.image():
                 self.grids.append(found)
@@ -226,7 +226,10 @@ class Evidence:
         )
 
     def _layout(self, name: str, outgoing: bool) -> Layout:
-        layout = layouts.infer(self.samples[name, outgoing])
+        samples = self.samples[name, outgoing]
+        layout = layouts.infer(samples)
+        if not layout.kind:
+            layout = layouts.infer(samples[1:])  # the full model may be wider than the small ones: DenseNet grows by depth
         if layout.grid is None:
             return layout
         owner, _, attribute = name.rpartition(".")

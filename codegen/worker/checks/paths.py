@@ -34,10 +34,10 @@ def _summary(verdicts: dict[str, Verdict]) -> Iterator[str]:
     held = [name for name, verdict in verdicts.items() if verdict.kind == "held"]
     if held:
         yield ", ".join(held)
-    for kind in WORDS:
+    for kind, words in WORDS.items():
         names = [n + (f" ({v.reason})" if v.reason else "") for n, v in verdicts.items() if v.kind == kind != "held"]
         if names:
-            yield f"{WORDS[kind]}: {', '.join(names)}"
+            yield f"{words}: {', '.join(names)}"
 
 
 def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
