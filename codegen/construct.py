@@ -59,8 +59,7 @@ def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str
     if site.host.instances != ("",) or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
-    by_last = f"{site.attribute}.{len(elements) - 1}" in trace.taps
-    tap = "last" if by_last else "site" if site.attribute in trace.taps else ""
+    tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
     name = f"place_{attribute}"
     text = _rendered("order", name=name, attribute=attribute, site=site.attribute, after=operation == "after", tap=tap)
     return f"{name}(self)", text

@@ -1,4 +1,4 @@
-"""What the test files share: the folders of the checkout, the command run as a user runs it, the option for golden files."""
+"""What the test files share: the command, run as a user runs it, and the option that remakes golden files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest tests/test_golden.py --update-golden` writes the golden files anew; read their diff before a commit."""
-    parser.addoption("--update-golden", action="store_true", help="remake tests/cases/*/*.py from their recorded commands")
+    parser.addoption(
+        "--update-golden", action="store_true", help="remake tests/cases/*/*.py from their recorded commands"
+    )
 
 
 def environment() -> dict[str, str]:
@@ -35,6 +37,8 @@ def codegen() -> Run:
     """codegen("insert", ..., cwd=folder) -> the finished process, stdout and stderr as bytes."""
 
     def run(*words: str, cwd: Path, seconds: float = 240) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(command(*words), cwd=cwd, env=environment(), capture_output=True, timeout=seconds)
+        return subprocess.run(
+            command(*words), check=False, cwd=cwd, env=environment(), capture_output=True, timeout=seconds
+        )
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from conftest import Run
 from codegen import cli
 from codegen.errors import CodegenError
 
+Call = Callable[..., tuple[int, str, str]]
 COMMANDS = ("sites", "modules", "insert", "verify", "diff")
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):  # type: ignore[no-untyped-def]
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """call("insert", ...) -> (exit code, stdout, stderr) of main() in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
@@ -43,7 +45,7 @@ def assert_one_error(result: tuple[int, str, str], name: str, code: int = 2) -> 
     return err
 
 
-def test_help_and_version(call) -> None:  # type: ignore[no-untyped-def]
+def test_help_and_version(call: Call) -> None:
     code, out, _ = call("--help")
     assert code == 0 and all(command in out for command in COMMANDS)
     code, out, _ = call("--version")
@@ -51,17 +53,36 @@ def test_help_and_version(call) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_every_command(command: str, call) -> None:  # type: ignore[no-untyped-def]
+def test_help_of_every_command(command: str, call: Call) -> None:
     code, out, err = call(command, "--help")
     assert code == 0 and "Usage: codegen" in out and not err
 
 
-@pytest.mark.parametrize("option", "class build input arg name identity suffix keep output in-place force dry-run diff static json".split())
-def test_insert_offers_the_options_of_the_design(option: str, call) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "option",
+    [
+        "class",
+        "build",
+        "input",
+        "arg",
+        "name",
+        "identity",
+        "suffix",
+        "keep",
+        "output",
+        "in-place",
+        "force",
+        "dry-run",
+        "diff",
+        "static",
+        "json",
+    ],
+)
+def test_insert_offers_the_options_of_the_design(option: str, call: Call) -> None:
     assert f"--{option}" in call("insert", "--help")[1]
 
 
-def test_a_call_without_words_shows_what_there_is(call) -> None:  # type: ignore[no-untyped-def]
+def test_a_call_without_words_shows_what_there_is(call: Call) -> None:
     code, out, err = call()
     assert code in (0, 2) and "insert" in out + err
 
@@ -85,33 +106,35 @@ def test_a_call_without_words_shows_what_there_is(call) -> None:  # type: ignore
         ["verify"],
     ],
 )
-def test_a_wrong_command_is_one_usage_error(words: list[str], call) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_command_is_one_usage_error(words: list[str], call: Call) -> None:
     assert_one_error(call(*words), "usage")
 
 
 @pytest.mark.parametrize("value", ["-5", "0", "nan", "inf", "1e400"])
-def test_a_timeout_that_makes_no_sense_is_a_usage_error(value: str, call) -> None:  # type: ignore[no-untyped-def]
+def test_a_timeout_that_makes_no_sense_is_a_usage_error(value: str, call: Call) -> None:
     Path("x.py").write_text("x = 1\n")
     assert_one_error(call("sites", "x.py", f"--timeout={value}"), "usage")
 
 
 @pytest.mark.parametrize("value", ["-1G", "0", "8X", "G", "1e400", "nanG", "8 G of it"])
-def test_a_memory_limit_that_makes_no_sense_is_a_usage_error(value: str, call) -> None:  # type: ignore[no-untyped-def]
+def test_a_memory_limit_that_makes_no_sense_is_a_usage_error(value: str, call: Call) -> None:
     Path("x.py").write_text("x = 1\n")
     assert_one_error(call("sites", "x.py", f"--memory={value}"), "usage")
 
 
-@pytest.mark.parametrize(("text", "size"), [("2G", 2 << 30), ("512M", 512 << 20), ("1.5GiB", 3 << 29), ("8GB", 8 << 30), ("1000", 1000)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("2G", 2 << 30), ("512M", 512 << 20), ("1.5GiB", 3 << 29), ("8GB", 8 << 30), ("1000", 1000)]
+)
 def test_sizes_of_memory(text: str, size: int) -> None:
     assert cli._request("x.py", memory=text).limits.memory == size
 
 
-def test_what_is_not_built_yet_says_so(call) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_built_yet_says_so(call: Call) -> None:
     assert_one_error(call("insert", "x.py", "--module", "se", "--beside", "a"), "not-built-yet")
 
 
 @pytest.mark.parametrize("command", ["replace", "head", "build", "check", "update", "sweep", "report"])
-def test_commands_of_later_issues_are_refused_in_one_line(command: str, call) -> None:  # type: ignore[no-untyped-def]
+def test_commands_of_later_issues_are_refused_in_one_line(command: str, call: Call) -> None:
     code, out, err = call(command, "x.py")
     assert code == 2 and not out and err.startswith("error[") and len(err.splitlines()) == 2
 
@@ -130,7 +153,7 @@ def test_commands_of_later_issues_are_refused_in_one_line(command: str, call) ->
         (["verify", "evil.py"], "usage"),
     ],
 )
-def test_errors_have_their_names_and_come_as_json_too(words: list[str], name: str, call) -> None:  # type: ignore[no-untyped-def]
+def test_errors_have_their_names_and_come_as_json_too(words: list[str], name: str, call: Call) -> None:
     Path("plain.py").write_text("x = 1\n")
     Path("evil.py").write_text("#     codegen insert --no-such --help 'a\nx = 1\n")
     assert_one_error(call(*words), name)
@@ -140,18 +163,20 @@ def test_errors_have_their_names_and_come_as_json_too(words: list[str], name: st
     assert error["name"] == name and error["message"] and error["hint"]
 
 
-@pytest.mark.parametrize("words", [["insert", "--json"], ["insert", "x.py", "--module", "se", "--after", "a", "--nope", "--json"]])
-def test_usage_errors_come_as_json_too(words: list[str], call) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "words", [["insert", "--json"], ["insert", "x.py", "--module", "se", "--after", "a", "--nope", "--json"]]
+)
+def test_usage_errors_come_as_json_too(words: list[str], call: Call) -> None:
     code, out, err = call(*words)
     assert code == 2 and not err and json.loads(out)["error"]["name"] == "usage"
 
 
-def test_control_characters_do_not_reach_the_terminal(call) -> None:  # type: ignore[no-untyped-def]
+def test_control_characters_do_not_reach_the_terminal(call: Call) -> None:
     err = assert_one_error(call("sites", "no\x1b[31m\nsuch\x07.thing"), "unknown-source")
     assert "\x1b" not in err and "\x07" not in err
 
 
-def test_a_bug_shows_its_traceback_and_leaves_with_1(call, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_bug_shows_its_traceback_and_leaves_with_1(call, monkeypatch: pytest.MonkeyPatch) -> None:
     from codegen import catalogue
 
     def broken() -> None:
@@ -162,7 +187,7 @@ def test_a_bug_shows_its_traceback_and_leaves_with_1(call, monkeypatch: pytest.M
     assert code == 1 and "Traceback" in err
 
 
-def test_modules_lists_the_catalogue(call) -> None:  # type: ignore[no-untyped-def]
+def test_modules_lists_the_catalogue(call: Call) -> None:
     code, out, _ = call("modules", "--json")
     assert code == 0 and {"se", "eca", "cbam", "adapter"} <= {entry["name"] for entry in json.loads(out)}
     for name in ("se", "eca", "cbam", "adapter"):

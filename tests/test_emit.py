@@ -52,10 +52,13 @@ def test_a_user_class_given_by_an_absolute_path_leaves_no_folder_either(tmp_path
 
 
 @pytest.mark.parametrize(
-    "text", ["a\nimport os", "a\r\nx", "a\x0cb", "a\x00b", "a\x1b[31mb", "a\u2028b", "a\x85b", "a\u202eb", "a'b\"c $(x) `y`"]
+    "text",
+    ["a\nimport os", "a\r\nx", "a\x0cb", "a\x00b", "a\x1b[31mb", "a\u2028b", "a\x85b", "a\u202eb", "a'b\"c $(x) `y`"],
 )
 def test_nothing_leaves_the_comment(text: str) -> None:
-    request = Request(f"{text}.py", operation="before", site=text, module=text, build=text, arguments=(("k", text),), name="n")
+    request = Request(
+        f"{text}.py", operation="before", site=text, module=text, build=text, arguments=(("k", text),), name="n"
+    )
     lines = header(request, source(spec=f"{text}.py", entry=text), text)
     assert len(lines.split("\n")) == len(lines.splitlines()) == 4
     assert all(c.isprintable() or c == "\n" for c in lines)
@@ -139,7 +142,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["a.py"]
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.py"
     path.write_bytes(b"old")
 
@@ -167,23 +172,15 @@ def test_a_broken_symlink_is_replaced_and_its_target_not_made(tmp_path: Path) ->
     assert not (tmp_path / "nowhere.py").exists() and link.read_bytes() == b"ours"
 
 
-def test_other_content_is_refused_and_the_same_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "a.py"
-    path.write_bytes(b"same")
-    emit.check_target(path, b"same", force=False)
-    emit.check_target(path, b"other", force=True)
-    with pytest.raises(CodegenError) as caught:
-        emit.check_target(path, b"other", force=False)
-    assert caught.value.name == "output-exists"
-
-
-def test_early_refusals(tmp_path: Path) -> None:
+def test_what_exists_is_refused_unless_forced(tmp_path: Path) -> None:
     folder, other = tmp_path / "d", tmp_path / "a.py"
     folder.mkdir()
     other.write_text("x = 1\n")
-    for path, name in ((folder, "output-is-folder"), (other, "output-exists")):
+    emit.check_target(other, force=True)
+    emit.check_target(tmp_path / "new" / "b.py", force=False)
+    for path, force, name in ((folder, True, "output-is-folder"), (other, False, "output-exists")):
         with pytest.raises(CodegenError) as caught:
-            emit.check_early(path, REQUEST)
+            emit.check_target(path, force)
         assert caught.value.name == name
 
 
@@ -192,11 +189,3 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CodegenError) as caught:
         emit.write(tmp_path / "a.py" / "b.py", b"x")
     assert caught.value.name == "read-only"
-
-
-def test_the_same_recipe_is_let_through_early(tmp_path: Path) -> None:
-    path = tmp_path / "a.py"
-    path.write_text(header(REQUEST, source()) + "\n" + TEXT)
-    emit.check_early(path, REQUEST)
-    with pytest.raises(CodegenError):
-        emit.check_early(path, Request("net.py", operation="after", site="conv10", module="se"))

@@ -61,7 +61,9 @@ def test_the_recorded_command_makes_the_same_bytes(
     if request.config.getoption("--update-golden"):
         golden.write_bytes(made.read_bytes())
     new, old = made.read_bytes(), golden.read_bytes()
-    difference = difflib.diff_bytes(difflib.unified_diff, old.splitlines(True), new.splitlines(True), b"golden", b"made")
+    difference = difflib.diff_bytes(
+        difflib.unified_diff, old.splitlines(True), new.splitlines(True), b"golden", b"made"
+    )
     assert new == old, b"".join(difference).decode(errors="replace")
 
 

@@ -1,9 +1,10 @@
-"""modules: a --module expression becomes the constructor call that a person would write; no text of a user becomes code."""
+"""modules: a --module expression becomes the constructor call that a person would write; no argument becomes code."""
 
 from __future__ import annotations
 
 import ast
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,16 @@ from codegen.errors import CodegenError
 from codegen.types import Component, HostClass, Layout, Request, Site, TracedModule, Width
 
 SITE = Site(
-    "m", "m", HostClass("Net", "net.py", 1, ("",)), TracedModule("m", "Conv2d", 1), Layout("NCHW"), Width("dims[-1]", 32, "name")
+    "m",
+    "m",
+    HostClass("Net", "net.py", 1, ("",)),
+    TracedModule("m", "Conv2d", 1),
+    Layout("NCHW"),
+    Width("dims[-1]", 32, "name"),
 )
+
+
+UserClass = Callable[..., str]
 
 
 def component(module: str, *arguments: tuple[str, str], identity: bool = False) -> Component:
@@ -22,7 +31,7 @@ def component(module: str, *arguments: tuple[str, str], identity: bool = False) 
 
 
 @pytest.fixture
-def user_class(tmp_path: Path):  # type: ignore[no-untyped-def]
+def user_class(tmp_path: Path) -> UserClass:
     """user_class(parameters) -> the module expression of a class with such a constructor."""
 
     def write(parameters: str, body: str = "super().__init__()", head: str = "from torch import nn\n") -> str:
@@ -35,10 +44,33 @@ def user_class(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize(
     "name",
-    "channel channels dim in_channels in_planes inplanes inp in_chs in_ch in_dim in_features d_model embed_dim hidden_dim "
-    "num_features num_channels planes c1 in_c nf n_feat width whatever".split(),
+    [
+        "channel",
+        "channels",
+        "dim",
+        "in_channels",
+        "in_planes",
+        "inplanes",
+        "inp",
+        "in_chs",
+        "in_ch",
+        "in_dim",
+        "in_features",
+        "d_model",
+        "embed_dim",
+        "hidden_dim",
+        "num_features",
+        "num_channels",
+        "planes",
+        "c1",
+        "in_c",
+        "nf",
+        "n_feat",
+        "width",
+        "whatever",
+    ],
 )
-def test_the_first_positional_argument_takes_the_channels_whatever_its_name(name: str, user_class) -> None:  # type: ignore[no-untyped-def]
+def test_the_first_positional_argument_takes_the_channels_whatever_its_name(name: str, user_class: UserClass) -> None:
     assert component(user_class(f"{name}, reduction=16")).construct == "Mine(dims[-1])"
 
 
@@ -57,7 +89,7 @@ def test_the_first_positional_argument_takes_the_channels_whatever_its_name(name
         ("p=0.5", "Mine()"),
     ],
 )
-def test_the_channels_are_recognised(parameters: str, construct: str, user_class) -> None:  # type: ignore[no-untyped-def]
+def test_the_channels_are_recognised(parameters: str, construct: str, user_class: UserClass) -> None:
     assert component(user_class(parameters)).construct == construct
 
 
@@ -75,22 +107,22 @@ def test_the_channels_are_recognised(parameters: str, construct: str, user_class
         ([("act", "None")], "Mine(dims[-1], act=None)"),
     ],
 )
-def test_arguments(arguments: list[tuple[str, str]], construct: str, user_class) -> None:  # type: ignore[no-untyped-def]
+def test_arguments(arguments: list[tuple[str, str]], construct: str, user_class: UserClass) -> None:
     made = component(user_class("channels, reduction=16, act='gelu', size=None"), *arguments)
     assert ast.dump(ast.parse(made.construct)) == ast.dump(ast.parse(construct))
 
 
-def test_width_in_an_argument_counts_as_the_channels(user_class) -> None:  # type: ignore[no-untyped-def]
+def test_width_in_an_argument_counts_as_the_channels(user_class: UserClass) -> None:
     assert component(user_class("size, kernel=3"), ("size", "{width}")).construct == "Mine(dims[-1])"
 
 
-def test_an_argument_that_is_missing_is_named(user_class) -> None:  # type: ignore[no-untyped-def]
+def test_an_argument_that_is_missing_is_named(user_class: UserClass) -> None:
     with pytest.raises(CodegenError) as caught:
         component(user_class("channels, grid"))
     assert caught.value.name == "no-channel-argument" and "--arg grid=" in caught.value.hint
 
 
-def test_an_argument_that_does_not_exist_is_named(user_class) -> None:  # type: ignore[no-untyped-def]
+def test_an_argument_that_does_not_exist_is_named(user_class: UserClass) -> None:
     with pytest.raises(CodegenError) as caught:
         component(user_class("channels, reduction=4"), ("reducton", "8"))
     assert caught.value.name == "unknown-argument" and "reduction" in caught.value.hint
@@ -99,11 +131,13 @@ def test_an_argument_that_does_not_exist_is_named(user_class) -> None:  # type: 
 @pytest.mark.parametrize(
     "text",
     [
-        "__import__('os').system('x')", "exit()", "(lambda: 1)()", "[f() for f in x]", "1); import os; (", "a\nimport os", "x if y else z()",
-        "f'{exit()}'", "'a' + str(exit())", "#", "", "\\", "'''", "(yield)", "await x", "x := 3", "*a", "\x00", "self.__class__()",
+        "__import__('os').system('x')", "exit()", "(lambda: 1)()", "[f() for f in x]", "1); import os; (",
+        "a\nimport os", "x if y else z()",
+        "f'{exit()}'", "'a' + str(exit())", "#", "", "\\", "'''", "(yield)", "await x", "x := 3", "*a",
+        "\x00", "self.__class__()",
     ],
 )  # fmt: skip
-def test_no_argument_becomes_a_call_or_a_second_statement(text: str, user_class) -> None:  # type: ignore[no-untyped-def]
+def test_no_argument_becomes_a_call_or_a_second_statement(text: str, user_class: UserClass) -> None:
     try:
         made = component(user_class("channels, act=None"), ("act", text))
     except CodegenError:
@@ -112,11 +146,26 @@ def test_no_argument_becomes_a_call_or_a_second_statement(text: str, user_class)
     assert len(tree.body) == 1
     nodes = list(ast.walk(tree))
     assert len([n for n in nodes if isinstance(n, ast.Call)]) == 1
-    assert not [n for n in nodes if isinstance(n, (ast.Lambda, ast.comprehension, ast.NamedExpr, ast.Yield, ast.JoinedStr))]
+    assert not [
+        n for n in nodes if isinstance(n, (ast.Lambda, ast.comprehension, ast.NamedExpr, ast.Yield, ast.JoinedStr))
+    ]
 
 
 @pytest.mark.parametrize(
-    "module", ["x.py:A; import os", "my.py:", ":", "torch.nn:Dropout()", "os:system('x')", "torch.nn:no_such", "a b", "", "SE", "../se", "se\n"]
+    "module",
+    [
+        "x.py:A; import os",
+        "my.py:",
+        ":",
+        "torch.nn:Dropout()",
+        "os:system('x')",
+        "torch.nn:no_such",
+        "a b",
+        "",
+        "SE",
+        "../se",
+        "se\n",
+    ],
 )
 def test_what_is_no_module_is_an_error_with_a_hint(module: str) -> None:
     with pytest.raises(CodegenError) as caught:
@@ -124,7 +173,7 @@ def test_what_is_no_module_is_an_error_with_a_hint(module: str) -> None:
     assert caught.value.name == "unknown-module" and caught.value.hint
 
 
-def test_a_class_that_the_file_lacks_gets_the_nearest_names(user_class) -> None:  # type: ignore[no-untyped-def]
+def test_a_class_that_the_file_lacks_gets_the_nearest_names(user_class: UserClass) -> None:
     with pytest.raises(CodegenError) as caught:
         component(user_class("channels").replace(":Mine", ":Mime"))
     assert caught.value.name == "unknown-module" and "Mine" in caught.value.hint
@@ -132,12 +181,20 @@ def test_a_class_that_the_file_lacks_gets_the_nearest_names(user_class) -> None:
 
 def test_torch_nn_is_imported_the_usual_way() -> None:
     made = component("torch.nn:Dropout", ("p", "0.1"))
-    assert (made.name, made.construct, made.imports, made.code) == ("dropout", "nn.Dropout(0.1)", ("from torch import nn",), "")
+    assert (made.name, made.construct, made.imports, made.code) == (
+        "dropout",
+        "nn.Dropout(0.1)",
+        ("from torch import nn",),
+        "",
+    )
 
 
 def test_torch_nn_class_with_a_width() -> None:
     assert component("torch.nn:BatchNorm2d").construct == "nn.BatchNorm2d(dims[-1])"
-    assert component("torch.nn:Conv2d", ("kernel_size", "1")).construct == "nn.Conv2d(dims[-1], out_channels=dims[-1], kernel_size=1)"
+    assert (
+        component("torch.nn:Conv2d", ("kernel_size", "1")).construct
+        == "nn.Conv2d(dims[-1], out_channels=dims[-1], kernel_size=1)"
+    )
 
 
 def test_a_class_of_torch_without_parameters_needs_no_load_hook() -> None:
@@ -160,7 +217,7 @@ def test_the_users_class_comes_with_exactly_what_it_needs(tmp_path: Path) -> Non
     path = tmp_path / "mine.py"
     path.write_text(
         textwrap.dedent(
-            '''
+            """
             import json, math
             import torch.nn.functional as F
             from torch import nn
@@ -194,7 +251,7 @@ def test_the_users_class_comes_with_exactly_what_it_needs(tmp_path: Path) -> Non
 
             class Later(Mine):
                 pass
-            '''
+            """
         )
     )
     made = component(f"{path}:Mine")
@@ -204,20 +261,27 @@ def test_the_users_class_comes_with_exactly_what_it_needs(tmp_path: Path) -> Non
     assert sorted(made.imports) == ["from torch import nn", "import math", "import torch.nn.functional as F"]
 
 
-def test_the_file_of_the_users_class_is_never_run(user_class) -> None:  # type: ignore[no-untyped-def]
+def test_the_file_of_the_users_class_is_never_run(user_class: UserClass) -> None:
     made = component(user_class("channels", head="raise SystemExit\nfrom torch import nn\n"))
     assert "SystemExit" not in made.code
 
 
 @pytest.mark.parametrize(
     ("name", "attribute"),
-    [("CbamModule", "cbam_module"), ("SEBlock", "se_block"), ("ECA", "eca"), ("MyAttnV2", "my_attn_v2"), ("se", "se"), ("_Gate", "gate")],
+    [
+        ("CbamModule", "cbam_module"),
+        ("SEBlock", "se_block"),
+        ("ECA", "eca"),
+        ("MyAttnV2", "my_attn_v2"),
+        ("se", "se"),
+        ("_Gate", "gate"),
+    ],
 )
 def test_attribute_names(name: str, attribute: str) -> None:
     assert modules.attribute_name(name) == attribute
 
 
-def test_identity_of_a_users_class_is_a_gate_of_zero(user_class) -> None:  # type: ignore[no-untyped-def]
+def test_identity_of_a_users_class_is_a_gate_of_zero(user_class: UserClass) -> None:
     made = component(user_class("channels"), identity=True)
     assert made.construct == "ZeroGate(Mine(dims[-1]))" and made.code.count("class ") == 2
     assert max(map(len, made.code.splitlines())) <= 120

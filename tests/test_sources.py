@@ -42,20 +42,28 @@ def test_a_file_whose_name_has_a_colon(tmp_path: Path) -> None:
 
 
 def test_timm_and_torchvision_are_found_without_importing_them() -> None:
-    for spec, name in (("timm:resnet50", "resnet.py"), ("timm:resnet50.a1_in1k", "resnet.py"), ("torchvision:resnet50", "resnet.py")):
+    for spec, name in (
+        ("timm:resnet50", "resnet.py"),
+        ("timm:resnet50.a1_in1k", "resnet.py"),
+        ("torchvision:resnet50", "resnet.py"),
+    ):
         found = sources.resolve(spec)
         assert found.file.path.name == name and found.entry == "resnet50" and found.library == spec.split(":")[0]
         assert found.distribution.split()[0] == found.library
     assert found.file.module == "torchvision.models.resnet"
 
 
-@pytest.mark.parametrize(("spec", "near"), [("timm:resnet5O", "timm:resnet50"), ("torchvision:resnet51", "torchvision:resnet50")])
+@pytest.mark.parametrize(
+    ("spec", "near"), [("timm:resnet5O", "timm:resnet50"), ("torchvision:resnet51", "torchvision:resnet50")]
+)
 def test_a_model_that_a_library_has_not_gets_the_nearest_names(spec: str, near: str) -> None:
     error = refusal(spec)
     assert error.name == "unknown-source" and near in error.hint
 
 
-def test_an_importable_module_is_found_without_importing_its_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_importable_module_is_found_without_importing_its_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "lab_nets"
     (package / "deep").mkdir(parents=True)
     for path in (package / "__init__.py", package / "deep" / "__init__.py"):
@@ -69,9 +77,27 @@ def test_an_importable_module_is_found_without_importing_its_parents(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "spec", ["no.such.module", "missing", "", ":", ":Net", "a b", "../x", "timm:", "timm", "sys", "http://x/y.py", "x:y:z", ".", "..a"]
+    "spec",
+    [
+        "no.such.module",
+        "missing",
+        "",
+        ":",
+        ":Net",
+        "a b",
+        "../x",
+        "timm:",
+        "timm",
+        "sys",
+        "http://x/y.py",
+        "x:y:z",
+        ".",
+        "..a",
+    ],
 )
-def test_what_cannot_be_found_is_one_named_error_or_a_file(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_found_is_one_named_error_or_a_file(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     try:
         assert sources.resolve(spec).file.path.is_file()

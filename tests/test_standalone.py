@@ -95,13 +95,18 @@ def net_large(pretrained=False, **kwargs):
 '''.lstrip()
 
 
-def parts(text: str = LIBRARY, *, host: str = "Net", roots: tuple[str, ...] = ("net_small",), keep: str = "used") -> Parts:
+NOTHING = Addition()
+
+
+def parts(
+    text: str = LIBRARY, *, host: str = "Net", roots: tuple[str, ...] = ("net_small",), keep: str = "used"
+) -> Parts:
     file = SourceFile(Path("timm", "models", "net.py"), text, "utf-8", "timm.models.net")
     code = Code(text, "net.py")
     return Parts(file, code, file, code, host, roots, keep, "_se")
 
 
-def made(text: str = LIBRARY, *, addition: Addition = Addition(), edits: tuple[Edit, ...] = (), **options: object) -> str:
+def made(text: str = LIBRARY, *, addition: Addition = NOTHING, edits: tuple[Edit, ...] = (), **options: object) -> str:
     result = standalone.assemble(parts(text, **options), edits, addition)  # type: ignore[arg-type]
     ast.parse(result)
     return result
@@ -154,7 +159,12 @@ def test_all_lists_what_is_left_under_its_new_names() -> None:
 
 def test_notices_and_comments_of_what_stays_are_kept() -> None:
     text = made()
-    for line in ("Copyright 2020 Someone", "# Licensed under the Apache License", "# Portions Copyright 2019 Somebody Else", "# how wide"):
+    for line in (
+        "Copyright 2020 Someone",
+        "# Licensed under the Apache License",
+        "# Portions Copyright 2019 Somebody Else",
+        "# how wide",
+    ):
         assert line in text, line
 
 
@@ -170,7 +180,11 @@ def test_a_file_without_library_parts_is_its_own_base() -> None:
 
 
 def test_what_is_added_stands_above_the_host_and_below_the_imports() -> None:
-    text = made(addition=Addition(("from typing import Any", "import math", "from torch import nn"), "class SE(nn.Module):\n    pass\n"))
+    text = made(
+        addition=Addition(
+            ("from typing import Any", "import math", "from torch import nn"), "class SE(nn.Module):\n    pass\n"
+        )
+    )
     assert text.count("import math") == 1 and text.count("from torch import nn") == 1
     assert "from typing import Any" in text
     assert "class SE(nn.Module):\n    pass\n\n\nclass Net" in text
@@ -237,19 +251,28 @@ def test_pruned_imports_on_one_line_and_under_type_checking() -> None:
 
 
 def test_a_name_that_only_a_global_statement_uses_stays() -> None:
-    text = "COUNT = 0\n\n\ndef bump():\n    global COUNT\n    COUNT += 1\n\n\nclass Net:\n    def forward(self):\n        bump()\n"
+    text = (
+        "COUNT = 0\n\n\ndef bump():\n    global COUNT\n    COUNT += 1\n\n\nclass Net:\n"
+        "    def forward(self):\n        bump()\n"
+    )
     scope: dict[str, type] = {"__name__": "variant"}  # type: ignore[dict-item]
     exec(compile(made(text, roots=()), "variant.py", "exec"), scope)
     scope["Net"]().forward()
 
 
 def test_a_name_used_in_a_decorator_a_base_or_a_default_stays() -> None:
-    text = "import functools\n\ndef deco(c):\n    return c\n\nclass Base:\n    pass\n\nN = 3\n\n@deco\nclass Net(Base):\n    def f(self, n=N):\n        return n\n"
+    text = (
+        "import functools\n\ndef deco(c):\n    return c\n\nclass Base:\n    pass\n\nN = 3\n"
+        "\n@deco\nclass Net(Base):\n    def f(self, n=N):\n        return n\n"
+    )
     assert defined(made(text, roots=())) == ["deco", "Base", "Net"] and "functools" not in made(text, roots=())
 
 
 def test_a_build_expression_gets_the_new_names() -> None:
-    assert standalone.renamed_expression("wrap(net(net='net'), x.net)", {"net": "net_se"}) == "wrap(net_se(net='net'), x.net)"
+    assert (
+        standalone.renamed_expression("wrap(net(net='net'), x.net)", {"net": "net_se"})
+        == "wrap(net_se(net='net'), x.net)"
+    )
 
 
 def test_a_relative_import_outside_a_package_is_refused() -> None:
@@ -261,7 +284,9 @@ def test_a_relative_import_outside_a_package_is_refused() -> None:
 
 
 def test_in_place_adds_and_nothing_else() -> None:
-    edit = Edit(LIBRARY.index("        return WIDTH_OTHER"), LIBRARY.index("        return WIDTH_OTHER"), "        x = 1\n")
+    edit = Edit(
+        LIBRARY.index("        return WIDTH_OTHER"), LIBRARY.index("        return WIDTH_OTHER"), "        x = 1\n"
+    )
     result = standalone.in_place(parts(keep="all"), [edit], Addition(("import os",), "class SE:\n    pass\n"))
     old, new = LIBRARY.splitlines(), result.splitlines()
     assert [line for line in new if line in old or line.strip()] and all(line in new for line in old)

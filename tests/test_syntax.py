@@ -28,7 +28,9 @@ def test_a_form_feed_is_no_line_end() -> None:
     assert len(code.lines) == 4
 
 
-@pytest.mark.parametrize(("text", "newline"), [("a\r\nb\n", "\r\n"), ("a\nb\r\n", "\n"), ("a\rb", "\r"), ("a", "\n"), ("", "\n")])
+@pytest.mark.parametrize(
+    ("text", "newline"), [("a\r\nb\n", "\r\n"), ("a\nb\r\n", "\n"), ("a\rb", "\r"), ("a", "\n"), ("", "\n")]
+)
 def test_the_first_line_end_is_the_files(text: str, newline: str) -> None:
     assert Code(text).newline == newline
 
@@ -46,7 +48,9 @@ def test_other_unicode_line_ends_do_not_end_a_line() -> None:
     assert code.segment(code.tree.body[1]) == "b = 2"
 
 
-@pytest.mark.parametrize(("unit", "text"), [("\t", "def f():\n\treturn 1\n"), ("  ", "class A:\n  x = 1\n"), ("    ", "a = 1\n")])
+@pytest.mark.parametrize(
+    ("unit", "text"), [("\t", "def f():\n\treturn 1\n"), ("  ", "class A:\n  x = 1\n"), ("    ", "a = 1\n")]
+)
 def test_the_step_of_indentation(unit: str, text: str) -> None:
     assert Code(text).indent_unit == unit
 
@@ -79,7 +83,10 @@ def test_stands_alone(text: str, index: int, alone: bool) -> None:
         ("def f(x=DEFAULT) -> Kind:\n    return x\n", {"DEFAULT", "Kind"}),
         ("def f(x: 'Later'):\n    return x\n", {"Later"}),
         ("@register(name)\ndef f():\n    pass\n", {"register", "name"}),
-        ("class A(Base):\n    size = SIZE\n    def f(self):\n        return TABLE[self.size]\n", {"Base", "SIZE", "TABLE"}),
+        (
+            "class A(Base):\n    size = SIZE\n    def f(self):\n        return TABLE[self.size]\n",
+            {"Base", "SIZE", "TABLE"},
+        ),
         ("def f():\n    global state\n    state += 1\n", {"state"}),
         ("rows = [row for row in ROWS if keep(row)]\n", {"ROWS", "keep", "row"}),
         ("def f():\n    def g():\n        return deep\n    return g\n", {"deep"}),
@@ -97,7 +104,10 @@ def test_names_read(text: str, names: set[str]) -> None:
         ("import os.path, sys as system\n", {"os", "system"}),
         ("from a import b as c, d\n", {"c", "d"}),
         ("a = b, (c, *d) = 1, (2, 3)\n", {"a", "b", "c", "d"}),
-        ("try:\n    import fast\nexcept ImportError:\n    fast = None\n    slow = 1\nelse:\n    z = 1\n", {"fast", "slow", "z"}),
+        (
+            "try:\n    import fast\nexcept ImportError:\n    fast = None\n    slow = 1\nelse:\n    z = 1\n",
+            {"fast", "slow", "z"},
+        ),
         ("if flag:\n    def f(): pass\nelse:\n    class C: pass\n", {"f", "C"}),
         ("for i in x:\n    y = i\n", {"i", "y"}),
         ("with a as b:\n    c = 1\n", {"b", "c"}),
@@ -112,7 +122,10 @@ def test_bound_names(text: str, names: set[str]) -> None:
 
 
 def test_classes_are_found_by_qualified_name_and_by_line() -> None:
-    text = "if old:\n    class A:\n        pass\nelse:\n    class A:\n        class B:\n            pass\ndef f():\n    class C: pass\n"
+    text = (
+        "if old:\n    class A:\n        pass\nelse:\n    class A:\n        class B:\n"
+        "            pass\ndef f():\n    class C: pass\n"
+    )
     code = Code(text)
     assert [name for name, _ in syntax.classes(code.tree)] == ["A", "A", "A.B", "f.<locals>.C"]
     first, last = syntax.find_class(code, "A", line=2), syntax.find_class(code, "A")
@@ -125,7 +138,9 @@ def test_imports_table() -> None:
     assert syntax.imports(Code(text).tree) == {"nn": "torch.nn", "torch": "torch", "n2": "torch.nn"}
 
 
-@pytest.mark.parametrize("text", ["def f(:\n", "x = (1\n", "if x:\ny = 1\n", "\x00", "(" * 100_000, "x = " + "-" * 100_000 + "1"])
+@pytest.mark.parametrize(
+    "text", ["def f(:\n", "x = (1\n", "if x:\ny = 1\n", "\x00", "(" * 100_000, "x = " + "-" * 100_000 + "1"]
+)
 def test_what_is_no_python_is_an_error_with_a_name(text: str) -> None:
     with pytest.raises(CodegenError) as caught:
         _ = Code(text, "model.py").tree

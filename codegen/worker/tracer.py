@@ -59,10 +59,21 @@ def _position(frame: FrameType) -> Position | None:
 
 def _self_of(frame: FrameType) -> Any:
     code = frame.f_code
-    if code.co_argcount:
-        return frame.f_locals.get(code.co_varnames[0])
     # [self.norm(x) for x in xs] and closures run in a frame of their own, with `self` as a free variable
-    return frame.f_locals.get("self") if "self" in code.co_freevars else None
+    if "self" in code.co_freevars:
+        return frame.f_locals.get("self")
+    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+
+
+def _is_comprehension_of(frame: FrameType, owner: nn.Module) -> bool:
+    """[norm(x) for norm in norms] in a method of `owner` runs in a frame of its own that need not know `self`."""
+    code, back = frame.f_code, frame.f_back
+    return (
+        code.co_name in ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+        and back is not None
+        and back.f_code.co_filename == code.co_filename
+        and _self_of(back) is owner
+    )
 
 
 def _names(frame: FrameType, module: str, paths: dict[int, str]) -> tuple[tuple[str, str], ...]:
@@ -80,8 +91,7 @@ def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[i
     direct = True
     while frame is not None:
         code = frame.f_code
-        inner = "self" in code.co_freevars and code.co_name.startswith("<")
-        if _self_of(frame) is owner or (inner and frame.f_locals.get("self") is owner):
+        if _self_of(frame) is owner or _is_comprehension_of(frame, owner):
             position = _position(frame)
             if position is None:
                 return None

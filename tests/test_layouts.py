@@ -1,0 +1,109 @@
+"""What the dims of a tensor mean, from shapes alone: maps, tokens with a prefix, vectors, and what is none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+pytest.importorskip("torch")
+
+from codegen.types import Layout  # noqa: E402
+from codegen.worker.layouts import Sample, Shape, channels, infer  # noqa: E402
+
+ShapeAt = Callable[[int, int, int], Shape]  # (batch, rows, columns) -> shape
+Runs = Sequence[tuple[int, int, int]]
+
+RUNS: Runs = ((2, 224, 224), (2, 96, 64), (3, 96, 64))
+LONG: Runs = ((2, 96, 64), (3, 96, 64), (2, 160, 96))
+ROWS_ONLY: Runs = ((2, 64, 64), (3, 128, 64))
+ONE_SIZE: Runs = ((2, 224, 224), (3, 224, 224))
+
+
+def inferred(shape: ShapeAt, runs: Runs = RUNS) -> Layout:
+    return infer([Sample(batch, (rows, columns), shape(batch, rows, columns)) for batch, rows, columns in runs])
+
+
+def tokens(prefix: int, stride: int = 16) -> ShapeAt:
+    return lambda n, h, w: (n, (h // stride) * (w // stride) + prefix, 192)
+
+
+@pytest.mark.parametrize("runs", [RUNS, LONG, ROWS_ONLY, ONE_SIZE])
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        pytest.param(lambda n, h, w: (n, 64, h // 4, w // 4), "NCHW", id="map"),
+        pytest.param(lambda n, h, w: (n, h // 4, w // 4, 64), "NHWC", id="channels last"),
+        pytest.param(lambda n, h, w: (n, 64, 1, 1), "NCHW", id="pooled map"),
+        pytest.param(lambda n, h, w: (n, 1, 1, 64), "NHWC", id="pooled channels last"),
+        pytest.param(lambda n, h, w: (n, 64), "NC", id="vector"),
+        pytest.param(lambda n, h, w: (n,), "", id="one number a sample"),
+        pytest.param(lambda n, h, w: (n, 3, h, w, 2), "", id="five dims"),
+        pytest.param(lambda n, h, w: (h * w, n, 64), "", id="batch second"),
+        pytest.param(lambda n, h, w: (n * h * w // 64, 64, 96), "", id="windows in the batch"),
+        pytest.param(lambda n, h, w: (n, 64) if n == 2 else (n, 64, 1), "", id="ranks differ"),
+    ],
+)
+def test_the_kind(shape: ShapeAt, kind: str, runs: Runs) -> None:
+    assert inferred(shape, runs).kind == kind
+
+
+@pytest.mark.parametrize("runs", [RUNS, LONG])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(lambda n, h, w: (n, 3, h * w // 256, 64), id="heads of queries"),
+        pytest.param(lambda n, h, w: (n, h * w // 256, 3, 64), id="heads after the tokens"),
+        pytest.param(lambda n, h, w: (n, 64, h * w // 256), id="channels before the tokens"),
+        pytest.param(lambda n, h, w: (n, h * w), id="flattened"),
+        pytest.param(
+            lambda n, h, w: (n, 3, h * w // 256, h * w // 256),
+            id="attention weights",
+            marks=pytest.mark.xfail(reason="two dims move where the image moves in two: taken for a map"),
+        ),
+    ],
+)
+def test_what_moves_otherwise_than_an_image_is_no_map(shape: ShapeAt, runs: Runs) -> None:
+    assert inferred(shape, runs) == Layout("")
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 2, 5])
+@pytest.mark.parametrize(
+    ("runs", "stride", "grid"),
+    [(RUNS, 16, (14, 14)), (LONG, 16, (6, 4)), (LONG, 8, (12, 8)), (RUNS, 32, (7, 7)), (ROWS_ONLY, 4, (16, 16))],
+)
+def test_tokens_have_a_prefix_and_a_grid(prefix: int, runs: Runs, stride: int, grid: tuple[int, int]) -> None:
+    assert inferred(tokens(prefix, stride), runs) == Layout("NLC", prefix, grid)
+
+
+def test_the_grid_is_that_of_the_first_run() -> None:
+    assert inferred(tokens(1), tuple(reversed(RUNS))).grid == (6, 4)
+
+
+def test_tokens_that_follow_no_grid_have_none() -> None:
+    assert inferred(lambda n, h, w: (n, 100, 64)) == Layout("NLC", 0, None)
+    assert infer([Sample(2, None, (2, 16, 64)), Sample(3, None, (3, 16, 64))]) == Layout("NLC", 0, None)
+
+
+def test_maps_of_one_size_are_told_by_their_equal_dims() -> None:
+    assert inferred(lambda n, h, w: (n, 56, 56, 56), ONE_SIZE).kind == "NCHW"
+    assert inferred(lambda n, h, w: (n, 7, 8, 9), ONE_SIZE) == Layout("")
+
+
+def test_nothing_seen_tells_nothing() -> None:
+    assert infer([]) == Layout("")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "width"),
+    [
+        ("NCHW", (2, 64, 7, 5), 64),
+        ("NHWC", (2, 7, 5, 64), 64),
+        ("NLC", (2, 35, 64), 64),
+        ("NC", (2, 64), 64),
+        ("NHWC", (2, 64), None),
+        ("", (2, 64, 7, 7), None),
+    ],
+)
+def test_channels(kind: str, shape: Shape, width: int | None) -> None:
+    assert channels(Layout(kind), shape) == width
