@@ -42,7 +42,8 @@ FORGED = """
 import os
 for number in range(3, 64):
     try:
-        os.write(number, b'{"value": 3}\\n{"value": 4, "secret": ""}\\n{"value": 5, "secret": null}\\n[1]\\n7\\nnull\\n\\xff\\xfe\\n\\n')
+        os.write(number, b'{"value": 3}\\n{"value": 4, "secret": ""}\\n{"value": 5, "secret": null}\\n')
+        os.write(number, b'[1]\\n7\\nnull\\n\\xff\\xfe\\n\\n')
     except OSError:
         pass
 """
@@ -143,15 +144,17 @@ def lost(folder: Path, code: str, limits: Limits) -> tuple[CodegenError, float]:
     return error, seconds
 
 
-@pytest.mark.slow
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import os; os._exit(0)", "exited with status 0"),
         ("import os; os._exit(7)", "exited with status 7"),
-        ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
-        ("import os; os.closerange(3, 100)", "exited with status 1"),
-        ("print('last words', flush=True); import os; os.abort()", "SIGABRT: last words"),
+        pytest.param("import os; os._exit(0)", "exited with status 0", marks=SLOW),
+        pytest.param("import os; os.kill(os.getpid(), 9)", "SIGKILL", marks=SLOW),
+        pytest.param("import os; os.closerange(3, 100)", "exited with status 1", marks=SLOW),
+        pytest.param("print('last words', flush=True); import os; os.abort()", "SIGABRT: last words", marks=SLOW),
     ],
 )
 def test_a_process_that_ends_is_told_with_how_it_ended(tmp_path: Path, code: str, said: str) -> None:
@@ -175,7 +178,10 @@ def test_a_model_that_never_ends_is_stopped(tmp_path: Path, code: str) -> None:
 @pytest.mark.slow
 def test_processes_that_the_model_started_go_with_it(tmp_path: Path) -> None:
     note = tmp_path / "pid"
-    code = f"import subprocess\nproc = subprocess.Popen(['sleep', '300'])\nopen({str(note)!r}, 'w').write(str(proc.pid))\nwhile True: pass"
+    code = (
+        "import subprocess\nproc = subprocess.Popen(['sleep', '300'])\n"
+        f"open({str(note)!r}, 'w').write(str(proc.pid))\nwhile True: pass"
+    )
     lost(tmp_path, code, Limits(seconds=10))
     deadline = time.monotonic() + 5
     while alive(int(note.read_text())) and time.monotonic() < deadline:
@@ -199,7 +205,7 @@ def test_half_a_line_among_the_answers_swallows_none(tmp_path: Path) -> None:
         assert child.ask("trace", request(tmp_path, NET + HALF_A_LINE))["build"] == "Net()"
 
 
-def test_stopping_twice_and_asking_afterwards(tmp_path: Path) -> None:
+def test_a_process_that_somebody_else_ended(tmp_path: Path) -> None:
     with Child(Limits(seconds=DEADLINE)) as child:
         pid = child.process.pid
         os.kill(pid, 9)

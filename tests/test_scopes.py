@@ -38,7 +38,8 @@ class Heir(Parent):
 class Closure(nn.Module):
     def __init__(me, width):  # noqa: N805
         super().__init__()
-        me.made = (lambda: nn.Conv2d(me.count, width, 1))() if hasattr(me, "count") else nn.Identity()
+        me.make = lambda: nn.Conv2d(len(me.made), width, 1)
+        me.made = [width]
 
 
 class Early(nn.Module):

@@ -84,9 +84,7 @@ def observed(folder: Path, parameters: str, body: str, builds: Builds, attribute
     return seen
 
 
-def found(
-    folder: Path, parameters: str, body: str, builds: Builds, attribute: str = "site"
-) -> Width:
+def found(folder: Path, parameters: str, body: str, builds: Builds, attribute: str = "site") -> Width:
     seen = observed(folder, parameters, body, builds, attribute)
     width = widths.expression(seen, attribute, outgoing=True, builds=len(builds))
     assert width is not None and width.value == seen[0].value
@@ -109,19 +107,61 @@ HELPER_STAGES = "make = lambda planes: hidden(conv(planes * block.expansion))\ns
     [
         pytest.param("size=12, width=8", "self.site = conv(width)", WIDTHS, "width", "name", id="parameter"),
         pytest.param("width", "double = width * 2\nself.site = conv(double)", WIDTHS, "double", "name", id="local"),
-        pytest.param("width", "self.dim = width\nwidth = 1\nself.site = conv(self.dim)", WIDTHS, "self.dim", "attribute", id="self"),
+        pytest.param(
+            "width",
+            "self.dim = width\nwidth = 1\nself.site = conv(self.dim)",
+            WIDTHS,
+            "self.dim",
+            "attribute",
+            id="self",
+        ),
         pytest.param("dims", "self.site = conv(dims[3])", DIMS, "dims[-1]", "name", id="last of a list"),
         pytest.param("dims", "self.site = conv(dims[0])", DIMS, "dims[0]", "name", id="first of a list"),
         pytest.param("dims", "self.site = conv(dims[2])", DIMS, "dims[2]", "name", id="element of a list"),
-        pytest.param("dims", "self.all = list(dims)\ndel dims\nself.site = conv(self.all[1])", DIMS, "self.all[1]", "attribute", id="of self"),
+        pytest.param(
+            "dims",
+            "self.all = list(dims)\ndel dims\nself.site = conv(self.all[1])",
+            DIMS,
+            "self.all[1]",
+            "attribute",
+            id="of self",
+        ),
         pytest.param("width", "self.site = conv(width * 4)", WIDTHS, "width * 4", "name", id="expression in the code"),
         pytest.param("width", "self.site = conv(width * BASE)", WIDTHS, "width * BASE", "name", id="with a global"),
         pytest.param("block", STAGES, BLOCKS, "64 * block.expansion", "attribute", id="with an attribute of a class"),
-        pytest.param("config", "self.site = hidden(Stem(config.dim))", CONFIGS, "config.dim", "attribute", id="written configuration"),
-        pytest.param("config", "self.site = hidden(conv(vars(config)['dim']))", CONFIGS, "config.dim", "attribute", id="configuration"),
+        pytest.param(
+            "config",
+            "self.site = hidden(Stem(config.dim))",
+            CONFIGS,
+            "config.dim",
+            "attribute",
+            id="written configuration",
+        ),
+        pytest.param(
+            "config",
+            "self.site = hidden(conv(vars(config)['dim']))",
+            CONFIGS,
+            "config.dim",
+            "attribute",
+            id="configuration",
+        ),
         pytest.param("cfg", "self.site = hidden(conv(cfg.get('dim')))", DICTS, 'cfg["dim"]', "name", id="dict"),
-        pytest.param("width", "self.site = conv(rounded(width))", WIDTHS, "self.site.out_channels", "attribute", id="the site's own"),
-        pytest.param("width", "self.site = Stem(rounded(width))", WIDTHS, "self.site.proj.out_channels", "attribute", id="its child's"),
+        pytest.param(
+            "width",
+            "self.site = conv(rounded(width))",
+            WIDTHS,
+            "self.site.out_channels",
+            "attribute",
+            id="the site's own",
+        ),
+        pytest.param(
+            "width",
+            "self.site = Stem(rounded(width))",
+            WIDTHS,
+            "self.site.proj.out_channels",
+            "attribute",
+            id="its child's",
+        ),
         pytest.param("block", HELPER_STAGES, BLOCKS, "64 * block.expansion", "attribute", id="product"),
         pytest.param("width", RECORDS, WIDTHS, 'self.info[1]["chs"]', "attribute", id="record"),
         pytest.param("width", LOCAL_RECORDS, WIDTHS, 'info[1]["chs"]', "name", id="local record"),
@@ -164,14 +204,18 @@ MAKES = "self.site = hidden(conv(dims[-1]))"
         pytest.param(f"now = 3\nfor i in range(4):\n    now = dims[i]\n{MAKES}", "dims[-1]", id="local in a loop"),
         pytest.param(f"now = 3\nnow = dims[-1]\n{MAKES}", "dims[-1]", id="assigned twice"),
         pytest.param(f"now = 3\nnow += dims[-1] - 3\n{MAKES}", "dims[-1]", id="augmented"),
-        pytest.param(f"self.inplanes = 3\nfor i in range(4):\n    self.inplanes = dims[i]\n{MAKES}", "dims[-1]", id="self in a loop"),
+        pytest.param(
+            f"self.inplanes = 3\nfor i in range(4):\n    self.inplanes = dims[i]\n{MAKES}",
+            "dims[-1]",
+            id="self in a loop",
+        ),
         pytest.param("self.inplanes = 3\nself.site = self.grow(dims[-1])", "dims[-1]", id="self, in a helper method"),
         pytest.param("a, b = 3, 4\nfor i in range(4):\n    a, b = dims[i], 1\n" + MAKES, "dims[-1]", id="unpacked"),
         pytest.param(
             f"for dim in dims:\n    pass\n{MAKES}",
             "dims[-1]",
             id="the loop's own variable",
-            marks=pytest.mark.xfail(reason="the variable of a `for` is not counted as a running name"),
+            marks=pytest.mark.xfail(strict=True, reason="the variable of a `for` is not counted as a running name"),
         ),
     ],
 )
@@ -217,7 +261,5 @@ def test_nothing_observed_gives_no_width() -> None:
 def test_the_grid_is_a_pair_of_ints(tmp_path: Path, body: str, expected: str) -> None:
     builds: Builds = ({"grid": (2, 3)}, {"grid": (4, 3)})
     seen = observed(tmp_path, "grid", f"self.site = conv(3)\n{body}", builds, "site")
-    pairs = [
-        widths.Observation(o.scope, o.owner, build["grid"]) for o, build in zip(seen, builds, strict=True)
-    ]
+    pairs = [widths.Observation(o.scope, o.owner, build["grid"]) for o, build in zip(seen, builds, strict=True)]
     assert widths.grid(pairs, "site") == expected
