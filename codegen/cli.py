@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -185,13 +186,13 @@ def insertion(
 
 
 def _request(source: str, *, timeout: float = 600.0, memory: str = "", **options: Any) -> Request:
-    units = {"K": 2**10, "M": 2**20, "G": 2**30}
-    digits = memory.rstrip("KMGkmgBbi")
-    try:
-        size = int(float(digits or 0) * units.get(memory[len(digits) : len(digits) + 1].upper(), 1))
-    except ValueError:
-        raise CodegenError("usage", f"--memory {memory} is no size", "for example --memory 8G") from None
-    return Request(source, limits=Limits(timeout, size), **options)
+    size = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)([KMGkmg]?)(?:i?[Bb])?", memory) if memory else None
+    if memory and (size is None or not float(size[1])):
+        raise CodegenError("usage", f"--memory {memory} is no size", "for example --memory 8G")
+    if not 0 < timeout < 10**9:
+        raise CodegenError("usage", f"--timeout {timeout:g} is no time in seconds", "for example --timeout 600")
+    amount = int(float(size[1]) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}[size[2].upper()]) if size else 0
+    return Request(source, limits=Limits(timeout, amount), **options)
 
 
 def _recorded(text: str, against: str, **options: Any) -> Request:
@@ -231,16 +232,14 @@ def main() -> None:
         cli.main(arguments, prog_name="codegen", standalone_mode=False)
     except CodegenError as error:
         _fail(error, arguments)
-    except click.exceptions.Abort:
-        sys.exit(INTERRUPTED)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except click.ClickException as error:
         usage = "see codegen --help" if error.exit_code else ""
         _fail(CodegenError("usage", error.format_message(), usage or "see --help", USER), arguments)
-    except KeyboardInterrupt:
-        click.echo("interrupted: nothing was written", err=True)
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        hint = "run the command again"
+        _fail(CodegenError("interrupted", "stopped by the user, nothing was written", hint, INTERRUPTED), arguments)
 
 
 if __name__ == "__main__":

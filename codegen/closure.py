@@ -103,12 +103,24 @@ def bring(file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Ed
     missing = [r for r in roots if not any(r in syntax.bound_names(n) for n in code.tree.body)]
     if missing:
         raise CodegenError("unknown-class", f"{file.path.name} defines no {missing[0]}", "name a class of the file")
-    pieces = []
-    for node in code.tree.body:
-        if node in found.statements:
-            start, end = block_start(code, node), code.line_end(node)
-            pieces.append(rewrite.apply(code.text[start:end], rewrite.inside(edits, start, end)).rstrip())
-    return Brought(tuple(imports(file, code, found.names)), ("\n" * 3).join(pieces) + "\n" if pieces else "")
+    body = ""
+    previous: ast.stmt | None = None
+    for index, node in enumerate(code.tree.body):
+        if node not in found.statements:
+            continue
+        start, end = block_start(code, node), code.line_end(node)
+        if previous is not None:
+            neighbours = previous is code.tree.body[index - 1]
+            gap = code.text[code.line_end(previous) : start] if neighbours else _gap(previous, node)
+            body += gap.replace("\r\n", "\n").replace("\r", "\n")
+        body += rewrite.apply(code.text[start:end], rewrite.inside(edits, start, end)).rstrip() + "\n"
+        previous = node
+    return Brought(tuple(imports(file, code, found.names)), body)
+
+
+def _gap(above: ast.stmt, below: ast.stmt) -> str:
+    large = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return "\n\n" if isinstance(above, large) or isinstance(below, large) else ""
 
 
 def imports(file: SourceFile, code: Code, names: frozenset[str]) -> list[str]:

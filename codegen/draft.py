@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import construct, emit, modules, naming, reading, sites, sources, standalone, syntax
+from codegen import construct, emit, modules, naming, reading, sites, sources, standalone, style, syntax
 from codegen.errors import CodegenError
 from codegen.ops import insert
 from codegen.reading import Use
@@ -28,6 +28,7 @@ class Draft:
     input: str
     call_sites: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
+    hooked: bool  # a load hook was written for the module's state
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,16 @@ class Ground:
     site: Site
 
 
-def draft(request: Request, source: Source, trace: Trace, others: Sequence[Trace] = ()) -> Draft:
+def draft(
+    request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), *, stateless: bool = False
+) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
     ground = prepare(request, source, site, trace.build)
     uses = reading.uses(ground.parts.host, ground.cls, site, trace.calls, request.operation)
-    return write(request, source, ground, uses, trace, [o for o in others if sites.holds(o, request)])
+    component = modules.resolve(request, site)
+    component = replace(component, stateful=component.stateful and not stateless)
+    return write(request, source, ground, uses, component, trace, [o for o in others if sites.holds(o, request)])
 
 
 def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
@@ -74,19 +79,20 @@ def write(
     source: Source,
     ground: Ground,
     uses: Sequence[Use],
+    component: Component,
     trace: Trace | None,
     others: Sequence[Trace] = (),
 ) -> Draft:
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
-    component = naming.fitted(modules.resolve(request, site), parts.host, parts.main)
+    component = naming.fitted(component, parts.host, parts.main)
     owners = set(site.host.instances)
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
     children = {child for owner, _, child in pairs if owner in owners}
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
     edits = insert.plan(place, list(uses))
-    addition, lines = _addition(component, attribute, site, request, trace)
+    addition, lines = _addition(component, place, request, trace)
     edits.append(construct.plan(parts.host, cls, attribute, component, lines))
     for other in others:
         edits += _elsewhere(request, place, component, other)
@@ -103,7 +109,15 @@ def write(
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
     notes = (*component.notes, *_width_notes(site))
-    return Draft(site, variant, tuple(plans), trace.input if trace else "", _call_sites(text, attribute), notes)
+    return Draft(
+        site,
+        variant,
+        tuple(plans),
+        trace.input if trace else "",
+        _call_sites(text, attribute),
+        notes,
+        component.stateful,
+    )
 
 
 def _elsewhere(request: Request, place: insert.Place, component: Component, trace: Trace) -> list[Edit]:
@@ -119,23 +133,25 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
         )
     uses = reading.uses(place.code, cls, site, trace.calls, request.operation)
     fitted = replace(made, construct=naming.fitted(made, place.code).construct)
-    hook = (construct.hook(place.attribute)[0],) if made.stateful else ()
+    hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
     there = replace(place, cls=cls, site=site)
     return [*insert.plan(there, uses), construct.plan(place.code, cls, place.attribute, fitted, hook)]
 
 
 def _addition(
-    component: Component, attribute: str, site: Site, request: Request, trace: Trace | None
+    component: Component, place: insert.Place, request: Request, trace: Trace | None
 ) -> tuple[Addition, tuple[str, ...]]:
     """What stands in front of the host's class, and the statements of `__init__` that use it."""
+    code, attribute = place.code, place.attribute
     pairs = [construct.hook(attribute)] if component.stateful else []
-    place = construct.order(trace, site, attribute, request.operation) if trace else None
-    pairs += [place] if place else []
+    order = construct.order(trace, place.site, attribute, request.operation) if trace else None
+    pairs += [order] if order else []
     imports = [*component.imports]
-    imports += ["from typing import Any"] if component.stateful else []
     imports += ["from torch import nn"] if pairs else []
-    code = "\n\n\n".join(text.strip("\n") for text in (component.code, *(text for _, text in pairs)) if text.strip())
-    return Addition(tuple(imports), code), tuple(line for line, _ in pairs)
+    own = [style.reindented(text, code) for _, text in pairs]  # a user's class keeps its own indentation
+    first = component.code if ":" in request.module else style.reindented(component.code, code)
+    text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())
+    return Addition(tuple(imports), text), tuple(line for line, _ in pairs)
 
 
 def _texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:

@@ -25,7 +25,7 @@ def command(request: Request, source: str) -> str:
     words = ["codegen", "insert", source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
-    words += ["--module", request.module, f"--{request.operation}", request.site]
+    words += ["--module", portable(request.module), f"--{request.operation}", request.site]
     for key, text in request.arguments:
         words += ["--arg", f"{key}={text}"]
     options = (
@@ -62,11 +62,16 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
 
 def recorded_source(source: Source) -> str:
     """The SOURCE for the header: as given; an absolute path as the module or the relative path that it stands for."""
-    if not Path(source.spec).is_absolute():
-        return source.spec
-    if source.file.module:
+    if Path(source.spec).is_absolute() and source.file.module:
         return source.file.module
-    path = Path(source.spec)
+    return portable(source.spec)
+
+
+def portable(spec: str) -> str:
+    """A path, or path:Name, without folders of this machine: relative to the working directory, else the bare name."""
+    path = Path(spec)
+    if not path.is_absolute():
+        return spec
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
@@ -78,12 +83,12 @@ def _plain(text: str) -> str:
 def with_header(text: str, lines: str) -> str:
     """The text with header lines on top, behind a shebang and a coding cookie (which must stay in the first two lines)."""
     code = Code(text)
-    count = 0
-    while count < 2 and count < len(code.lines):
-        line = code.lines[count]
-        if not (count == 0 and line.startswith("#!")) and not COOKIE.match(line):
+    count = 1 if text.startswith("#!") else 0
+    for index, line in enumerate(code.lines[:2]):
+        if COOKIE.match(line):
+            count = index + 1  # PEP 263: in the first two lines, behind a comment or a blank line
+        elif line.strip() and not line.lstrip().startswith("#"):
             break
-        count += 1
     top = "".join(code.lines[:count])
     block = lines.replace("\n", code.newline) + code.newline
     return top + block + text[len(top) :]
@@ -102,7 +107,12 @@ def recorded_command(text: str) -> list[str]:
     """The words behind `codegen insert` in a variant's header. Raises CodegenError("no-recipe") where there is none."""
     for line in text.splitlines()[:12]:
         if line.startswith(COMMAND):
-            return shlex.split(line[len(COMMAND) :])
+            try:
+                return shlex.split(line[len(COMMAND) :])
+            except ValueError as error:
+                raise CodegenError(
+                    "no-recipe", f"the header's command is damaged: {error}", "--against SOURCE"
+                ) from None
     raise CodegenError(
         "no-recipe", "the file has no header of codegen", "give a file that codegen insert wrote, or --against SOURCE"
     )

@@ -85,9 +85,20 @@ def _completed(statement: ast.stmt, grounds: Grounds) -> Landing | None:
 
 
 def _assignment(statement: ast.Assign | ast.AnnAssign, grounds: Grounds) -> Landing | None:
+    targets: list[ast.expr] = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    if isinstance(statement.value, ast.IfExp):
+        # x = checkpoint(self.m, x) if self.checkpointing else self.m(x)
+        arms = [
+            _value(statement.value.body, targets, statement, grounds),
+            _value(statement.value.orelse, targets, statement, grounds),
+        ]
+        return _joined(statement, arms[0], arms[1], statement.value.test, grounds)
     # x = self.m(x)
-    use = grounds.uses.get(statement.value) if isinstance(statement.value, ast.Call) else None
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return _value(statement.value, targets, statement, grounds)
+
+
+def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt, grounds: Grounds) -> Landing | None:
+    use = grounds.uses.get(value) if isinstance(value, ast.Call) else None
     if use is None or len(targets) != 1 or _split_needed(use, grounds.attribute, grounds.after):
         return None
     target = targets[0]
@@ -101,8 +112,10 @@ def _assignment(statement: ast.Assign | ast.AnnAssign, grounds: Grounds) -> Land
         return None
     if not isinstance(target, ast.Name):
         return None
-    if not grounds.after and not (isinstance(use.argument, ast.Name) and use.argument.id == target.id):
-        return None  # y = self.m(x): x may be used again, so only the argument is touched
+    if not grounds.after:
+        read = [n for n in ast.walk(use.node) if isinstance(n, ast.Name) and n.id == target.id]
+        if read != [use.argument]:
+            return None  # y = self.m(x), x = self.m(x, x): x has another use, so only the argument is touched
     return Landing(statement, target.id, use.condition, (use,))
 
 
@@ -112,13 +125,19 @@ def _branches(statement: ast.If, grounds: Grounds) -> Landing | None:
     if not statement.orelse:
         return None
     edge = -1 if grounds.after else 0
-    both = [_completed(body[edge], grounds) for body in (statement.body, statement.orelse)]
-    first, second = both
+    first, second = (_completed(body[edge], grounds) for body in (statement.body, statement.orelse))
+    return _joined(statement, first, second, statement.test, grounds)
+
+
+def _joined(
+    statement: ast.stmt, first: Landing | None, second: Landing | None, test: ast.expr, grounds: Grounds
+) -> Landing | None:
+    """One landing for both branches, where they leave the site's tensor in the same name."""
     if first is None or second is None:
         return None
     if (first.variable, first.condition) != (second.variable, second.condition):
         return None
-    if not grounds.after and first.variable in {n.id for n in ast.walk(statement.test) if isinstance(n, ast.Name)}:
+    if not grounds.after and first.variable in {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}:
         return None
     joined = Landing(statement, first.variable, first.condition, first.uses + second.uses)
     return joined if _holds_only(statement, joined, grounds) else None

@@ -47,6 +47,7 @@ CHANNELS = [
     "normalized_shape",
 ]
 OUTGOING = [
+    "planes",
     "oup",
     "out_channels",
     "out_planes",
@@ -62,7 +63,10 @@ OUTGOING = [
 
 ZERO_GATE = '''
 class ZeroGate(nn.Module):
-    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0 (ReZero, https://arxiv.org/abs/2003.04887)."""
+    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0.
+
+    Paper: ReZero is All You Need - https://arxiv.org/abs/2003.04887
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -210,7 +214,7 @@ def _construct(request: Request, site: Site, name: str, constructor: Constructor
     by_user = any("{width}" in text for _, text in request.arguments)
     if incoming is None and required and not by_user:
         incoming = required[0]
-    for parameter in (incoming, *(p for p in OUTGOING if p in known)):
+    for parameter in (incoming, *(p for p in OUTGOING if p in known and p != incoming)):
         if parameter and parameter not in given and not by_user:
             values[parameter] = width
     values.update(given)

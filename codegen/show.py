@@ -112,7 +112,11 @@ def checks(report: Report) -> None:
         share = 100 * report.new_parameters / report.parameters
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:
-        hint = "" if report.request.identity or not report.drift else "; --identity makes it 0"
+        hint = (
+            "; --identity makes it 0"
+            if report.drift
+            else "" if report.request.identity else ": nothing there reaches it"
+        )
         console.print(
             f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"
         )

@@ -21,7 +21,9 @@ def resolve(spec: str) -> Source:
     head, _, tail = spec.rpartition(":") if ":" in spec else (spec, "", "")
     if head in registry.LIBRARIES:
         return _registered(spec, head, tail)
-    for path, entry in ((spec, ""), (head, tail)):
+    for path, entry in (
+        ((head, tail), (spec, "")) if head.endswith(".py") and not Path(spec).exists() else ((spec, ""),)
+    ):
         if path and (path.endswith(".py") or Path(path).is_file() or os.sep in path):
             return Source(spec, file(Path(path)), entry)
     name, _, entry = spec.partition(":")

@@ -260,14 +260,17 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
         # a name imported from the host's file stands for what it stands for there
         there = _imports(parts.host_file, parts.host)
         table = {n: there.get(n, m) if m == f"{parts.host_file.module}.{n}" else m for n, m in table.items()}
+    own = [s for s in code.tree.body if not is_import(s) and not registry.stays_in_library(s, table)]
+    defined = {n for s in own for n in syntax.bound_names(s)} - table.keys()
     new: list[str] = []
     for text in statements:
         tree = ast.parse(text)
         for name, meaning in syntax.imports(tree).items():
-            if table.get(name, meaning) != meaning:
+            if table.get(name, name if name in defined else meaning) != meaning:
                 raise CodegenError(
                     "name-clash",
-                    f"{parts.file.path.name} uses the name {name} for {table[name]}, the module needs {meaning}",
+                    f"{parts.file.path.name} uses the name {name} for {table.get(name, 'its own')}, "
+                    f"the module needs {meaning}",
                     "rename one of the two in its file",
                 )
         known = all(
@@ -282,7 +285,7 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
     if last is None:
         first = code.tree.body[0]
         docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-        at = code.line_end(first) if docstring else block_start(code, first)
+        at = code.line_end(first) if docstring else code.start(first) - code.indent_width(first)
         return [Edit(at, at, f"{code.newline}{block}" if docstring else block + code.newline, "imports")]
     return [Edit(code.line_end(last), code.line_end(last), block, "imports")]
 

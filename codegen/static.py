@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, pipeline, reading, sites, sources, standalone, syntax
+from codegen import emit, modules, pipeline, reading, sites, sources, standalone, syntax
 from codegen.draft import prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -32,7 +32,7 @@ def run(request: Request) -> Report:
                 f"no method of {host.name} calls self.{site.attribute}",
                 "leave --static out to trace it",
             )
-        made = write(request, source, ground, uses, None)
+        made = write(request, source, ground, uses, modules.resolve(request, site), None)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)

@@ -24,6 +24,13 @@ def block(text: str, code: Code, indent: str = "") -> str:
     return "".join((_indented(line, code, indent) if line else "") + code.newline for line in lines)
 
 
+def reindented(text: str, code: Code) -> str:
+    """Our own definitions, rendered with four spaces, in the file's indentation."""
+    if code.indent_unit == "    ":
+        return text
+    return "\n".join(_indented(line, code, "") if line.startswith(" ") else line for line in text.split("\n"))
+
+
 def formatted(text: str, width: int = BLACK_LENGTH) -> str:
     """black's format of a piece of Python, 4-space indentation."""
     import black

@@ -242,7 +242,7 @@ def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
-    own = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+    own = {s.get_name() for s in table.get_symbols() if s.is_global() and (s.is_referenced() or s.is_declared_global())}
     return own.union(*(_globals(child) for child in table.get_children()))
 
 

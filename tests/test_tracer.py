@@ -135,8 +135,6 @@ BRANCHES = "x = (\n    self.norm(x)\n    if x.ndim == 4\n    else self.norm(x[0]
         pytest.param("x += self.norm(x); x = self.block(x)", "norm", ["self.norm(x)"], id="two statements in a line"),
         pytest.param("for _ in range(2): x = self.norm(x)", "norm", ["self.norm(x)"] * 2, id="loop"),
         pytest.param("x = [self.norm(y) for y in [x, x]][0]", "norm", ["self.norm(y)"] * 2, id="list comprehension"),
-        pytest.param("x = sum(self.norm(y) for y in [x])", "norm", ["self.norm(y)"], id="generator"),
-        pytest.param("x = {0: self.norm(x)}[0]", "norm", ["self.norm(x)"], id="dict"),
         pytest.param("x = (lambda y: self.norm(y))(x)", "norm", ["self.norm(y)"], id="lambda"),
         pytest.param("x = getattr(self, self.chosen)(x)", "norm", ["getattr(self, self.chosen)(x)"], id="getattr"),
         pytest.param("x = self.lazy(x)", "norm", ["self.lazy(x)"], id="property"),
@@ -145,7 +143,6 @@ BRANCHES = "x = (\n    self.norm(x)\n    if x.ndim == 4\n    else self.norm(x[0]
         pytest.param(LOOP, "blocks.1", ["blk(x)"], id="element of a list"),
         pytest.param("x = self.blocks[-1](x)", "blocks.1", ["self.blocks[-1](x)"], id="index"),
         pytest.param("m = self.norm\nx = m(x)", "norm", ["m(x)"], id="local name"),
-        pytest.param("if (y := self.norm(x)) is not None: x = y", "norm", ["self.norm(x)"], id="walrus"),
         pytest.param("with torch.no_grad(): x = self.norm(x)", "norm", ["self.norm(x)"], id="with"),
         pytest.param("x = Block.forward(self.block, x)", "block", [], id="a method called by hand is no module call"),
     ],
@@ -170,37 +167,35 @@ def test_a_module_that_a_helper_runs_is_not_called_directly(tmp_path: Path, body
     assert calls_of(trace(tmp_path, body + "\nreturn x"), module) == [(expected, False)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="functions in C have no frame: partial, map and the like look like the module's own call"
-)
+@pytest.mark.xfail(strict=True, reason="functions in C have no frame: it looks like the module's own call")
 @pytest.mark.parametrize("call", ["partial(self.norm)(x)", "next(map(self.norm, [x]))"])
 def test_a_module_that_a_function_in_c_runs_is_not_called_directly(tmp_path: Path, call: str) -> None:
     assert calls_of(trace(tmp_path, f"x = {call}\nreturn x"), "norm") == [(call, False)]
 
 
-def test_a_closure_that_takes_self_along(tmp_path: Path) -> None:
-    seen = trace(tmp_path, "def inner(y):\n    return self.norm(y)\nx = inner(x)\nreturn x")
-    (call,) = calls_of(seen, "norm")
-    assert call in [("self.norm(y)", True), ("inner(x)", False)]  # the one that an editor can use comes first
+NOT_FREE = pytest.mark.xfail(
+    strict=True, reason="a function's first argument is taken for its self, its free `self` is not seen"
+)
+
+
+@pytest.mark.parametrize(("given", "used"), [("", "x"), pytest.param("y", "y", marks=NOT_FREE)])
+def test_a_closure_that_takes_self_along(tmp_path: Path, given: str, used: str) -> None:
+    seen = trace(tmp_path, f"def inner({given}):\n    return self.norm({used})\nreturn inner({given and 'x'})")
+    assert calls_of(seen, "norm") == [(f"self.norm({used})", True)]
 
 
 def test_what_runs_inside_a_container_is_owned_by_it(tmp_path: Path) -> None:
     seen = trace(tmp_path, "x = self.tail(x)\nreturn x")
-    found = {event.module: (event.parent, event.place.owner if event.place else None) for event, _ in seen}
-    assert found["tail"] == ("", "")
-    assert found["tail.0"] == ("tail", "tail") and found["tail.1"] == ("tail", "tail")
-    assert found["tail.1.0"] == ("tail.1", "tail.1") and found["tail.1.0.conv"] == ("tail.1.0", "tail.1.0")
-    places = {event.module: event.place for event, _ in seen}
-    assert places["tail.0"] and places["tail.0"].method == "Sequential.forward"
-    assert places["tail.1.0.conv"] and places["tail.1.0.conv"].method == "Block.forward"
+    found = {e.module: (e.parent, e.place.owner, e.place.method) for e, _ in seen if e.place}
+    assert found["tail"] == ("", "", "Net.forward") and found["tail.0"] == ("tail", "tail", "Sequential.forward")
+    assert found["tail.1.0.conv"] == ("tail.1.0", "tail.1.0", "Block.forward")
     assert calls_of(seen, "tail.1.0.conv") == [("self.conv(x)", True)]
 
 
 def test_an_inherited_forward_is_named_after_the_class_that_defines_it(tmp_path: Path) -> None:
-    places = {event.module: event.place for event, _ in trace(tmp_path, "return self.block(x)")}
-    assert places["block.conv"] and places["block.conv"].method == "Block.forward"
-    assert places["block.conv"].owner == "block"
-    assert places["stem"] and places["stem"].method == "Net.forward"
+    seen = trace(tmp_path, "return self.block(x)")
+    (place,) = (event.place for event, _ in seen if event.module == "block.conv")
+    assert place is not None and (place.method, place.owner) == ("Block.forward", "block")
 
 
 def test_the_calls_come_in_the_order_in_which_they_end_and_the_model_last(tmp_path: Path) -> None:

@@ -60,11 +60,12 @@ def _two_lines(error: Exception) -> str:
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """`new_parameters` and `parameters` (of the base), both at full size, and `drift` at init (see `drift`)."""
+    """`new_parameters` and `parameters` (of the base) at full size, `state`: the new keys, and `drift` at init."""
     variant = _full(subject, "variant")
     new = [p for _, module in inserted_modules(subject.plan, variant) for p in module.parameters()]
     return {
         "new_parameters": sum(parameter.numel() for parameter in new),
+        "state": sum(len(module.state_dict()) for _, module in inserted_modules(subject.plan, variant)),
         "parameters": sum(parameter.numel() for parameter in _full(subject, "base").parameters()),
         "drift": drift(subject),
     }

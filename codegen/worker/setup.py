@@ -225,18 +225,26 @@ def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
                     yield candidate
 
 
-def sized(setup: Setup, limit: int = 6) -> Iterator[Setup]:
-    """The same class at other widths: one constructor argument doubled at a time, as far as that builds."""
+def sized(setup: Setup, limit: int = 12) -> Iterator[Setup]:
+    """The same class at other widths: one constructor argument changed at a time, as far as that builds."""
     count = 0
     for name, value in setup.arguments.items():
         of_input = name in CHANNEL_NAMES and isinstance(value, int)
         if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or count >= limit:
             continue
-        doubled: Any = None
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 8:
-            doubled = value * 2
-        elif isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
-            doubled = type(value)(v * 2 for v in value)
-        if doubled is not None:
+        changed = _changed(name, value)
+        if changed is not None:
             count += 1
-            yield replace(setup, overrides={**setup.overrides, name: doubled})
+            yield replace(setup, overrides={**setup.overrides, name: changed})
+
+
+def _changed(name: str, value: Any) -> Any:
+    """Another value of a constructor argument that may move a width: doubled, flipped, given; None where none is known."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value * 2 if value >= 8 else None
+    if isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
+        return type(value)(v * 2 for v in value)
+    sizes = ("size", "dim", "width", "channels", "features", "planes", "chs")
+    return 64 if value is None and any(word in name for word in sizes) else None

@@ -163,7 +163,11 @@ class Evidence:
         for other in setup.second_size(self.full):
             self.second = other.input
             break
-        runs = [(small, 2), (small, 3), *((other, 2) for other in [next(setup.second_size(small, rebuild=True), None)] if other)]
+        runs = [
+            (small, 2),
+            (small, 3),
+            *((other, 2) for other in [next(setup.second_size(small, rebuild=True), None)] if other),
+        ]
         for other, batch in runs:
             found = self._run(other, batch)
             if found is not None and other.image() != self.full.image():
@@ -229,7 +233,9 @@ class Evidence:
         samples = self.samples[name, outgoing]
         layout = layouts.infer(samples)
         if not layout.kind:
-            layout = layouts.infer(samples[1:])  # the full model may be wider than the small ones: DenseNet grows by depth
+            layout = layouts.infer(
+                samples[1:]
+            )  # the full model may be wider than the small ones: DenseNet grows by depth
         if layout.grid is None:
             return layout
         owner, _, attribute = name.rpartition(".")

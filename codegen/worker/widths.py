@@ -206,7 +206,8 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
         module = getattr(owner, child)
         sides = ("out", "in") if outgoing == (child == attribute or outgoing) else ("in", "out")
         holders = [(f"{me}.{child}", module)]
-        holders += [(f"{me}.{child}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
+        if child == attribute:
+            holders += [(f"{me}.{child}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
             found = [k for k, v in _plain(holder).items() if _is_int(v)]
             yield from (
