@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from codegen import rewrite, syntax
 from codegen.errors import CodegenError
+from codegen.imports import is_import, needed
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
 
@@ -30,11 +31,6 @@ class Brought:
 
     imports: tuple[str, ...]
     body: str
-
-
-def is_import(node: ast.stmt) -> bool:
-    """Whether a statement is a plain import."""
-    return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
 def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> Needs:
@@ -115,64 +111,9 @@ def bring(file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Ed
             body += gap.replace("\r\n", "\n").replace("\r", "\n")
         body += rewrite.apply(code.text[start:end], rewrite.inside(edits, start, end)).rstrip() + "\n"
         previous = node
-    return Brought(tuple(imports(file, code, found.names)), body)
+    return Brought(tuple(needed(file, code, found.names)), body)
 
 
 def _gap(above: ast.stmt, below: ast.stmt) -> str:
     large = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return "\n\n" if isinstance(above, large) or isinstance(below, large) else ""
-
-
-def imports(file: SourceFile, code: Code, names: frozenset[str]) -> list[str]:
-    """The file's import statements as far as these names need them, without dots."""
-    kept = []
-    for node in code.tree.body:
-        if is_import(node) and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            text = trimmed(file, code, node, names)
-            if text:
-                kept.append(text)
-        elif isinstance(node, (ast.Try, ast.If)) and syntax.bound_names(node) & names and _imports_only(node):
-            kept.append(code.segment(node))
-    return kept
-
-
-def _imports_only(node: ast.stmt) -> bool:
-    return all(is_import(n) for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
-
-
-def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] | set[str]) -> str:
-    """One import statement with only the names that are needed, absolute, its layout and comments kept; "" for none."""
-    import libcst as cst
-
-    assert isinstance(node, (ast.Import, ast.ImportFrom))
-    if {"*"} == syntax.bound_names(node):
-        return f"from {absolute(file, node)} import *" if isinstance(node, ast.ImportFrom) else ""
-    wanted = [(a.asname or a.name.split(".")[0]) in names for a in node.names]
-    if not any(wanted):
-        return ""
-    line = cst.ensure_type(cst.parse_statement(code.segment(node)), cst.SimpleStatementLine)
-    statement = line.body[0]
-    assert isinstance(statement, (cst.Import, cst.ImportFrom)) and not isinstance(statement.names, cst.ImportStar)
-    aliases = list(statement.names)
-    kept = [alias for alias, keep in zip(aliases, wanted, strict=True) if keep]
-    kept[-1] = kept[-1].with_changes(comma=aliases[-1].comma)  # what stood before the closing bracket stays there
-    changed = statement.with_changes(names=kept)
-    if isinstance(node, ast.ImportFrom):
-        module = cst.parse_expression(absolute(file, node))
-        changed = changed.with_changes(relative=(), module=module, whitespace_before_import=cst.SimpleWhitespace(" "))
-    return cst.Module([]).code_for_node(changed)
-
-
-def absolute(file: SourceFile, node: ast.ImportFrom) -> str:
-    """`._builder` in timm.models.resnet -> `timm.models._builder`. Raises CodegenError("relative-import")."""
-    if not node.level:
-        return node.module or ""
-    parts = file.module.split(".") if file.module else []
-    keep = len(parts) - node.level + (1 if file.path.stem == "__init__" else 0)
-    if not parts or keep < 1:
-        raise CodegenError(
-            "relative-import",
-            f"{file.path.name}:{node.lineno} imports from {'.' * node.level}{node.module or ''}, but is in no package",
-            "give the file where it stands in its package (with __init__.py), or pkg.module",
-        )
-    return ".".join([*parts[:keep], *([node.module] if node.module else [])])

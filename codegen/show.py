@@ -115,7 +115,7 @@ def checks(report: Report) -> None:
         hint = (
             "; --identity makes it 0"
             if report.drift
-            else "" if report.request.identity else ": nothing there reaches it"
+            else "" if report.request.identity or not report.new_parameters else ": nothing there reaches it"
         )
         console.print(
             f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from codegen import closure, registry, rewrite, style, syntax
-from codegen.closure import block_start, is_import, needs, trimmed
+from codegen import closure, imports, registry, rewrite, style, syntax
+from codegen.closure import block_start, needs
 from codegen.errors import CodegenError
+from codegen.imports import is_import, trimmed
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
 
@@ -38,7 +39,7 @@ class Addition:
 
 def renames(parts: Parts) -> dict[str, str]:
     """{"resnet50": "resnet50_se"} for every function that the file enters into a library's registry."""
-    table = _imports(parts.file, parts.main)
+    table = imports.meanings(parts.file, parts.main)
     return {
         node.name: node.name + parts.suffix
         for node in parts.main.tree.body
@@ -80,7 +81,7 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
 
 def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
     """Import statements for the classes whose identity the library tests."""
-    table = _imports(parts.file, parts.main)
+    table = imports.meanings(parts.file, parts.main)
     return [
         f"from {parts.file.module} import {node.name}"
         for node in parts.main.tree.body
@@ -114,7 +115,9 @@ def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
     if parts.keep == "all":
         return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), frozenset())
     return needs(
-        parts.main, roots, [n for n in tree.body if registry.stays_in_library(n, _imports(parts.file, parts.main))]
+        parts.main,
+        roots,
+        [n for n in tree.body if registry.stays_in_library(n, imports.meanings(parts.file, parts.main))],
     )
 
 
@@ -126,15 +129,6 @@ def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None
             f"{parts.file.path.name} and {parts.host_file.path.name} both define {clash[0]}",
             f"insert into the host's own file: {parts.host_file.module or parts.host_file.path.name}",
         )
-
-
-def _imports(file: SourceFile, code: Code) -> dict[str, str]:
-    """What the file's imported names stand for, relative imports resolved."""
-    table = syntax.imports(code.tree)
-    for node in code.tree.body:
-        if isinstance(node, ast.ImportFrom) and node.level and file.module:
-            table.update({a.asname or a.name: f"{closure.absolute(file, node)}.{a.name}" for a in node.names})
-    return table
 
 
 def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
@@ -149,7 +143,7 @@ def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
 
 def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str]) -> list[Edit]:
     """The edits that make the source's file stand alone."""
-    code, table = parts.main, _imports(parts.file, parts.main)
+    code, table = parts.main, imports.meanings(parts.file, parts.main)
     kept_names = {n for s in found.statements for n in syntax.bound_names(s)}
     names = {old: new for old, new in renames(parts).items() if old in kept_names}
     edits: list[Edit] = []
@@ -216,7 +210,7 @@ def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit
             match = re.match(r"from\s*(\.[\s.]*(?:[\w.]+)?)\s*import", code.text[start:])
             if match is not None:
                 end = start + match.end() - len("import")
-                edits.append(Edit(start, end, f"from {closure.absolute(file, found)} ", "absolute import"))
+                edits.append(Edit(start, end, f"from {imports.absolute(file, found)} ", "absolute import"))
     return edits
 
 
@@ -255,10 +249,10 @@ def _all_edit(code: Code, node: ast.stmt, kept: set[str], names: Mapping[str, st
 def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs) -> list[Edit]:
     """Import statements that the file does not have yet, behind its last import."""
     code = parts.main
-    table = _imports(parts.file, code)
+    table = imports.meanings(parts.file, code)
     if parts.host is not parts.main:
         # a name imported from the host's file stands for what it stands for there
-        there = _imports(parts.host_file, parts.host)
+        there = imports.meanings(parts.host_file, parts.host)
         table = {n: there.get(n, m) if m == f"{parts.host_file.module}.{n}" else m for n, m in table.items()}
     own = [s for s in code.tree.body if not is_import(s) and not registry.stays_in_library(s, table)]
     defined = {n for s in own for n in syntax.bound_names(s)} - table.keys()
@@ -280,7 +274,7 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
             new.append(text)
     if not new:
         return []
-    last = _last_import(code)
+    last = imports.last(code)
     block = "".join(line + code.newline for text in new for line in text.splitlines())
     if last is None:
         first = code.tree.body[0]
@@ -288,14 +282,3 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
         at = code.line_end(first) if docstring else code.start(first) - code.indent_width(first)
         return [Edit(at, at, f"{code.newline}{block}" if docstring else block + code.newline, "imports")]
     return [Edit(code.line_end(last), code.line_end(last), block, "imports")]
-
-
-def _last_import(code: Code) -> ast.stmt | None:
-    """The last import of the block at the top of the file."""
-    last = None
-    for node in code.tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            break
-        if is_import(node):
-            last = node
-    return last

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, modules, pipeline, reading, sites, sources, standalone, syntax
+from codegen import emit, imports, modules, pipeline, reading, sites, sources, standalone, syntax
 from codegen.draft import prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -78,9 +78,7 @@ def host_class(source: Source, name: str, code: Code) -> HostClass:
         return HostClass(name, str(source.file.path), cls.lineno, ("",), _factory(cls))
     for node in code.tree.body:
         if isinstance(node, ast.ImportFrom) and name.split(".")[0] in syntax.bound_names(node):
-            from codegen import closure
-
-            path = sources.module_path(closure.absolute(source.file, node))
+            path = sources.module_path(imports.absolute(source.file, node))
             if path is not None:
                 return host_class(Source(source.spec, sources.file(path)), name, Code(syntax.read(path)[0], path.name))
     raise CodegenError(
