@@ -89,6 +89,9 @@ def block_start(code: Code, node: ast.stmt) -> int:
     """Where a statement's block begins: its decorators and the comment lines that stand directly above it."""
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
     while first > 1 and code.lines[first - 2].lstrip(" \t\f").startswith("#"):
+        line = code.lines[first - 2]
+        if first <= 3 and (line.startswith("#!") or syntax.COOKIE.match(line)):
+            break  # these must stay on top
         first -= 1
     return code.offset(first, 0)
 

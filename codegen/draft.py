@@ -33,11 +33,13 @@ class Draft:
 
 @dataclass(frozen=True)
 class Ground:
-    """The files and the class that are edited."""
+    """The files and the class that are edited, where, and with what."""
 
     parts: Parts
     cls: ast.ClassDef
     site: Site
+    uses: tuple[Use, ...]
+    component: Component
 
 
 def draft(
@@ -45,14 +47,15 @@ def draft(
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
-    ground = prepare(request, source, site, trace.build)
-    uses = reading.uses(ground.parts.host, ground.cls, site, trace.calls, request.operation)
+    parts, cls = prepare(request, source, site, trace.build)
+    uses = reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and not stateless)
-    return write(request, source, ground, uses, component, trace, [o for o in others if sites.holds(o, request)])
+    ground = Ground(parts, cls, site, tuple(uses), component)
+    return write(request, source, ground, trace, [o for o in others if sites.holds(o, request)])
 
 
-def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
+def prepare(request: Request, source: Source, site: Site, build: str) -> tuple[Parts, ast.ClassDef]:
     """Find the host's class in its file and say what of the files is kept."""
     main = Code(source.file.text, source.file.path.name)
     host_file, host = source.file, main
@@ -71,27 +74,19 @@ def prepare(request: Request, source: Source, site: Site, build: str) -> Ground:
     keep = request.keep or ("used" if source.library or source.distribution else "all")
     suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
     parts = Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix)
-    return Ground(parts, cls, site)
+    return parts, cls
 
 
-def write(
-    request: Request,
-    source: Source,
-    ground: Ground,
-    uses: Sequence[Use],
-    component: Component,
-    trace: Trace | None,
-    others: Sequence[Trace] = (),
-) -> Draft:
+def write(request: Request, source: Source, ground: Ground, trace: Trace | None, others: Sequence[Trace] = ()) -> Draft:
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
-    component = naming.fitted(component, parts.host, parts.main)
+    component = naming.fitted(ground.component, parts.host, parts.main)
     owners = set(site.host.instances)
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
     children = {child for owner, _, child in pairs if owner in owners}
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
-    edits = insert.plan(place, list(uses))
+    edits = insert.plan(place, list(ground.uses))
     addition, lines = _addition(component, place, request, trace)
     edits.append(construct.plan(parts.host, cls, attribute, component, lines))
     for other in others:

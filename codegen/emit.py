@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import shlex
 import tempfile
 from dataclasses import replace
@@ -13,11 +12,10 @@ from pathlib import Path
 
 from codegen import __version__
 from codegen.errors import CodegenError
-from codegen.syntax import Code
+from codegen.syntax import COOKIE, Code
 from codegen.types import Request, Source
 
 COMMAND = "#     codegen insert "
-COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
 
 def command(request: Request, source: str) -> str:

@@ -260,7 +260,7 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
     for text in statements:
         tree = ast.parse(text)
         for name, meaning in syntax.imports(tree).items():
-            if table.get(name, name if name in defined else meaning) != meaning:
+            if table.get(name, "" if name in defined else meaning) != meaning:
                 raise CodegenError(
                     "name-clash",
                     f"{parts.file.path.name} uses the name {name} for {table.get(name, 'its own')}, "

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen import emit, imports, modules, pipeline, reading, sites, sources, standalone, syntax
-from codegen.draft import prepare, write
+from codegen.draft import Ground, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Check, HostClass, Layout, Report, Request, Source
@@ -24,15 +24,15 @@ def run(request: Request) -> Report:
         target = pipeline.output(request, source)
         host = host_class(source, request.host or source.entry, Code(source.file.text, source.file.path.name))
         site = sites.without_trace(host, request, *_assumed(source, host, request))
-        ground = prepare(request, source, site, request.build or f"{host.name}()")
-        uses = reading.uses(ground.parts.host, ground.cls, site, (), request.operation)
+        parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
+        uses = reading.uses(parts.host, cls, site, (), request.operation)
         if not uses:
             raise CodegenError(
                 "unknown-site",
                 f"no method of {host.name} calls self.{site.attribute}",
                 "leave --static out to trace it",
             )
-        made = write(request, source, ground, uses, modules.resolve(request, site), None)
+        made = write(request, source, Ground(parts, cls, site, tuple(uses), modules.resolve(request, site)), None)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)
@@ -61,11 +61,11 @@ def base(request: Request, text: str) -> str:
     main = Code(source.file.text, source.file.path.name)
     host = host_class(source, found["host"], main)
     site = sites.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
-    ground = prepare(request, source, site, "None")
-    new_names = standalone.renames(ground.parts)
+    parts, _ = prepare(request, source, site, "None")
+    new_names = standalone.renames(parts)
     old_names = {new: old for old, new in new_names.items()}
     build = standalone.renamed_expression(found["build"], old_names)
-    plain = standalone.assemble(prepare(request, source, site, build).parts)
+    plain = standalone.assemble(prepare(request, source, site, build)[0])
     return emit.with_header(plain, emit.header_of(text))  # the header is no edit: it stands on both sides of a diff
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import bisect
 import io
+import re
 import symtable
 import tokenize
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from codegen.errors import CodegenError
 from codegen.types import Span
 
+COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")  # PEP 263
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -22,7 +22,7 @@ FUNCTION_LINES = 50  # forty is the aim; the rest is for signatures and docstrin
 PARAMETERS = 6
 
 # From the top down; a module that is not named here is a stage. `worker` stands apart: see WORKER_MAY_IMPORT.
-LAYERS = {"cli": 5, "__main__": 5, "pipeline": 4, "ops": 3, "types": 1, "errors": 0}
+LAYERS = {"__main__": 8, "cli": 7, "show": 6, "static": 6, "pipeline": 5, "draft": 4, "ops": 3, "types": 1, "errors": 0}
 STAGE = 2
 WORKER_MAY_IMPORT = {"worker", "types", "errors"}
 HEAVY = {"torch", "timm", "torchvision"}
@@ -189,7 +189,7 @@ def test_the_rule_of_imports(module: str, other: str, allowed: bool) -> None:
 def test_relative_imports_are_resolved() -> None:
     tree = ast.parse("from . import types\nfrom ..errors import CodegenError\nfrom .checks import shape")
     found = [name for name, _ in imported(PACKAGE / "worker" / "trace.py", tree)]
-    assert found == ["codegen.worker", "codegen.errors", "codegen.worker.checks"]
+    assert found == ["codegen.worker", "codegen.errors", "codegen.worker.checks.shape"]
 
 
 def test_the_command_line_starts_without_torch() -> None:

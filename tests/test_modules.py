@@ -197,10 +197,6 @@ def test_torch_nn_class_with_a_width() -> None:
     )
 
 
-def test_a_class_of_torch_without_parameters_needs_no_load_hook() -> None:
-    assert not component("torch.nn:Dropout").stateful
-
-
 def test_a_re_exported_class_is_found_and_imported() -> None:
     made = component("timm.layers:CbamModule")
     assert made.construct == "CbamModule(dims[-1])"

@@ -58,7 +58,9 @@ class Net(nn.Module):
 """
 PYRAMID = HEAD + """
 class Net(nn.Module):
-    def __init__(self, layers=[3, 4, 6], dims=(8, 16, 32), num_classes=10, in_chans=16, rate=64.0, flag=True):
+    def __init__(
+        self, layers=[3, 4, 6], dims=(8, 16, 32), num_classes=10, in_chans=16, rate=64.0, flag=True, hidden_dim=None, groups=4
+    ):
         super().__init__()
         ins = (in_chans, *dims)
         self.stages = nn.Sequential(*[
@@ -222,9 +224,14 @@ def test_second_sizes_of_the_model_as_it_is_or_built_anew(tmp_path: Path, rebuil
     assert all(o.overrides["img_size"] in (o.image(), o.image()[0]) for o in others)
 
 
-def test_sized_variations_double_one_width_at_a_time(tmp_path: Path) -> None:
+def test_sized_variations_change_one_argument_at_a_time(tmp_path: Path) -> None:
     variations = list(setup.sized(found(tmp_path, PYRAMID)))
-    assert [v.overrides for v in variations] == [{"dims": (16, 32, 64)}, {"num_classes": 20}]
+    assert [v.overrides for v in variations] == [
+        {"dims": (16, 32, 64)},
+        {"num_classes": 20},
+        {"flag": False},
+        {"hidden_dim": 64},
+    ]
     assert all(map(setup.works, variations))
     assert [v.overrides for v in setup.sized(found(tmp_path, VIT), limit=1)] == [{"patch_size": 32}]
 

@@ -9,6 +9,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from codegen.errors import BUG, CodegenError
@@ -32,7 +33,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO, secret: str) -> None:
     for line in requests:
         message = json.loads(line)
         answer = _answer(service.VERBS[message["verb"]], message["request"])
-        answers.write(json.dumps({**answer, "secret": secret}).encode() + b"\n")
+        # a line end first: the model's code may have left half a line there
+        answers.write(b"\n" + json.dumps({**answer, "secret": secret}).encode() + b"\n")
         answers.flush()
     os._exit(0)  # no teardown of torch: a fifth of the time
 
@@ -49,7 +51,8 @@ def _answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> d
         )
     except (Exception, SystemExit) as error:  # the model's own code: anything can come out of it
         details = traceback.format_exc()
-        own = any("codegen" in frame.filename for frame in traceback.extract_tb(error.__traceback__)[-1:])
+        last = traceback.extract_tb(error.__traceback__)[-1].filename
+        own = Path(last).is_relative_to(Path(__file__).parent)
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if own and not isinstance(error, SystemExit):
             return _error(

@@ -53,7 +53,7 @@ def gathering_classes(module: ModuleType, tree: ast.Module) -> list[str]:
 def factory_functions(module: ModuleType, tree: ast.Module, class_name: str) -> Iterator[str]:
     """Functions of the file that need no argument and return an instance of the class, directly or through each other."""
     makers = {class_name}
-    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name != "main"]
     grew = True
     while grew:
         grew = False
@@ -72,14 +72,16 @@ def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
             return False
         if isinstance(node.func, ast.Name) and node.func.id in makers:
             return True  # return VisionTransformer(...)
+        if isinstance(node.func, ast.Attribute) and makes(node.func.value):
+            return True  # return VisionTransformer(...).eval()
         arguments = [*node.args, *(k.value for k in node.keywords)]
         return any(isinstance(a, ast.Name) and a.id in makers for a in arguments)  # return _create(ResNet, ...)
 
     made = {
         target.id
         for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and makes(node.value)
-        for target in node.targets
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and makes(node.value)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(function):

@@ -48,7 +48,8 @@ def infer(samples: Sequence[Sample]) -> Layout:
         prefix, grid = _tokens(samples)
         return Layout("NLC", prefix, grid)
     if rank == 4:
-        return Layout(_map_kind(first, moving, _image_moves(samples)))
+        kind = _map_kind(first, moving, _image_moves(samples))
+        return Layout(kind if all(_like_image(s, kind) for s in samples) else "")
     return Layout("")
 
 
@@ -56,6 +57,16 @@ def _image_moves(samples: Sequence[Sample]) -> tuple[int, ...]:
     """(0, 1) where the runs differ in rows and columns, (0,) where in rows only."""
     images = [s.image for s in samples if s.image is not None]
     return tuple(d for d in (0, 1) if len({image[d] for image in images}) > 1)
+
+
+def _like_image(sample: Sample, kind: str) -> bool:
+    """Whether a map is taller than wide where the image is: an attention matrix (N, heads, L, L) is not."""
+    if sample.image is None or kind not in ("NCHW", "NHWC"):
+        return True
+    rows, columns = sample.shape[2:4] if kind == "NCHW" else sample.shape[1:3]
+    if sample.image[0] == sample.image[1] or rows * columns <= 16:
+        return True
+    return (rows > columns) == (sample.image[0] > sample.image[1]) and rows != columns
 
 
 def _map_kind(shape: Shape, moving: tuple[int, ...], image: tuple[int, ...]) -> str:

@@ -74,7 +74,7 @@ def find(module: ModuleType, builds: list[str], input_spec: str) -> Setup:
 
     Raises CodegenError("cannot-build") with the constructor's error, or ("cannot-run") with the forward's.
     """
-    failure: tuple[str, str, BaseException] | None = None
+    failure: Failure | None = None
     for build in builds:
         for device in DEVICES:
             try:
@@ -82,14 +82,22 @@ def find(module: ModuleType, builds: list[str], input_spec: str) -> Setup:
             except CodegenError:
                 raise
             except Exception as error:  # the model's own code: anything can come out of it
-                failure = ("cannot-build", build, error)
+                failure = _better(failure, ("cannot-build", build, error))
                 continue
             tried = _fed(setup, input_spec)
             if isinstance(tried, Setup):
                 return tried
-            failure = ("cannot-run", build, tried)
+            failure = _better(failure, ("cannot-run", build, tried))
     assert failure is not None
     raise _failed(*failure)
+
+
+Failure = tuple[str, str, BaseException]
+
+
+def _better(old: Failure | None, new: Failure) -> Failure:
+    """The failure to report: of the best build expression, on the last device that was tried."""
+    return new if old is None or old[1] == new[1] else old
 
 
 def _built(module: ModuleType, build: str, device: str) -> Setup:
@@ -97,7 +105,7 @@ def _built(module: ModuleType, build: str, device: str) -> Setup:
     seen: dict[str, Any] = {}
     setup = Setup(module, build, "", device, type(model))
     with models.overriding(type(model), {}, seen):
-        models.build(module, build, "meta" if device == "meta" else "meta-parameters")
+        models.build(module, build, device)
     flat = {k: v for k, v in seen.items() if k not in ("args", "kwargs")} | seen.get("kwargs", {})
     return replace(setup, arguments=flat)
 

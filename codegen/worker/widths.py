@@ -187,7 +187,7 @@ def _targets(node: ast.AST) -> Iterator[ast.expr]:
     if isinstance(node, ast.Assign):
         for target in node.targets:
             yield from target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
-    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.For)):
         yield node.target
 
 
