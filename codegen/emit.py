@@ -50,7 +50,7 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
         request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     stem = source.entry or path.stem
     return "\n".join([
-        f"# {_plain(stem)} with {_plain(request.module)} {request.operation} {_plain(request.site)}: "
+        f"# {_plain(stem)} with {_plain(portable(request.module))} {request.operation} {_plain(request.site)}: "
         f"host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
         f"#     {_plain(command(request, _plain(spec)))}",

@@ -114,7 +114,7 @@ class _Reader:
     def _use(self, node: ast.Call, call: Call, *, element: bool, deep: bool) -> Use | None:
         names = dict(call.names)
         holder = f"{call.owner}.{self.site.attribute}" if call.owner else self.site.attribute
-        if call.direct and not deep:
+        if call.direct and not deep and self._names_module(node.func, names):
             condition = self._condition(node.func, element)
             return self._make(node, condition, node.args, node.keywords)
         for position, argument in enumerate(node.args):
@@ -133,6 +133,13 @@ class _Reader:
             f"{call.method}:{call.span.line} runs {call.module} inside `{ast.unparse(node)[:60]}` ({call.path})",
             "insert at a place that the host's own methods call",
         )
+
+    def _names_module(self, callee: ast.expr, names: dict[str, str]) -> bool:
+        """Whether the callee stands for a module; `next(map(self.norm, xs))` calls one without naming it."""
+        if isinstance(callee, ast.Name):
+            return callee.id in names
+        by_getattr = isinstance(callee, ast.Call) and isinstance(callee.func, ast.Name) and callee.func.id == "getattr"
+        return by_getattr or isinstance(callee, (ast.Attribute, ast.Subscript))
 
     def _condition(self, callee: ast.expr, element: bool) -> str:
         """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""

@@ -116,7 +116,6 @@ def test_what_the_code_raises_at_import_is_one_error_and_the_child_goes_on(
     assert child.ask("trace", request(tmp_path, NET))["build"] == "Net()"
 
 
-@pytest.mark.xfail(strict=True, reason="a file name with `codegen` in it makes an error of the model's code a bug of codegen")
 def test_a_folder_named_codegen_does_not_make_its_errors_ours(child: Child, tmp_path: Path) -> None:
     folder = tmp_path / "codegen_experiments"
     folder.mkdir()

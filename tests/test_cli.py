@@ -149,8 +149,8 @@ def test_commands_of_later_issues_are_refused_in_one_line(command: str, call: Ca
         (["diff", "gone.py"], "unreadable-source"),
         (["diff", "plain.py"], "no-recipe"),
         (["verify", "plain.py"], "no-recipe"),
-        (["diff", "evil.py"], "usage"),
-        (["verify", "evil.py"], "usage"),
+        (["diff", "evil.py"], "no-recipe"),
+        (["verify", "evil.py"], "no-recipe"),
     ],
 )
 def test_errors_have_their_names_and_come_as_json_too(words: list[str], name: str, call: Call) -> None:

@@ -91,7 +91,7 @@ def test_a_tensor_passed_by_keyword() -> None:
 def test_a_conditional_expression_of_which_both_sides_run_the_site_is_covered_below_the_statement() -> None:
     code = host("def forward(self, x):\n    x = checkpoint(self.m, x) if self.ckpt else self.m(x)\n    return x")
     calls = [seen(code, "self.m(x)"), seen(code, "checkpoint(self.m, x)", direct=False)]
-    assert "else self.m(x)\n        x = self.se(x)\n" in edited(code, calls)
+    assert "else self.m(x)\n    x = self.se(x)\n" in edited(code, calls)
 
 
 def test_a_conditional_expression_with_one_side_only() -> None:

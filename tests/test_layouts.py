@@ -59,7 +59,6 @@ def test_the_kind(shape: ShapeAt, kind: str, runs: Runs) -> None:
         pytest.param(
             lambda n, h, w: (n, 3, h * w // 256, h * w // 256),
             id="attention weights",
-            marks=pytest.mark.xfail(strict=True, reason="two dims move where the image moves in two: taken for a map"),
         ),
     ],
 )

@@ -204,7 +204,6 @@ def test_tokens(vit: Trace, name: str, shape: tuple[int, ...], layout: Layout, w
             (2, 24, 112, 112),
             Layout("NCHW"),
             Width("width * block.expansion", 24, "attribute"),
-            marks=pytest.mark.xfail(strict=True, reason="products have a constant or a list element, never two names"),
         ),
         ("layer1.1.conv1", (2, 8, 112, 112), Layout("NCHW"), Width("planes", 8, "name")),
         ("layer1.1.conv2", (2, 24, 112, 112), Layout("NCHW"), Width("out", 24, "name")),
@@ -244,7 +243,6 @@ DEEP = VIT.replace("depth=3", "depth=6").replace(
 )
 
 
-@pytest.mark.xfail(strict=True, reason="paths run on the small build only, whose two blocks are too few for these indices")
 def test_a_path_that_only_the_full_model_can_run_is_traced(tmp_path: Path) -> None:
     assert "forward_intermediates" in traced(tmp_path, DEEP, wanted="blocks").paths
 

@@ -215,7 +215,6 @@ MAKES = "self.site = hidden(conv(dims[-1]))"
             f"for dim in dims:\n    pass\n{MAKES}",
             "dims[-1]",
             id="the loop's own variable",
-            marks=pytest.mark.xfail(strict=True, reason="the variable of a `for` is not counted as a running name"),
         ),
     ],
 )

@@ -68,6 +68,8 @@ def factory_functions(module: ModuleType, tree: ast.Module, class_name: str) -> 
 
 def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
     def makes(node: ast.AST | None) -> bool:
+        if isinstance(node, ast.IfExp):
+            return makes(node.body) and makes(node.orelse)
         if not isinstance(node, ast.Call):
             return False
         if isinstance(node.func, ast.Name) and node.func.id in makers:

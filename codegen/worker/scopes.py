@@ -54,8 +54,9 @@ def recording() -> Iterator[Scopes]:
             count = code.co_argcount + code.co_kwonlyargcount
             scopes.found[id(module), code] = Scope(code, dict(names), frame.f_globals, code.co_varnames[1:count])
 
+    previous = sys.getprofile()
     sys.setprofile(on_event)
     try:
         yield scopes
     finally:
-        sys.setprofile(None)
+        sys.setprofile(previous)

@@ -63,11 +63,8 @@ class Subject:
 
     @cached_property
     def _roots(self) -> dict[str, type]:
-        # type(model), found once by building on meta: a factory may return any class
-        return {
-            "base": type(models.build(self.base, self.plan.base_build, "meta-parameters")),
-            "variant": type(models.build(self.variant, self.plan.build, "meta-parameters")),
-        }
+        # type(model), found once by building: a factory may return any class
+        return {"base": _root(self.base, self.plan.base_build), "variant": _root(self.variant, self.plan.build)}
 
     @cached_property
     def _pair(self) -> tuple[nn.Module, nn.Module]:
@@ -90,3 +87,10 @@ class Subject:
             name = f"{prefix}.{self.plan.attribute}" if prefix else self.plan.attribute
             for key, parameter in variant.get_submodule(name).named_parameters():
                 yield f"{name}.{key}", parameter
+
+
+def _root(module: ModuleType, expression: str) -> type:
+    try:
+        return type(models.build(module, expression, "meta-parameters"))
+    except Exception:  # noqa: BLE001 - a constructor that computes with its weights needs real ones
+        return type(models.build(module, expression))

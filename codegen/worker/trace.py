@@ -31,7 +31,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)
-    calls, names = _other_paths(small)
+    calls, names = _other_paths(small, full)
     calls.update({(e.module, e.place, "forward"): 1 for e in recording.events if e.place})
     evidence = Evidence(full, model, scopes, completed(model, recording.events))
     evidence.resize(small)
@@ -58,21 +58,25 @@ def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registr
     return registry.extractor(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
 
 
-def _other_paths(small: Setup) -> tuple[Counter[tuple[str, Place, str]], list[str]]:
-    """Run every public path of a small build under the tracer; a path that the model itself cannot run is left out."""
+def _other_paths(small: Setup, full: Setup) -> tuple[Counter[tuple[str, Place, str]], list[str]]:
+    """Run every public path under the tracer: of the small build, of the full one where the small one is too small for
+    it. A path that the model itself cannot run is none.
+    """
     calls: Counter[tuple[str, Place, str]] = Counter()
     names = []
-    model = small.model()
+    builds = [(candidate, candidate.model()) for candidate in ([small] if small is full else [small, full])]
     for path in paths.PATHS:
-        if not path.offered(model):
-            continue
-        with tracing(model) as recording:
-            try:
-                paths.run(path, model, small.inputs())
-            except Exception:  # noqa: BLE001 - a path that the base cannot run is no path of it
+        for candidate, model in builds:
+            if not path.offered(model):
                 continue
-        names.append(path.name)
-        calls.update((e.module, e.place, path.name) for e in recording.events if e.place)
+            with tracing(model) as recording:
+                try:
+                    paths.run(path, model, candidate.inputs())
+                except Exception:  # noqa: BLE001 - too small for this path, or a path that the model cannot run
+                    continue
+            names.append(path.name)
+            calls.update((e.module, e.place, path.name) for e in recording.events if e.place)
+            break
     return calls, names
 
 

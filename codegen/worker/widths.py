@@ -231,6 +231,8 @@ def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str
     for factor in factors:
         yield from (f"{constant} * {factor}" for constant in sorted(constants))
         yield from (f"{element} * {factor}" for element in _elements([*seen.scope.locals.items(), *own]))
+        names = [n for n, v in [*seen.scope.locals.items(), *own] if _is_int(v) and n != factor]
+        yield from (f"{name} * {factor}" for name in names if "." in factor)
 
 
 def _written(scope: Scope) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -52,7 +53,12 @@ def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
         if not pair.places:
             yield path.name, Verdict("not seen", "the small build does not hold the site")
             continue
-        yield path.name, judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
+        verdict = judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
+        if verdict.kind == "not run" and subject.plan.small:
+            # the small build may be too small for this path
+            full = replace(subject, plan=replace(subject.plan, small={}, small_input=""))
+            verdict = judge(subject.plan, telling_pair(full), partial(paths.run, path, inputs=full.inputs()))
+        yield path.name, verdict
     entries = registry.entries(subject)
     if entries is not None:
         yield FEATURES.name, _features(subject, *entries)

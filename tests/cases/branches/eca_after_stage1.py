@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 import math
-from typing import Any
 
 
 class Stage(nn.Module):
@@ -46,7 +45,7 @@ class EfficientChannelAttention(nn.Module):
 
 
 def load_without_eca(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `eca`, `eca` keeps its values.
 
@@ -98,7 +97,8 @@ class BranchNet(nn.Module):
             x = self.stem(x)
         else:
             x = checkpoint(self.stem, x, use_reentrant=False) if self.grad_checkpointing else self.stem(x)
-        x = self.eca(checkpoint(self.stage1, x, use_reentrant=False)) if self.grad_checkpointing else self.eca(self.stage1(x))
+        x = checkpoint(self.stage1, x, use_reentrant=False) if self.grad_checkpointing else self.stage1(x)
+        x = self.eca(x)
         if self.grad_checkpointing:
             x = checkpoint(self.stage2, x, use_reentrant=False)
         else:

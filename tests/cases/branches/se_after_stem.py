@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from typing import Any
 
 
 class Stage(nn.Module):
@@ -44,7 +43,7 @@ class SqueezeExcite(nn.Module):
 
 
 def load_without_se(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 
@@ -94,9 +93,9 @@ class BranchNet(nn.Module):
     def forward_features(self, x):
         if torch.jit.is_scripting():
             x = self.stem(x)
-            x = self.se(x)
         else:
-            x = self.se(checkpoint(self.stem, x, use_reentrant=False)) if self.grad_checkpointing else self.se(self.stem(x))
+            x = checkpoint(self.stem, x, use_reentrant=False) if self.grad_checkpointing else self.stem(x)
+        x = self.se(x)
         x = checkpoint(self.stage1, x, use_reentrant=False) if self.grad_checkpointing else self.stage1(x)
         if self.grad_checkpointing:
             x = checkpoint(self.stage2, x, use_reentrant=False)

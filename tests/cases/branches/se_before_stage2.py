@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from typing import Any
 
 
 class Stage(nn.Module):
@@ -44,7 +43,7 @@ class SqueezeExcite(nn.Module):
 
 
 def load_without_se(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from timm.layers.cbam import CbamModule
-from typing import Any
 
 
 class Stage(nn.Module):
@@ -22,7 +21,7 @@ class Stage(nn.Module):
 
 
 def load_without_cbam_module(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `cbam_module`, `cbam_module` keeps its values.
 

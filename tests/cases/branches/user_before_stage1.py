@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 import math
-from typing import Any
 
 
 class Stage(nn.Module):
@@ -22,8 +21,6 @@ class Stage(nn.Module):
 
 
 MIN_WIDTH = 4
-
-
 TEMPERATURE = 1.5
 
 
@@ -50,7 +47,7 @@ class MyAttn(nn.Module):
 
 
 def load_without_my_attn(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
 
@@ -102,7 +99,8 @@ class BranchNet(nn.Module):
             x = self.stem(x)
         else:
             x = checkpoint(self.stem, x, use_reentrant=False) if self.grad_checkpointing else self.stem(x)
-        x = checkpoint(self.stage1, self.my_attn(x), use_reentrant=False) if self.grad_checkpointing else self.stage1(self.my_attn(x))
+        x = self.my_attn(x)
+        x = checkpoint(self.stage1, x, use_reentrant=False) if self.grad_checkpointing else self.stage1(x)
         if self.grad_checkpointing:
             x = checkpoint(self.stage2, x, use_reentrant=False)
         else:

@@ -5,19 +5,6 @@
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from typing import Any
-
-
-def load_without_dropout(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
-) -> None:
-    """Let a base checkpoint load strictly: without a single key of `dropout`, `dropout` keeps its values.
-
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}dropout.{key}": value for key, value in host.dropout.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
-        state_dict.update(own)
 
 
 class LeNet(nn.Module):
@@ -32,7 +19,6 @@ class LeNet(nn.Module):
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
         self.dropout = nn.Dropout(0.2)
-        self.register_load_state_dict_pre_hook(load_without_dropout)
 
     def forward(self, x):
         x = self.pool(F.relu(self.conv1(x)))    # (3, 32, 32) -> (16, 14, 14)

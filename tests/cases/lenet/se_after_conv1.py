@@ -5,7 +5,6 @@
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from typing import Any
 
 
 class SqueezeExcite(nn.Module):
@@ -32,7 +31,7 @@ class SqueezeExcite(nn.Module):
 
 
 def load_without_se(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 

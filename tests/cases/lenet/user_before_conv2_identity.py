@@ -6,12 +6,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import math
-from typing import Any
 
 
 MIN_WIDTH = 4
-
-
 TEMPERATURE = 1.5
 
 
@@ -38,7 +35,10 @@ class MyAttn(nn.Module):
 
 
 class ZeroGate(nn.Module):
-    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0 (ReZero, https://arxiv.org/abs/2003.04887)."""
+    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0.
+
+    Paper: ReZero is All You Need - https://arxiv.org/abs/2003.04887
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class ZeroGate(nn.Module):
 
 
 def load_without_my_attn(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
 

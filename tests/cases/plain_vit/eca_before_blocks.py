@@ -11,7 +11,6 @@ from functools import partial
 import torch
 import torch.nn as nn
 import math
-from typing import Any
 
 
 def drop_path(x, drop_prob=0., training=False):
@@ -134,7 +133,7 @@ class EfficientChannelAttention(nn.Module):
 
 
 def load_without_eca(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `eca`, `eca` keeps its values.
 

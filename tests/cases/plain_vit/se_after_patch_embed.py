@@ -10,7 +10,6 @@ from functools import partial
 
 import torch
 import torch.nn as nn
-from typing import Any
 
 
 def drop_path(x, drop_prob=0., training=False):
@@ -129,7 +128,7 @@ class SqueezeExcite(nn.Module):
 
 
 def load_without_se(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 

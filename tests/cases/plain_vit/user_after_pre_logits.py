@@ -10,7 +10,6 @@ from functools import partial
 
 import torch
 import torch.nn as nn
-from typing import Any
 
 
 def drop_path(x, drop_prob=0., training=False):
@@ -123,7 +122,7 @@ class TokenScale(nn.Module):
 
 
 def load_without_token_scale(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `token_scale`, `token_scale` keeps its values.
 
@@ -179,7 +178,7 @@ class VisionTransformer(nn.Module):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         self.apply(self._init_weights)
-        self.token_scale = TokenScale(embed_dim)
+        self.token_scale = TokenScale(self.num_features)
         self.register_load_state_dict_pre_hook(load_without_token_scale)
 
     def _init_weights(self, m):

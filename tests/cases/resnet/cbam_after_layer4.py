@@ -4,7 +4,6 @@
 # The licence and copyright notices of the original file stay in force.
 import torch.nn as nn
 import torch
-from typing import Any
 
 
 class BasicBlock(nn.Module):
@@ -83,7 +82,7 @@ class ConvBlockAttention(nn.Module):
 
 
 def load_without_cbam(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `cbam`, `cbam` keeps its values.
 

@@ -6,7 +6,6 @@ import torch.nn as nn
 import torch
 import math
 import torch.nn.functional as F
-from typing import Any
 
 
 class BasicBlock(nn.Module):
@@ -55,8 +54,6 @@ class Bottleneck(nn.Module):
 
 
 MIN_WIDTH = 4
-
-
 TEMPERATURE = 1.5
 
 
@@ -83,7 +80,7 @@ class MyAttn(nn.Module):
 
 
 def load_without_my_attn(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
 

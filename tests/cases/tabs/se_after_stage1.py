@@ -5,42 +5,41 @@
 """一个用制表符缩进的小网络"""
 import torch
 from torch import nn
-from typing import Any
 
 
 class SqueezeExcite(nn.Module):
-    """Squeeze-and-Excitation: a gate for each channel, made of all channel means.
+	"""Squeeze-and-Excitation: a gate for each channel, made of all channel means.
 
-    Paper: Squeeze-and-Excitation Networks - https://arxiv.org/abs/1709.01507
-    """
+	Paper: Squeeze-and-Excitation Networks - https://arxiv.org/abs/1709.01507
+	"""
 
-    def __init__(
-        self,
-        channels: int,
-        reduction: int = 16,
-    ) -> None:
-        super().__init__()
-        hidden = max(channels // reduction, 4)
-        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
-        self.act = nn.ReLU()
-        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
+	def __init__(
+		self,
+		channels: int,
+		reduction: int = 16,
+	) -> None:
+		super().__init__()
+		hidden = max(channels // reduction, 4)
+		self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
+		self.act = nn.ReLU()
+		self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        s = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        s = self.fc2(self.act(self.fc1(s))).sigmoid()
-        return x * s
+	def forward(self, x: torch.Tensor) -> torch.Tensor:
+		s = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+		s = self.fc2(self.act(self.fc1(s))).sigmoid()
+		return x * s
 
 
 def load_without_se(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+	host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
-    """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
+	"""Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
-        state_dict.update(own)
+	A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+	"""
+	own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
+	if strict and not own.keys() & state_dict.keys():
+		state_dict.update(own)
 
 
 class TabNet(nn.Module):

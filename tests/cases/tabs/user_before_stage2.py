@@ -7,12 +7,9 @@ import torch
 from torch import nn
 import math
 import torch.nn.functional as F
-from typing import Any
 
 
 MIN_WIDTH = 4
-
-
 TEMPERATURE = 1.5
 
 
@@ -39,15 +36,15 @@ class MyAttn(nn.Module):
 
 
 def load_without_my_attn(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+	host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
-    """Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
+	"""Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
 
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}my_attn.{key}": value for key, value in host.my_attn.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
-        state_dict.update(own)
+	A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+	"""
+	own = {f"{prefix}my_attn.{key}": value for key, value in host.my_attn.state_dict().items()}
+	if strict and not own.keys() & state_dict.keys():
+		state_dict.update(own)
 
 
 class TabNet(nn.Module):

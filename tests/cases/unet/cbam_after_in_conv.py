@@ -6,7 +6,6 @@
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from typing import Any
 
 
 class DoubleConv(nn.Sequential):
@@ -86,7 +85,7 @@ class ConvBlockAttention(nn.Module):
 
 
 def load_without_skip_attention(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `skip_attention`, `skip_attention` keeps its values.
 

@@ -6,7 +6,6 @@
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from typing import Any
 
 
 class DoubleConv(nn.Sequential):
@@ -79,7 +78,7 @@ class SqueezeExcite(nn.Module):
 
 
 def load_without_se(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 
@@ -110,7 +109,7 @@ class UNet(nn.Module):
         self.up3 = Up(base_c * 4, base_c * 2 // factor, bilinear)
         self.up4 = Up(base_c * 2, base_c, bilinear)
         self.out_conv = nn.Conv2d(base_c, num_classes, kernel_size=1)
-        self.se = SqueezeExcite(base_c * 8)
+        self.se = SqueezeExcite(base_c * 16 // factor)
         self.register_load_state_dict_pre_hook(load_without_se)
 
     def forward(self, x):

@@ -7,7 +7,6 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import math
-from typing import Any
 
 
 class DoubleConv(nn.Sequential):
@@ -57,8 +56,6 @@ class Up(nn.Module):
 
 
 MIN_WIDTH = 4
-
-
 TEMPERATURE = 1.5
 
 
@@ -85,7 +82,10 @@ class MyAttn(nn.Module):
 
 
 class ZeroGate(nn.Module):
-    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0 (ReZero, https://arxiv.org/abs/2003.04887)."""
+    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0.
+
+    Paper: ReZero is All You Need - https://arxiv.org/abs/2003.04887
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class ZeroGate(nn.Module):
 
 
 def load_without_my_attn(
-    host: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *_: Any
+    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
 ) -> None:
     """Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
 
@@ -128,7 +128,7 @@ class UNet(nn.Module):
         self.up3 = Up(base_c * 4, base_c * 2 // factor, bilinear)
         self.up4 = Up(base_c * 2, base_c, bilinear)
         self.out_conv = nn.Conv2d(base_c, num_classes, kernel_size=1)
-        self.my_attn = ZeroGate(MyAttn(base_c * 8))
+        self.my_attn = ZeroGate(MyAttn(base_c * 16 // factor))
         self.register_load_state_dict_pre_hook(load_without_my_attn)
 
     def forward(self, x):
