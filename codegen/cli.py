@@ -227,9 +227,11 @@ def _one_line(text: str) -> str:
 
 def main() -> None:
     """Entry point of the console script."""
-    arguments = sys.argv[1:]
+    arguments = sys.argv[1:] or ["--help"]
     try:
-        cli.main(arguments, prog_name="codegen", standalone_mode=False)
+        # not cli.main(): on Ctrl-C it prints a line of its own
+        with cli.make_context("codegen", list(arguments)) as context:
+            cli.invoke(context)
     except CodegenError as error:
         _fail(error, arguments)
     except click.exceptions.Exit as leaving:
