@@ -33,8 +33,11 @@ class Brought:
     body: str
 
 
-def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> Needs:
-    """The closure of `roots` over the file's own definitions. owned: statements whose names come from elsewhere."""
+def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = (), *, effects: bool = False) -> Needs:
+    """The closure of `roots` over the file's own definitions. owned: statements that do not count.
+
+    effects: with the bare calls of the file, which work behind the names: `register_block("mobilevit", MobileVitBlock)`.
+    """
     tree, elsewhere = code.tree, set(owned)
     binding: dict[str, list[ast.stmt]] = defaultdict(list)
     changing: dict[str, list[ast.stmt]] = defaultdict(list)
@@ -45,9 +48,10 @@ def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> N
             binding[name].append(node)
         for name in _changed_names(node):
             changing[name].append(node)
-    kept: set[ast.stmt] = set()
+    calls = [n for n in tree.body if is_call(n) and n not in elsewhere and not _changed_names(n) & binding.keys()]
+    kept: set[ast.stmt] = set(calls) if effects else set()
     names: set[str] = set()
-    todo = list(roots)
+    todo = [*roots, *(name for node in kept for name in code.names_read(node))]
     while todo:
         name = todo.pop()
         if name in names:
@@ -59,6 +63,11 @@ def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = ()) -> N
                 kept.add(node)
                 todo.extend(code.names_read(node))
     return Needs(frozenset(kept), frozenset(names))
+
+
+def is_call(node: ast.stmt) -> bool:
+    """Whether a statement is a bare call, made for its effect."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
 
 
 def _changed_names(node: ast.stmt) -> set[str]:

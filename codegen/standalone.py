@@ -66,7 +66,8 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
         wanted = (*_library_imports(parts, found), *addition.imports)
         return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above, *edits])
     # the host's class is brought in from its own file, in front of the first definition of the source's file
-    brought = closure.bring(parts.host_file, parts.host, [host_name], [*_host_addition(parts, addition), *edits])
+    names = [host_name, *_sharing(parts, host_name)]
+    brought = closure.bring(parts.host_file, parts.host, names, [*_host_addition(parts, addition), *edits])
     local = frozenset().union(*(syntax.bound_names(n) for n in ast.parse(brought.body).body))
     found = _needed(parts, parts.roots)
     _no_clash(parts, found, local)
@@ -77,6 +78,21 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     plain = _base_edits(parts, found, local)
     wanted = (*_library_imports(parts, found), *brought.imports, *addition.imports)
     return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above])
+
+
+def _sharing(parts: Parts, host_name: str) -> list[str]:
+    """What else the source's file imports from the host's file and shares definitions with the host: a table of blocks
+    must not be there twice.
+    """
+    shared = needs(parts.host, [host_name]).statements
+    needed = _needed(parts, parts.roots)
+    meanings = imports.meanings(parts.file, parts.main)
+    return [
+        name
+        for name, meaning in meanings.items()
+        if meaning == f"{parts.host_file.module}.{name}" and name != host_name
+        if (parts.keep == "all" or name in needed.names) and needs(parts.host, [name]).statements & shared
+    ]
 
 
 def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
@@ -114,11 +130,9 @@ def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
     tree = parts.main.tree
     if parts.keep == "all":
         return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), frozenset())
-    return needs(
-        parts.main,
-        roots,
-        [n for n in tree.body if registry.stays_in_library(n, imports.meanings(parts.file, parts.main))],
-    )
+    table = imports.meanings(parts.file, parts.main)
+    owned = [n for n in tree.body if registry.stays_in_library(n, table) or registry.is_alias(n, table)]
+    return needs(parts.main, roots, owned, effects=True)
 
 
 def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None:

@@ -130,7 +130,7 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     running = _running(scope)
     # embed_dim
     yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)) and p not in running)
-    yield from (n for n, v in scope.locals.items() if _is_int(v) and n not in running)
+    yield from (n for n, v in scope.locals.items() if _is_int(v) and n not in running and not n.startswith("_"))
     # self.num_features
     yield from (n for n, v in own if _is_int(v) and n not in running)
     # dims[-1], self.dims[0]
@@ -138,7 +138,7 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     # 512 * block.expansion, as it stands in the code
     yield from (text for text in _written(scope) if text not in running)
     # in_chs and self.inplanes, which changed on the way and now hold the last stage's width
-    yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running)
+    yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running and not n.startswith("_"))
     # config.hidden_size, cfg["dim"]
     for name, holder in scope.locals.items():
         if name != me:
