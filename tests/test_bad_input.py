@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -268,8 +269,16 @@ def test_a_folder_that_cannot_be_made(folder: Folder, output: str) -> None:
 def test_ctrl_c_leaves_nothing_behind(folder: Folder, whom: str, seconds: float) -> None:
     folder.write(TOP, "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)")
     words = command("insert", "net.py", "--module", "se", "--after", "stem")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(words, cwd=folder.path, env=environment(), start_new_session=True, **pipes)  # type: ignore[call-overload]
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C
+    process = subprocess.Popen(
+        words,
+        cwd=folder.path,
+        env=environment(),
+        start_new_session=True,
+        preexec_fn=listening,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     time.sleep(seconds)
     children = _children(process.pid)
     (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGINT)

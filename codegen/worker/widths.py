@@ -184,11 +184,13 @@ def _running(scope: Scope) -> set[str]:
 
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            yield from target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
-    elif isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.For)):
-        yield node.target
+    """What a statement binds: `a`, `self.b` in `a, (self.b, c) = ...` and in `for a, self.b in ...`."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.NamedExpr)):
+        for target in targets:
+            for part in ast.walk(target) if target is not None else ():
+                if isinstance(part, (ast.Name, ast.Attribute)) and isinstance(part.ctx, ast.Store):
+                    yield part
 
 
 def _fields(name: str, holder: Any) -> Iterator[str]:
