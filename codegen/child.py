@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import types
-from codegen.errors import BUG, CodegenError
+from codegen.errors import CodegenError
 from codegen.types import Limits
 
 
@@ -171,8 +171,3 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         "taps": tuple(data["taps"]),
     }
     return types.Trace(**{**rest, **lists})
-
-
-def bug(message: str) -> CodegenError:
-    """An error that is codegen's own."""
-    return CodegenError("internal-error", message, "this is a bug of codegen: please report it with the command", BUG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -260,10 +260,3 @@ def loop_variable(loop: ast.For, is_site: object) -> str:
     if callable(is_site) and is_site(iterable) and isinstance(target, ast.Name):
         return target.id
     return ""
-
-
-def walk_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements of a body, nested ones included."""
-    for statement in body:
-        yield statement
-        yield from (n for n in ast.walk(statement) if isinstance(n, ast.stmt) and n is not statement)

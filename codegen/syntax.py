@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import bisect
 import io
 import re
 import symtable
@@ -77,10 +76,6 @@ class Code:
     def segment(self, node: ast.AST) -> str:
         """The text of a node."""
         return self.text[self.start(node) : self.end(node)]
-
-    def line_of(self, offset: int) -> int:
-        """1-based line of a character offset."""
-        return bisect.bisect_right(self._starts, offset)
 
     def line_start(self, node: ast.AST) -> int:
         """Where the first line of a node begins."""

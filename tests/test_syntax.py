@@ -40,7 +40,6 @@ def test_positions_hold_with_every_line_end(newline: str) -> None:
     code = Code(newline.join(["import os", "", "def f(x):", "    return x", "y = 1"]))
     function = code.tree.body[1]
     assert code.text[code.line_start(function) : code.line_end(function)] == f"def f(x):{newline}    return x{newline}"
-    assert code.line_of(code.start(function)) == 3
 
 
 def test_other_unicode_line_ends_do_not_end_a_line() -> None:

@@ -1,0 +1,139 @@
+"""imports: what names stand for, made absolute, trimmed with layout and comments kept."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from codegen import imports
+from codegen.errors import CodegenError
+from codegen.syntax import Code
+from codegen.types import SourceFile
+
+LAID_OUT = """
+from .layers import (  # ours
+    Mlp,  # a comment of Mlp
+    DropPath, trunc_normal_,
+    # of Attention
+    Attention as Attn,  # a comment of Attention
+)
+""".lstrip()
+
+
+def trimmed(text: str, *names: str, module: str = "pkg.sub.net", file: str = "net.py") -> str:
+    where = SourceFile(Path(file), text, "utf-8", module)
+    code = Code(text)
+    result = imports.trimmed(where, code, code.tree.body[0], frozenset(names))
+    ast.parse(result)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "result"),
+    [
+        ("import os, sys as s, math", ("s", "math"), "import sys as s, math"),
+        ("import os.path, torch.nn", ("torch",), "import torch.nn"),
+        ("import torch.nn as nn", ("nn",), "import torch.nn as nn"),
+        ("from a import b, c as d, e", ("b", "d"), "from a import b, c as d"),
+        ("from a import b, c as d, e", ("c",), ""),
+        ("from a import (b, c)", ("b",), "from a import (b)"),
+        ("from a import b, \\\n    c, d", ("b", "c"), "from a import b, \\\n    c"),
+        ("from a import b  # why", ("b",), "from a import b"),
+    ],
+)
+def test_only_the_names_that_are_needed_stay(text: str, names: tuple[str, ...], result: str) -> None:
+    assert trimmed(text, *names) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("from .a import x", "from pkg.sub.a import x"),
+        ("from . import x", "from pkg.sub import x"),
+        ("from .. import x", "from pkg import x"),
+        ("from ..b.c import x", "from pkg.b.c import x"),
+        ("from . a import x", "from pkg.sub.a import x"),
+    ],
+)
+def test_dots_are_resolved(text: str, result: str) -> None:
+    assert trimmed(text, "x") == result
+
+
+def test_dots_in_the_init_file_of_a_package() -> None:
+    assert trimmed("from .a import x", "x", module="pkg.sub", file="__init__.py") == "from pkg.sub.a import x"
+    assert trimmed("from .. import x", "x", module="pkg.sub", file="__init__.py") == "from pkg import x"
+
+
+@pytest.mark.parametrize(("text", "module"), [("from .a import x", ""), ("from ... import x", "pkg.net"), ("from .. import x", "net")])
+def test_dots_that_leave_the_package_are_refused(text: str, module: str) -> None:
+    with pytest.raises(CodegenError) as caught:
+        trimmed(text, "x", module=module)
+    assert caught.value.name == "relative-import" and "net.py:1" in caught.value.message
+
+
+def test_a_star_is_made_absolute_and_always_stays() -> None:
+    assert trimmed("from .a import *") == "from pkg.sub.a import *"
+    assert trimmed("from math import *") == "from math import *"
+
+
+def test_the_layout_and_comments_of_an_import_list_are_kept() -> None:
+    assert trimmed(LAID_OUT, "Mlp", "DropPath", "trunc_normal_", "Attn") + "\n" == LAID_OUT.replace(".layers", "pkg.sub.layers")
+    text = trimmed(LAID_OUT, "DropPath", "Attn")
+    assert text.startswith("from pkg.sub.layers import (  # ours\n") and "    DropPath," in text
+    assert text.endswith("Attention as Attn,  # a comment of Attention\n)")
+
+
+def test_a_bracket_on_a_line_of_its_own_stays_there() -> None:
+    assert trimmed("from a import (\n    b,\n    c,\n)", "b") == "from a import (\n    b,\n)"
+    assert trimmed("from a import (\n    b,\n    c\n)", "b") == "from a import (\n    b\n)"
+
+
+def test_the_comment_of_a_name_goes_with_its_name() -> None:
+    text = trimmed("from a import (\n    b,  # of b\n    c,  # of c\n)", "b")
+    assert text == "from a import (\n    b,  # of b\n)"
+
+
+def test_needed_takes_the_files_imports_in_their_order() -> None:
+    text = (
+        "from __future__ import annotations\nimport os, math\nfrom .a import x, y\n\n\ndef f():\n    import late\n\n\n"
+        "try:\n    import fast\nexcept ImportError:\n    fast = None\n"
+        "try:\n    import quick\nexcept ImportError:\n    import slow as quick\n"
+    )
+    file = SourceFile(Path("net.py"), text, "utf-8", "pkg.net")
+    names = frozenset({"math", "x", "late", "fast", "quick", "annotations"})
+    found = imports.needed(file, Code(text), names)
+    assert found == ["import math", "from pkg.a import x", text[text.index("try:\n    import quick") :].rstrip()]
+
+
+def test_a_guarded_import_is_made_absolute_too() -> None:
+    text = "try:\n    from .fast import f\nexcept ImportError:\n    from .slow import f\n"
+    found = imports.needed(SourceFile(Path("net.py"), text, "utf-8", "pkg.net"), Code(text), frozenset({"f"}))
+    levels = [n.level for n in ast.walk(ast.parse("\n".join(found))) if isinstance(n, ast.ImportFrom)]
+    assert levels == [0, 0]
+
+
+def test_meanings_with_dots_resolved() -> None:
+    text = "import torch.nn as nn, os.path\nfrom torch import Tensor as T\nfrom .a import b\nfrom .. import layers as L\n"
+    found = imports.meanings(SourceFile(Path("net.py"), text, "utf-8", "pkg.sub.net"), Code(text))
+    wanted = {"nn": "torch.nn", "os": "os", "T": "torch.Tensor", "b": "pkg.sub.a.b", "L": "pkg.layers"}
+    assert found == wanted
+
+
+def test_meanings_of_a_loose_file_leave_dots_out() -> None:
+    text = "from .a import b\nimport math\n"
+    assert imports.meanings(SourceFile(Path("net.py"), text), Code(text)) == {"math": "math"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("import a\nfrom b import c\n\nx = 1\nimport d\n\n\nclass N:\n    pass\n\n\nimport late\n", 5),
+        ("x = 1\n", None),
+        ("class N:\n    pass\n\n\nimport late\n", None),
+    ],
+)
+def test_the_last_import_at_the_top(text: str, line: int | None) -> None:
+    found = imports.last(Code(text))
+    assert (found.lineno if found else None) == line
