@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import construct, emit, modules, naming, reading, sites, sources, standalone, style, syntax
+from codegen import construct, emit, modules, naming, reading, renaming, sites, sources, standalone, style, syntax
 from codegen.errors import CodegenError
 from codegen.ops import insert
 from codegen.reading import Use
@@ -93,14 +93,14 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
-    build = standalone.renamed_expression(base_build, names)
+    build = renaming.renamed_expression(base_build, names)
     base, text = _texts(request, parts, edits, addition)
     if not request.in_place:
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
     plans = [_plan(request, source, site, variant, trace, names)]
     for other in others:
-        twin = replace(variant, build=standalone.renamed_expression(other.build, names))
+        twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
     notes = (*component.notes, *_width_notes(site))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from codegen import closure, imports, registry, rewrite, style, syntax
+from codegen import closure, imports, registry, renaming, rewrite, siblings, syntax
 from codegen.closure import block_start, needs
 from codegen.errors import CodegenError
 from codegen.imports import is_import, trimmed
@@ -47,13 +47,6 @@ def renames(parts: Parts) -> dict[str, str]:
     }
 
 
-def renamed_expression(expression: str, names: Mapping[str, str]) -> str:
-    """A build expression with the registered functions' new names."""
-    code = Code(expression, "--build")
-    edits = _name_edits(code, code.tree, names)
-    return rewrite.apply(expression, edits)
-
-
 def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addition()) -> str:
     """The standalone text: the base without `edits` and `addition`, the variant with them. `edits` are of the host's file."""
     edits = list(edits)
@@ -61,9 +54,11 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     if parts.host is parts.main:
         found = _needed(parts, (host_name, *parts.roots))
         anchor = next(n for n in parts.main.tree.body if host_name in syntax.bound_names(n) and not is_import(n))
-        above = _above(parts.main, anchor, addition.code)
-        plain = _base_edits(parts, found, frozenset())
-        wanted = (*_library_imports(parts, found), *addition.imports)
+        beside = siblings.gather(parts.file, parts.main, None if parts.keep == "all" else found.names)
+        top = next(n for n in parts.main.tree.body if n in found.statements and not is_docstring(n))
+        above = [*_above(parts.main, top, _joined(beside.bodies)), *_above(parts.main, anchor, addition.code)]
+        plain = _base_edits(parts, found, frozenset(), beside.statements)
+        wanted = (*_library_imports(parts, found), *beside.imports, *addition.imports)
         return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above, *edits])
     # the host's class is brought in from its own file, in front of the first definition of the source's file
     names = [host_name, *_sharing(parts, host_name)]
@@ -75,7 +70,7 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     if first is None:
         raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
     above = _above(parts.main, first, brought.body)
-    plain = _base_edits(parts, found, local)
+    plain = _base_edits(parts, found, local, set())
     wanted = (*_library_imports(parts, found), *brought.imports, *addition.imports)
     return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above])
 
@@ -155,32 +150,43 @@ def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
     return [Edit(start, start, block, "definitions")]
 
 
-def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str]) -> list[Edit]:
+def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str], gone: set[ast.stmt]) -> list[Edit]:
     """The edits that make the source's file stand alone."""
     code, table = parts.main, imports.meanings(parts.file, parts.main)
     kept_names = {n for s in found.statements for n in syntax.bound_names(s)}
     names = {old: new for old, new in renames(parts).items() if old in kept_names}
     edits: list[Edit] = []
     for index, node in enumerate(code.tree.body):
-        if is_import(node):
+        if node in gone:
+            edits.append(_deletion(code, node))
+        elif is_import(node):
             edits += _import_edit(parts, node, found, brought)
         elif registry.stays_in_library(node, table):
             edits.append(_deletion(code, node))
-        elif _is_all(node):
-            edits += _all_edit(code, node, kept_names | set(found.names), names, parts.keep)
+        elif renaming.is_all(node):
+            edits += renaming.all_edit(code, node, kept_names | set(found.names), names, parts.keep)
         elif not _stays(node, index, parts, found) or registry.is_alias(node, table):
             edits.append(_deletion(code, node))
         else:
             edits += _relative_imports(parts.file, code, node)
-            edits += _name_edits(code, node, names)
+            edits += renaming.name_edits(code, node, names)
     return edits
+
+
+def is_docstring(node: ast.stmt) -> bool:
+    """Whether a statement is a bare constant."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _joined(bodies: Iterable[str]) -> str:
+    return "\n\n\n".join(body.strip("\n") for body in bodies if body.strip())
 
 
 def _stays(node: ast.stmt, index: int, parts: Parts, found: closure.Needs) -> bool:
     if parts.keep == "all" or node in found.statements:
         return True
-    if index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return True  # the module's docstring
+    if index == 0 and is_docstring(node):
+        return True
     return bool(syntax.bound_names(node) & found.names) and isinstance(node, (ast.Try, ast.If))
 
 
@@ -226,38 +232,6 @@ def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit
                 end = start + match.end() - len("import")
                 edits.append(Edit(start, end, f"from {imports.absolute(file, found)} ", "absolute import"))
     return edits
-
-
-def _name_edits(code: Code, node: ast.AST, names: Mapping[str, str]) -> list[Edit]:
-    edits: list[Edit] = []
-    for found in ast.walk(node) if names else ():
-        if isinstance(found, ast.Name) and found.id in names:
-            edits.append(Edit(code.start(found), code.end(found), names[found.id], "renamed"))
-        elif isinstance(found, ast.FunctionDef) and found.name in names:
-            start = code.offset(found.lineno, found.col_offset)
-            at = code.text.index(found.name, start + len("def"))
-            edits.append(Edit(at, at + len(found.name), names[found.name], "renamed"))
-    return edits
-
-
-def _is_all(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
-
-
-def _all_edit(code: Code, node: ast.stmt, kept: set[str], names: Mapping[str, str], keep: str) -> list[Edit]:
-    """`__all__` with the names that are left, the registered functions under their new names."""
-    assert isinstance(node, ast.Assign)
-    if not isinstance(node.value, (ast.List, ast.Tuple)):
-        return []
-    old = [e.value for e in node.value.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
-    new = [names.get(n, n) for n in old if keep == "all" or n in kept]
-    if new == old:
-        return []
-    quote = "'" if "'" in code.segment(node.value) else '"'
-    text = f"__all__ = [{', '.join(quote + n + quote for n in new)}]"
-    if len(text) > style.line_length(code.text):
-        text = style.formatted(text, style.line_length(code.text)).rstrip().replace("\n", code.newline)
-    return [Edit(code.start(node), code.end(node), text, "__all__")]
 
 
 def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs) -> list[Edit]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, imports, modules, pipeline, reading, sites, sources, standalone, syntax
+from codegen import emit, imports, modules, pipeline, reading, renaming, sites, sources, standalone, syntax
 from codegen.draft import Ground, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -64,7 +64,7 @@ def base(request: Request, text: str) -> str:
     parts, _ = prepare(request, source, site, "None")
     new_names = standalone.renames(parts)
     old_names = {new: old for old, new in new_names.items()}
-    build = standalone.renamed_expression(found["build"], old_names)
+    build = renaming.renamed_expression(found["build"], old_names)
     plain = standalone.assemble(prepare(request, source, site, build)[0])
     return emit.with_header(plain, emit.header_of(text))  # the header is no edit: it stands on both sides of a diff
 

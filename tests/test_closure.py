@@ -111,7 +111,8 @@ def test_ways_to_change_a_value(change: str) -> None:
 
 
 def test_definitions_in_branches() -> None:
-    text = "try:\n    fast = 1\nexcept NameError:\n    fast = 2\nif fast:\n    def f():\n        return fast\nelse:\n    f = None\n"
+    text = "try:\n    fast = 1\nexcept NameError:\n    fast = 2\n"
+    text += "if fast:\n    def f():\n        return fast\nelse:\n    f = None\n"
     assert kept(text, "f") == ["try:", "if fast:"]
 
 

@@ -18,7 +18,8 @@ from codegen.syntax import Code  # noqa: E402
 from codegen.types import Component, HostClass, Layout, Site, Trace, TracedModule, Width  # noqa: E402
 
 SE = Component("se", "SE", "SE(dim)")
-HEAD = "class Net(nn.Module):\n    def __init__(self, dim):\n        super().__init__()\n        self.m = nn.Conv2d(3, dim, 1)\n"
+HEAD = "class Net(nn.Module):\n    def __init__(self, dim):\n        super().__init__()\n"
+HEAD += "        self.m = nn.Conv2d(3, dim, 1)\n"
 FORWARD = "\n    def forward(self, x):\n        return self.m(x)\n"
 
 

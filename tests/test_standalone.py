@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from codegen import standalone
+from codegen import renaming, standalone
 from codegen.errors import CodegenError
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
@@ -270,7 +270,7 @@ def test_a_name_used_in_a_decorator_a_base_or_a_default_stays() -> None:
 
 def test_a_build_expression_gets_the_new_names() -> None:
     assert (
-        standalone.renamed_expression("wrap(net(net='net'), x.net)", {"net": "net_se"})
+        renaming.renamed_expression("wrap(net(net='net'), x.net)", {"net": "net_se"})
         == "wrap(net_se(net='net'), x.net)"
     )
 
