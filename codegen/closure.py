@@ -66,7 +66,9 @@ def needs(code: Code, roots: Iterable[str], owned: Iterable[ast.stmt] = (), *, e
 
 
 def is_call(node: ast.stmt) -> bool:
-    """Whether a statement is a bare call, made for its effect."""
+    """Whether a statement is a bare call, made for its effect, or holds one: `for name in NAMES: register(name)`."""
+    if isinstance(node, (ast.For, ast.With, ast.If)) and "__name__" not in ast.unparse(getattr(node, "test", node)):
+        return any(is_call(inner) for inner in node.body)
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from codegen import catalogue, style, syntax
 from codegen.errors import CodegenError
@@ -31,7 +32,7 @@ def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, li
         )
     last = init.body[-1]
     me = init.args.args[0].arg
-    statements = [f"{me}.{attribute} = {component.construct}", *(line.replace("self", me, 1) for line in lines)]
+    statements = [f"{me}.{attribute} = {component.construct}", *(re.sub(r"\bself\b", me, line) for line in lines)]
     if not code.stands_alone(last):
         where = f"{cls.name}.__init__:{last.lineno}"
         raise CodegenError("early-return", f"{where} shares its line with other code", "put it on a line of its own")

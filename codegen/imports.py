@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
-from codegen import syntax
+from codegen import rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import SourceFile
+from codegen.types import Edit, SourceFile
 
 
 def is_import(node: ast.stmt) -> bool:
@@ -48,7 +49,9 @@ def needed(file: SourceFile, code: Code, names: frozenset[str]) -> list[str]:
             if text:
                 kept.append(text)
         elif isinstance(node, (ast.Try, ast.If)) and syntax.bound_names(node) & names and _imports_only(node):
-            kept.append(code.segment(node))
+            start, end = code.start(node), code.end(node)
+            edits = rewrite.inside(absolute_edits(file, code, node), start, end)
+            kept.append(rewrite.apply(code.text[start:end], edits))
     return kept
 
 
@@ -88,3 +91,18 @@ def last(code: Code) -> ast.stmt | None:
         if is_import(node):
             last = node
     return last
+
+
+def absolute_edits(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:
+    """`from ._builder import x` -> `from timm.models._builder import x`, inside functions too."""
+    edits: list[Edit] = []
+    if not re.search(r"from\s*\.", code.segment(node)):
+        return edits
+    for found in ast.walk(node):
+        if isinstance(found, ast.ImportFrom) and found.level:
+            start = code.start(found)
+            match = re.match(r"from\s*(\.[\s.]*(?:[\w.]+)?)\s*import", code.text[start:])
+            if match is not None:
+                end = start + match.end() - len("import")
+                edits.append(Edit(start, end, f"from {absolute(file, found)} ", "absolute import"))
+    return edits

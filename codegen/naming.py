@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -11,12 +12,21 @@ from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit
 
+# what every nn.Module has: an attribute of that name would break the model
+MODULE_NAMES = frozenset("""
+    add_module apply bfloat16 buffers children compile cpu cuda double eval extra_repr float forward get_buffer
+    get_parameter get_submodule half load_state_dict modules named_buffers named_children named_modules named_parameters
+    parameters register_buffer register_module register_parameter requires_grad_ share_memory state_dict to to_empty
+    train training type zero_grad
+    """.split())  # noqa: SIM905
+
 
 def attribute(wanted: str, cls: ast.ClassDef, children: Collection[str], fixed: bool) -> str:
     """`se`, or `se2` where the host has an `se` already. A name that the user chose is not changed but refused."""
-    taken = set(children) | {n.attr for n in ast.walk(cls) if isinstance(n, ast.Attribute)}
+    taken = {*children, *MODULE_NAMES, *(n.attr for n in ast.walk(cls) if isinstance(n, ast.Attribute))}
     taken |= {n for statement in cls.body for n in syntax.bound_names(statement)}
-    if fixed and (wanted in taken or not wanted.isidentifier()):
+    usable = wanted.isidentifier() and not keyword.iskeyword(wanted) and not wanted.startswith("_")
+    if fixed and (wanted in taken or not usable):
         why = "is taken in" if wanted in taken else "is no attribute name for"
         raise CodegenError("name-clash", f"{wanted} {why} {cls.name}", "choose another --name")
     return _free(wanted, taken)
@@ -36,19 +46,19 @@ def fitted(component: Component, *files: Code) -> Component:
         for node in code.tree.body:
             existing.update(dict.fromkeys(syntax.bound_names(node), node))
     code = Code(component.code)
+    defined = {name: node for node in code.tree.body for name in syntax.bound_names(node)}
+    clashing = defined.keys() & existing.keys()
+    same = {name for name in clashing if ast.dump(existing[name]) == ast.dump(defined[name])}
+    while changed := {n for n in same if code.names_read(defined[n]) & (clashing - same)}:
+        same -= changed  # equal text over another helper is another definition
     names: dict[str, str] = {}
-    edits: list[Edit] = []
-    for node in code.tree.body:
-        for name in syntax.bound_names(node) & existing.keys():
-            if ast.dump(existing[name]) == ast.dump(node):
-                edits.append(Edit(code.start(node), code.end(node), "", "already there"))
-            else:
-                names[name] = _free(name, existing)
-    gone = {(e.start, e.end) for e in edits}
-    for inner in ast.walk(code.tree):
-        edits += [e for e in _rename(code, inner, names) if not any(s <= e.start < t for s, t in gone)]
+    for name in sorted(clashing - same):
+        names[name] = _free(name, {*existing, *defined, *names.values()})
+    edits = [Edit(code.start(defined[n]), code.end(defined[n]), "", "already there") for n in same]
+    gone = [(e.start, e.end) for e in edits]
+    edits += [e for e in _renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]
     construct = Code(component.construct)
-    renamed = [e for n in ast.walk(construct.tree) for e in _rename(construct, n, names)]
+    renamed = _renamed(construct, construct.tree, names)
     return replace(
         component,
         code=rewrite.apply(component.code, edits).strip("\n") + "\n" if component.code else "",
@@ -57,10 +67,19 @@ def fitted(component: Component, *files: Code) -> Component:
     )
 
 
-def _rename(code: Code, node: ast.AST, names: dict[str, str]) -> list[Edit]:
+def _renamed(code: Code, node: ast.AST, names: dict[str, str]) -> list[Edit]:
+    """The edits that rename module-level names below a node; locals of the same name stay."""
+    edits: list[Edit] = []
     if isinstance(node, ast.Name) and node.id in names:
-        return [Edit(code.start(node), code.end(node), names[node.id])]
+        edits.append(Edit(code.start(node), code.end(node), names[node.id]))
     if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name in names:
         at = code.text.index(node.name, code.offset(node.lineno, node.col_offset) + len("def "))
-        return [Edit(at, at + len(node.name), names[node.name])]
-    return []
+        edits.append(Edit(at, at + len(node.name), names[node.name]))
+    inner = names
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        local = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+        local |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        inner = {old: new for old, new in names.items() if old not in local}
+    for child in ast.iter_child_nodes(node):
+        edits += _renamed(code, child, inner)
+    return edits

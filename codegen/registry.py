@@ -68,14 +68,19 @@ def version(distribution: str) -> str:
 
 def is_registrar(decorator: ast.expr, imports: dict[str, str]) -> bool:
     """Whether a decorator registers the function; `imports` tells what the file's names stand for."""
-    function = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return isinstance(function, ast.Name) and imports.get(function.id) in REGISTRARS
+    return _meaning(decorator.func if isinstance(decorator, ast.Call) else decorator, imports) in REGISTRARS
+
+
+def _meaning(name: ast.expr, imports: dict[str, str]) -> str:
+    """What `register_model` or `_registry.register_model` stands for."""
+    head, dot, rest = ast.unparse(name).partition(".")
+    return imports.get(head, head) + dot + rest
 
 
 def is_alias(statement: ast.stmt, imports: dict[str, str]) -> bool:
     """Whether a top-level statement registers further names for existing models."""
     call = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and imports.get(call.func.id) in ALIASES
+    return isinstance(call, ast.Call) and _meaning(call.func, imports) in ALIASES
 
 
 def stays_in_library(statement: ast.stmt, imports: dict[str, str]) -> bool:

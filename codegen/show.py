@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from codegen import catalogue, emit
 from codegen.types import Layout, Report, Trace, TracedModule, Width
@@ -32,11 +33,14 @@ def unified(base: str, variant: str, name: str) -> list[str]:
 
 
 def diff(lines: Iterable[str]) -> None:
-    """Print a unified diff in colour where the output is a terminal."""
+    """Print a unified diff: in colour on a terminal, elsewhere byte for byte, so that it can be applied."""
     console = _console(soft_wrap=True)
     for line in lines:
-        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-        console.print(escape(line), style="bold" if line.startswith(("+++", "---")) else style)
+        if not console.is_terminal:
+            console.file.write(line + "\n")
+            continue
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        console.print(Text(line, "bold" if line.startswith(("+++", "---")) else colour))
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -168,7 +167,7 @@ def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str], gon
         elif not _stays(node, index, parts, found) or registry.is_alias(node, table):
             edits.append(_deletion(code, node))
         else:
-            edits += _relative_imports(parts.file, code, node)
+            edits += imports.absolute_edits(parts.file, code, node)
             edits += renaming.name_edits(code, node, names)
     return edits
 
@@ -198,7 +197,7 @@ def _import_edit(parts: Parts, node: ast.stmt, found: closure.Needs, brought: fr
     local = brought if parts.host is not parts.main else frozenset()
     wanted = (bound if parts.keep == "all" else bound & found.names) - local
     if bound == {"*"} or wanted == bound:
-        return _relative_imports(parts.file, code, node)
+        return imports.absolute_edits(parts.file, code, node)
     text = trimmed(parts.file, code, node, wanted)
     if not text:
         return [_deletion(code, node)]
@@ -217,21 +216,6 @@ def _deletion(code: Code, node: ast.stmt) -> Edit:
         start = own
     last = node is code.tree.body[-1]
     return Edit(start, len(code.text) if last else code.line_end(node), "", "left out")
-
-
-def _relative_imports(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:
-    """`from ._builder import x` -> `from timm.models._builder import x`, inside functions too."""
-    edits: list[Edit] = []
-    if not re.search(r"from\s*\.", code.segment(node)):
-        return edits
-    for found in ast.walk(node):
-        if isinstance(found, ast.ImportFrom) and found.level:
-            start = code.start(found)
-            match = re.match(r"from\s*(\.[\s.]*(?:[\w.]+)?)\s*import", code.text[start:])
-            if match is not None:
-                end = start + match.end() - len("import")
-                edits.append(Edit(start, end, f"from {imports.absolute(file, found)} ", "absolute import"))
-    return edits
 
 
 def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs) -> list[Edit]:

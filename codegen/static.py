@@ -102,7 +102,7 @@ def _assumed(source: Source, host: HostClass, request: Request) -> tuple[str, La
     for node in ast.walk(init) if init else ():
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(target, ast.Attribute) and target.attr == attribute and isinstance(node.value, ast.Call):  # type: ignore[attr-defined]
-            found = _outgoing(node.value)  # type: ignore[attr-defined]
+            found = _given(node.value, request.operation == "after")  # type: ignore[attr-defined]
             if found:
                 return found, layout
     raise CodegenError(
@@ -112,15 +112,22 @@ def _assumed(source: Source, host: HostClass, request: Request) -> tuple[str, La
     )
 
 
-def _outgoing(call: ast.Call) -> str:
-    """What a layer's constructor says of its width: `embed_dim=dim`, Conv2d(3, dim), LayerNorm(dim)."""
-    for keyword in call.keywords:
-        if keyword.arg in ("out_channels", "out_chs", "out_features", "embed_dim", "num_features", "dim"):
-            return ast.unparse(keyword.value)
+def _given(call: ast.Call, outgoing: bool) -> str:
+    """What a layer's constructor says of its width: `embed_dim=dim`, Conv2d(3, dim), GroupNorm(8, dim), LayerNorm(dim)."""
     name = ast.unparse(call.func).rpartition(".")[2].lower()
-    if name.startswith(("conv", "linear")) and len(call.args) > 1:
-        return ast.unparse(call.args[1])
-    return ast.unparse(call.args[0]) if "norm" in name and call.args else ""
+    words = (
+        ("out_channels", "out_chs", "out_features")
+        if outgoing
+        else ("in_channels", "in_chs", "in_features", "in_chans")
+    )
+    words = (*words, "embed_dim", "num_features", "num_channels") if outgoing else words
+    words = words if name in ("softmax", "logsoftmax", "softmin", "flatten", "unflatten") else (*words, "dim")
+    for keyword in call.keywords:
+        if keyword.arg in words:
+            return ast.unparse(keyword.value)
+    place = 1 if name == "groupnorm" or name.startswith(("conv", "linear")) and outgoing else 0
+    known = ("conv", "linear", "batchnorm", "instancenorm", "layernorm", "rmsnorm", "groupnorm", "norm_layer")
+    return ast.unparse(call.args[place]) if name.startswith(known) and len(call.args) > place else ""
 
 
 def _gathering(code: Code) -> str:

@@ -198,7 +198,6 @@ def test_more_memory_than_is_allowed_is_an_error(tmp_path: Path, code: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="half a line on the answers' descriptor swallows the answer that follows")
 def test_half_a_line_among_the_answers_swallows_none(tmp_path: Path) -> None:
     with Child(Limits(seconds=15)) as child:
         assert child.ask("trace", request(tmp_path, NET + HALF_A_LINE))["build"] == "Net()"

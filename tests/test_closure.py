@@ -84,7 +84,6 @@ def test_a_call_on_an_imported_name_is_a_bare_call() -> None:
     assert "torch.manual_seed(0)" in kept(text, "Net", effects=True)
 
 
-@pytest.mark.xfail(strict=True, reason="calls made for their effect are only seen at the top level")
 @pytest.mark.parametrize("head", ["for name in NAMES:", "if NAMES:", "with guard():"])
 def test_a_call_for_its_effect_inside_a_block_stays_too(head: str) -> None:
     text = f"from lib import register, guard\nNAMES = ['a']\n{head}\n    register(NAMES)\n\n\nclass Net:\n    pass\n"

@@ -84,7 +84,6 @@ def test_another_name_for_self(attribute_line: str) -> None:
     assert f"        me.se = SE(dim)\n        {attribute_line.replace('self', 'me')}\n" in text
 
 
-@pytest.mark.xfail(strict=True, reason="the first `self` of the line is renamed, wherever it stands")
 def test_a_function_whose_name_holds_self_keeps_it() -> None:
     assert "place_self_attn(me)" in planned((HEAD + FORWARD).replace("self", "me"), lines=("place_self_attn(self)",))
 

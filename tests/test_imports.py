@@ -110,7 +110,6 @@ def test_needed_takes_the_files_imports_in_their_order() -> None:
     assert found == ["import math", "from pkg.a import x", text[text.index("try:\n    import quick") :].rstrip()]
 
 
-@pytest.mark.xfail(strict=True, reason="imports inside try and if are copied with their dots")
 def test_a_guarded_import_is_made_absolute_too() -> None:
     text = "try:\n    from .fast import f\nexcept ImportError:\n    from .slow import f\n"
     found = imports.needed(SourceFile(Path("net.py"), text, "utf-8", "pkg.net"), Code(text), frozenset({"f"}))

@@ -61,14 +61,12 @@ def test_a_free_name_that_the_user_chose_is_taken() -> None:
     assert attribute("attention", fixed=True) == "attention"
 
 
-@pytest.mark.xfail(strict=True, reason="only isidentifier() is asked")
 @pytest.mark.parametrize("wanted", ["class", "None", "lambda"])
 def test_a_keyword_is_no_attribute_name(wanted: str) -> None:
     with pytest.raises(CodegenError):
         attribute(wanted, fixed=True)
 
 
-@pytest.mark.xfail(strict=True, reason="names that nn.Module defines count as free")
 @pytest.mark.parametrize("wanted", ["training", "eval", "register_buffer", "_modules"])
 def test_a_name_of_torchs_own_module_class_is_taken(wanted: str) -> None:
     with pytest.raises(CodegenError):
@@ -110,21 +108,18 @@ def test_an_importable_class_has_no_code_to_fit() -> None:
     assert naming.fitted(imported, Code("class EcaModule:\n    pass\n")).code == ""
 
 
-@pytest.mark.xfail(strict=True, reason="definitions are compared one by one")
 def test_an_equal_class_over_a_different_helper_is_not_the_same_class() -> None:
     code = "def gate(x):\n    return x\n\n\nclass SE(nn.Module):\n    def forward(self, x):\n        return gate(x)\n"
     fitted = naming.fitted(component(code), Code(code.replace("return x\n", "return -x\n", 1)))
     assert "class SE2" in fitted.code and fitted.construct == "SE2(dim)"
 
 
-@pytest.mark.xfail(strict=True, reason="only the file's names count as taken")
 def test_a_new_name_does_not_hit_another_of_the_modules_own() -> None:
     code = "class Gate:\n    pass\n\n\nclass Gate2:\n    pass\n\n\nclass SE:\n    parts = Gate, Gate2\n"
     defined = [n.name for n in ast.parse(naming.fitted(component(code), Code("Gate = 1\n")).code).body]  # type: ignore[attr-defined]
     assert len(set(defined)) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="locals of the same name are renamed, arguments are not")
 def test_an_argument_of_the_same_name_as_a_renamed_helper_stays_an_argument() -> None:
     code = "def gate(x):\n    return x\n\n\ndef twice(gate):\n    return 2 * gate\n"
     scope: dict[str, object] = {}

@@ -76,7 +76,6 @@ def test_a_research_file_may_register_in_timm(line: str) -> None:
     assert registered(f"{line}\n@{line.rsplit(maxsplit=1)[-1]}\ndef net(): pass\n", "") == ["net"]
 
 
-@pytest.mark.xfail(strict=True, reason="only a bare name is recognised: the entry keeps its name")
 def test_a_decorator_that_is_an_attribute() -> None:
     assert registered("from timm.models import _registry\n@_registry.register_model\ndef net(): pass\n", "") == ["net"]
 

@@ -53,13 +53,14 @@ def test_the_definitions_stand_in_an_order_that_runs(tmp_path: Path) -> None:
 
 
 def test_names_that_nothing_needs_stay_behind(tmp_path: Path) -> None:
-    text = "from layers_beside import ConvBlock, Unused\n"
-    assert [n.name for n in ast.walk(ast.parse("".join(gathered(tmp_path, text, {"Unused"}).bodies))) if isinstance(n, ast.ClassDef)] == [
-        "Unused"
-    ]
+    found = gathered(tmp_path, "from layers_beside import ConvBlock, Unused\n", {"Unused"})
+    classes = [n.name for n in ast.walk(ast.parse("".join(found.bodies))) if isinstance(n, ast.ClassDef)]
+    assert classes == ["Unused"]
 
 
-@pytest.mark.parametrize("line", ["import layers_beside", "from layers_beside import *", "from layers_beside import Unused as U"])
+@pytest.mark.parametrize(
+    "line", ["import layers_beside", "from layers_beside import *", "from layers_beside import Unused as U"]
+)
 def test_whole_modules_and_new_names_are_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(CodegenError) as caught:
         gathered(tmp_path, line + "\n")

@@ -77,7 +77,6 @@ def test_a_width_that_the_code_does_not_show_is_refused(layer: str) -> None:
     assert width(layer, width="dim") == "dim"
 
 
-@pytest.mark.xfail(strict=True, reason="the first argument of every norm, and every `dim`, counts as a width")
 @pytest.mark.parametrize("layer", ["nn.GroupNorm(2, dim)", "nn.Softmax(dim=1)", "nn.LocalResponseNorm(5)"])
 def test_a_number_that_is_no_width_is_not_taken_for_one(layer: str) -> None:
     try:
@@ -86,7 +85,6 @@ def test_a_number_that_is_no_width_is_not_taken_for_one(layer: str) -> None:
         assert error.name == "unknown-width"
 
 
-@pytest.mark.xfail(strict=True, reason="what the layer returns is taken for what it receives")
 def test_before_a_layer_the_width_is_what_it_receives() -> None:
     try:
         assert width("nn.Conv2d(3, dim, 1)", operation="before") == "3"

@@ -49,15 +49,13 @@ class ConvBlockAttention(nn.Module):
         return y * self.conv(maps).sigmoid()  # (N, 1, H, W)
 
 
-def load_without_cbam(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_cbam(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `cbam`, `cbam` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}cbam.{key}": value for key, value in host.cbam.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 

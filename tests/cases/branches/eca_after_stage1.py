@@ -44,15 +44,13 @@ class EfficientChannelAttention(nn.Module):
         return x * s.transpose(1, 2).unsqueeze(3)  # (N, C, 1, 1)
 
 
-def load_without_eca(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_eca(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `eca`, `eca` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}eca.{key}": value for key, value in host.eca.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 

@@ -42,15 +42,13 @@ class SqueezeExcite(nn.Module):
         return x * s
 
 
-def load_without_se(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_se(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 

@@ -20,15 +20,13 @@ class Stage(nn.Module):
         return F.gelu(self.norm(self.conv(x)))
 
 
-def load_without_cbam_module(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_cbam_module(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `cbam_module`, `cbam_module` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}cbam_module.{key}": value for key, value in host.cbam_module.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 

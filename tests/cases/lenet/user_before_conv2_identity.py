@@ -49,15 +49,13 @@ class ZeroGate(nn.Module):
         return x + self.gain * (self.module(x) - x)
 
 
-def load_without_my_attn(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_my_attn(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `my_attn`, `my_attn` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}my_attn.{key}": value for key, value in host.my_attn.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 

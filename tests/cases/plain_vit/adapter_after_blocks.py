@@ -127,15 +127,13 @@ class BottleneckAdapter(nn.Module):
         return x + self.up(self.act(self.down(x)))
 
 
-def load_without_bottleneck(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_bottleneck(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `bottleneck`, `bottleneck` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}bottleneck.{key}": value for key, value in host.bottleneck.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 

@@ -121,15 +121,13 @@ class TokenScale(nn.Module):
         return x * (1 + self.scale * torch.tanh(rms(x))) + self.shift
 
 
-def load_without_token_scale(
-    host: nn.Module, state_dict: dict, prefix: str, metadata: dict, strict: bool, *_
-) -> None:
+def load_without_token_scale(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
     """Let a base checkpoint load strictly: without a single key of `token_scale`, `token_scale` keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
     own = {f"{prefix}token_scale.{key}": value for key, value in host.token_scale.state_dict().items()}
-    if strict and not own.keys() & state_dict.keys():
+    if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
 
