@@ -70,7 +70,7 @@ def prepare(request: Request, source: Source, site: Site, build: str) -> tuple[P
             "name another host: --class",
         )
     defined = {n for s in main.tree.body for n in syntax.bound_names(s)}
-    roots = tuple(sorted(syntax.used_names(ast.parse(build, mode="eval")) & defined))
+    roots = tuple(sorted((syntax.used_names(ast.parse(build, mode="eval")) | {source.entry}) & defined))
     keep = request.keep or ("used" if source.library or source.distribution else "all")
     suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
     parts = Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix)

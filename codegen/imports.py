@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 
 from codegen import rewrite, syntax
 from codegen.errors import CodegenError
@@ -82,15 +83,53 @@ def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] 
     return cst.Module([]).code_for_node(changed)
 
 
-def last(code: Code) -> ast.stmt | None:
-    """The last import of the block at the top of the file."""
-    last = None
+def placed(code: Code, statements: list[str]) -> list[Edit]:
+    """New import statements, each behind the last of its kind: the standard library's above, all others below."""
+    standard = [s for s in statements if _is_standard(ast.parse(s).body[0])]
+    top = _top(code)
+    anchor = next((n for n in reversed(top) if _is_standard(n)), None)
+    edits = []
+    if standard and anchor is None and top and not _is_future(top[0]):
+        at = code.line_start(top[0])
+        edits.append(Edit(at, at, _lines(code, standard) + code.newline, "imports"))
+    elif standard and anchor is not None:
+        edits.append(Edit(code.line_end(anchor), code.line_end(anchor), _lines(code, standard), "imports"))
+    others = [s for s in statements if not edits or s not in standard]
+    if others and top:
+        edits.append(Edit(code.line_end(top[-1]), code.line_end(top[-1]), _lines(code, others), "imports"))
+    elif others:
+        first = code.tree.body[0]
+        docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        at = code.line_end(first) if docstring else code.start(first) - code.indent_width(first)
+        block = _lines(code, others)
+        edits.append(Edit(at, at, f"{code.newline}{block}" if docstring else block + code.newline, "imports"))
+    return edits
+
+
+def _lines(code: Code, statements: list[str]) -> str:
+    return "".join(line + code.newline for text in statements for line in text.splitlines())
+
+
+def _top(code: Code) -> list[ast.stmt]:
+    """The imports at the top of the file, `__future__` left out where others follow."""
+    found: list[ast.stmt] = []
     for node in code.tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             break
         if is_import(node):
-            last = node
-    return last
+            found.append(node)
+    return [n for n in found if not _is_future(n)] or found
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+
+
+def _is_standard(node: ast.stmt) -> bool:
+    """Whether an import is of the standard library."""
+    if isinstance(node, ast.ImportFrom):
+        return not node.level and (node.module or "").split(".")[0] in sys.stdlib_module_names - {"__future__"}
+    return isinstance(node, ast.Import) and all(a.name.split(".")[0] in sys.stdlib_module_names for a in node.names)
 
 
 def absolute_edits(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:

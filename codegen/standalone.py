@@ -244,13 +244,4 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
         )
         if not (known and syntax.imports(tree)) and text not in new:
             new.append(text)
-    if not new:
-        return []
-    last = imports.last(code)
-    block = "".join(line + code.newline for text in new for line in text.splitlines())
-    if last is None:
-        first = code.tree.body[0]
-        docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-        at = code.line_end(first) if docstring else code.start(first) - code.indent_width(first)
-        return [Edit(at, at, f"{code.newline}{block}" if docstring else block + code.newline, "imports")]
-    return [Edit(code.line_end(last), code.line_end(last), block, "imports")]
+    return imports.placed(code, new)

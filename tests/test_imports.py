@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen import imports
+from codegen import imports, rewrite
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import SourceFile
@@ -81,7 +81,9 @@ def test_a_star_is_made_absolute_and_always_stays() -> None:
 
 
 def test_the_layout_and_comments_of_an_import_list_are_kept() -> None:
-    assert trimmed(LAID_OUT, "Mlp", "DropPath", "trunc_normal_", "Attn") + "\n" == LAID_OUT.replace(".layers", "pkg.sub.layers")
+    assert trimmed(LAID_OUT, "Mlp", "DropPath", "trunc_normal_", "Attn") + "\n" == LAID_OUT.replace(
+        ".layers", "pkg.sub.layers"
+    )
     text = trimmed(LAID_OUT, "DropPath", "Attn")
     assert text.startswith("from pkg.sub.layers import (  # ours\n") and "    DropPath," in text
     assert text.endswith("Attention as Attn,  # a comment of Attention\n)")
@@ -92,7 +94,9 @@ def test_a_bracket_on_a_line_of_its_own_stays_there() -> None:
     assert trimmed("from a import (\n    b,\n    c\n)", "b") == "from a import (\n    b\n)"
 
 
-@pytest.mark.xfail(strict=True, reason="the last name's comma, comment included, is put behind the name that is now last")
+@pytest.mark.xfail(
+    strict=True, reason="the last name's comma, comment included, is put behind the name that is now last"
+)
 def test_the_comment_of_a_name_goes_with_its_name() -> None:
     text = trimmed("from a import (\n    b,  # of b\n    c,  # of c\n)", "b")
     assert text == "from a import (\n    b,  # of b\n)"
@@ -118,7 +122,9 @@ def test_a_guarded_import_is_made_absolute_too() -> None:
 
 
 def test_meanings_with_dots_resolved() -> None:
-    text = "import torch.nn as nn, os.path\nfrom torch import Tensor as T\nfrom .a import b\nfrom .. import layers as L\n"
+    text = (
+        "import torch.nn as nn, os.path\nfrom torch import Tensor as T\nfrom .a import b\nfrom .. import layers as L\n"
+    )
     found = imports.meanings(SourceFile(Path("net.py"), text, "utf-8", "pkg.sub.net"), Code(text))
     wanted = {"nn": "torch.nn", "os": "os", "T": "torch.Tensor", "b": "pkg.sub.a.b", "L": "pkg.layers"}
     assert found == wanted
@@ -130,13 +136,21 @@ def test_meanings_of_a_loose_file_leave_dots_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "expected"),
     [
-        ("import a\nfrom b import c\n\nx = 1\nimport d\n\n\nclass N:\n    pass\n\n\nimport late\n", 5),
-        ("x = 1\n", None),
-        ("class N:\n    pass\n\n\nimport late\n", None),
+        (
+            "import os\nimport torch\n\n\nclass N:\n    pass\n\n\nimport late\n",
+            "import os\nimport math\nimport torch\nimport timm\n\n",
+        ),
+        ("import torch\n\nx = 1\n", "import math\n\nimport torch\nimport timm\n\n"),
+        (
+            "from __future__ import annotations\n\nx = 1\n",
+            "from __future__ import annotations\nimport math\nimport timm\n",
+        ),
+        ('"""doc"""\nx = 1\n', '"""doc"""\n\nimport math\nimport timm\nx = 1\n'),
+        ("class N:\n    pass\n", "import math\nimport timm\n\nclass N"),
     ],
 )
-def test_the_last_import_at_the_top(text: str, line: int | None) -> None:
-    found = imports.last(Code(text))
-    assert (found.lineno if found else None) == line
+def test_new_imports_stand_with_their_kind(text: str, expected: str) -> None:
+    code = Code(text)
+    assert rewrite.apply(text, imports.placed(code, ["import math", "import timm"])).startswith(expected)

@@ -3,11 +3,12 @@
 #     codegen insert model.py --module eca --after stage1
 # The licence and copyright notices of the original file stay in force.
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-import math
 
 
 class Stage(nn.Module):

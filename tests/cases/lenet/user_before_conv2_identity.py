@@ -2,10 +2,11 @@
 # Made by codegen 0.1.0 from model.py (sha256 b6aaf90bbac502e9), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before conv2 --identity
 # The licence and copyright notices of the original file stay in force.
+import math
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-import math
 
 
 MIN_WIDTH = 4

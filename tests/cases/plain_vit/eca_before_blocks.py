@@ -7,10 +7,10 @@ Vision Transformer 的一个简单实现，用于图像分类
 paper: An Image is Worth 16x16 Words (https://arxiv.org/abs/2010.11929)
 """
 from functools import partial
+import math
 
 import torch
 import torch.nn as nn
-import math
 
 
 def drop_path(x, drop_prob=0., training=False):

@@ -2,9 +2,10 @@
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before layer1 --arg reduction=4
 # The licence and copyright notices of the original file stay in force.
+import math
+
 import torch.nn as nn
 import torch
-import math
 import torch.nn.functional as F
 
 

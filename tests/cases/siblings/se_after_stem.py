@@ -3,9 +3,10 @@
 #     codegen insert model.py --module se --after stem
 # The licence and copyright notices of the original file stay in force.
 """A net."""
+import math
+
 import torch
 from torch import nn
-import math
 
 
 WIDTH = 4

@@ -3,9 +3,10 @@
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before stage2
 # The licence and copyright notices of the original file stay in force.
 """一个用制表符缩进的小网络"""
+import math
+
 import torch
 from torch import nn
-import math
 import torch.nn.functional as F
 
 

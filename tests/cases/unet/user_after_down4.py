@@ -3,10 +3,11 @@
 #     codegen insert model.py --module ../my_attn.py:MyAttn --after down4 --identity
 # The licence and copyright notices of the original file stay in force.
 """U-Net for small segmentation data sets."""
+import math
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-import math
 
 
 class DoubleConv(nn.Sequential):
