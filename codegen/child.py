@@ -36,17 +36,25 @@ class Child:
         environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1"}
         package_parent = str(Path(__file__).resolve().parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH", "")]))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "codegen.worker", str(write), str(_memory(limits))],
-            stdin=subprocess.PIPE,
-            stdout=self.log,
-            stderr=self.log,
-            pass_fds=(write,),
-            start_new_session=True,
-            env=environment,
-        )
-        os.close(write)
         self.answers = os.fdopen(read, "rb", buffering=0)
+        # a Ctrl-C in the middle of the start waits until the process is known, then ends it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "codegen.worker", str(write), str(_memory(limits))],
+                stdin=subprocess.PIPE,
+                stdout=self.log,
+                stderr=self.log,
+                pass_fds=(write,),
+                start_new_session=True,
+                env=environment,
+            )
+            os.close(write)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            self.stop()
+            raise
 
     def ask(self, verb: str, request: dict[str, Any]) -> Any:
         """The answer to one request. Raises what the child reports, or ("model-timeout", "model-exited") of its own."""
@@ -105,9 +113,10 @@ class Child:
 
     def stop(self) -> None:
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if process := getattr(self, "process", None):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         self.answers.close()
         self.log.close()
 
