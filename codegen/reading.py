@@ -76,7 +76,6 @@ class _Reader:
     def __init__(self, code: Code, cls: ast.ClassDef, site: Site, operation: str) -> None:
         self.code, self.cls, self.site, self.operation = code, cls, site, operation
         self.found: dict[ast.Call, Use] = {}
-        self.roles: dict[ast.Call, set[tuple[str, str]]] = {}  # what a call was seen to run: {("site", ""), ...}
         self.by_span = {syntax.span(n): n for n in ast.walk(cls) if isinstance(n, ast.Call)}
         self.method_of = {
             child: node
@@ -93,12 +92,9 @@ class _Reader:
             return
         child = call.module[len(call.owner) + 1 if call.owner else 0 :]
         head, _, rest = child.partition(".")
-        if head != self.site.attribute or not rest and not child:
-            return
-        node = self._node(call)
-        use = self._use(node, call, element=bool(rest), deep="." in rest)
-        if use is not None:
-            self.found.setdefault(node, use)
+        if head == self.site.attribute:
+            node = self._node(call)
+            self.found.setdefault(node, self._use(node, call, element=bool(rest), deep="." in rest))
 
     def _node(self, call: Call) -> ast.Call:
         node = self.by_span.get(call.span)
@@ -111,7 +107,7 @@ class _Reader:
             )
         return node
 
-    def _use(self, node: ast.Call, call: Call, *, element: bool, deep: bool) -> Use | None:
+    def _use(self, node: ast.Call, call: Call, *, element: bool, deep: bool) -> Use:
         names = dict(call.names)
         holder = f"{call.owner}.{self.site.attribute}" if call.owner else self.site.attribute
         if call.direct and not deep and self._names_module(node.func, names):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 # --- 1. what the user asked for ---------------------------------------------------------------------------------------
 
@@ -260,4 +259,3 @@ class Report:
     drift: float | None = None
     notes: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
