@@ -106,3 +106,8 @@ def test_nothing_seen_tells_nothing() -> None:
 )
 def test_channels(kind: str, shape: Shape, width: int | None) -> None:
     assert channels(Layout(kind), shape) == width
+
+
+def test_an_expression_for_the_input_keeps_its_own_batch() -> None:
+    runs = [Sample(None, None, (2, 8, 16, 16)), Sample(None, None, (2, 8, 16, 16))]
+    assert infer(runs) == Layout("NCHW")

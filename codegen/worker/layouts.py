@@ -15,7 +15,7 @@ STRIDES = (1, 2, 4, 7, 8, 14, 16, 28, 32, 64)
 class Sample:
     """The shape of one tensor in a run at this batch and image size (rows, columns)."""
 
-    batch: int
+    batch: int | None  # None where the input is an expression of the user's, whose batch is its own
     image: tuple[int, int] | None
     shape: Shape
 
@@ -39,7 +39,7 @@ def infer(samples: Sequence[Sample]) -> Layout:
         return Layout("")
     first = samples[0].shape
     rank = len(first)
-    if any(len(s.shape) != rank for s in samples) or any(s.shape[:1] != (s.batch,) for s in samples):
+    if any(len(s.shape) != rank for s in samples) or any(s.batch is not None and s.shape[:1] != (s.batch,) for s in samples):
         return Layout("")
     moving = tuple(d for d in range(1, rank) if len({s.shape[d] for s in samples}) > 1)
     if rank == 2 and not moving:

@@ -60,6 +60,14 @@ class Setup:
         """(args, kwargs) at this batch size."""
         return models.make_input(self.module, self.input, self.device, batch)
 
+    def batch(self, asked: int) -> int | None:
+        """The batch size that `inputs(asked)` has; None for an expression, whose batch is its own."""
+        try:
+            models.parse_input(self.input)
+        except ValueError:
+            return None
+        return asked
+
     def image(self) -> tuple[int, int] | None:
         """(rows, columns) of the input, None where it is no map."""
         try:

@@ -153,9 +153,9 @@ class Evidence:
         self.builds = [(model, scopes, self.first)]  # builds of any width, at the first image size
         self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)
         self.grids = [(model, scopes, self.first)]
-        self.add_samples(events, 2, full.image())
+        self.add_samples(events, full.batch(2), full.image())
 
-    def add_samples(self, events: Iterable[Event], batch: int, image: tuple[int, int] | None) -> None:
+    def add_samples(self, events: Iterable[Event], batch: int | None, image: tuple[int, int] | None) -> None:
         """Note the shapes of one run."""
         for event in {e.module: e for e in reversed(list(events))}.values():  # the first call of each module
             for outgoing, shape in ((True, event.output_shape), (False, event.input_shape)):
@@ -204,7 +204,7 @@ class Evidence:
         except Exception:  # noqa: BLE001 - a size that the model does not accept is no evidence
             return None
         events = completed(model, recording.events)
-        self.add_samples(events, batch, other.image())
+        self.add_samples(events, other.batch(batch), other.image())
         return model, scopes, {e.module: e for e in reversed(events)}
 
     def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
