@@ -157,6 +157,14 @@ def parse_input(spec: str) -> list[tuple[tuple[int, ...], str]]:
     return tensors
 
 
+def takes_batch(spec: str) -> bool:
+    """Whether a spec gives shapes, whose batch can be set; a Python expression has a batch of its own."""
+    try:
+        return bool(parse_input(spec))
+    except ValueError:
+        return False
+
+
 def make_input(
     module: ModuleType, spec: str, device: str, batch: int = 0, seed: int = 0
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:

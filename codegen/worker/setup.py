@@ -62,11 +62,7 @@ class Setup:
 
     def batch(self, asked: int) -> int | None:
         """The batch size that `inputs(asked)` has; None for an expression, whose batch is its own."""
-        try:
-            models.parse_input(self.input)
-        except ValueError:
-            return None
-        return asked
+        return asked if models.takes_batch(self.input) else None
 
     def image(self) -> tuple[int, int] | None:
         """(rows, columns) of the input, None where it is no map."""

@@ -66,8 +66,10 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
     outputs: dict[str, Any] = {}
     try:
         model = subject.build(which, small=small, device=device).eval()
-        for batch in (1, 2):
-            outputs[f"batch {batch}"] = _run(model, subject.inputs(batch, small=small, device=device))
+        spec = subject.plan.small_input if small and subject.plan.small_input else subject.plan.input
+        cases = {"batch 1": 1, "batch 2": 2} if models.takes_batch(spec) else {"the given input": 0}
+        for case, batch in cases.items():
+            outputs[case] = _run(model, subject.inputs(batch, small=small, device=device))
     except Exception as error:  # the caller says it, or tries another level
         return {}, reason(error)
     second = subject.plan.second_input
