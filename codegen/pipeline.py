@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,15 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A source as it was measured once: any number of insertions can be made and proved on it."""
+
+    source: Source
+    trace: Trace
+    others: tuple[Trace, ...] = ()  # other classes of the file that the library builds from the same entry
+
+
 def run(request: Request) -> Report:
     """Insert a module: find the site, write the variant, prove it, and only then put the file in place.
 
@@ -46,23 +55,26 @@ def run(request: Request) -> Report:
             if not request.dry_run:
                 emit.check_target(target, request.force or request.in_place)
         with watch.stage("trace"):
-            trace = traced(child, source, request)
-            others = traced_others(child, source, request, trace)
-        with watch.stage("rewrite"):
-            made = draft(request, source, trace, others)
-        with watch.stage("verify"):
-            proof = prove(child, made, source, made.variant.text)
-        if made.hooked and not proof["state"]:
-            # the module has no state, which only building it could show: no checkpoint needs a hook for it
-            with watch.stage("rewrite"):
-                made = draft(request, source, trace, others, stateless=True)
-            with watch.stage("verify"):
-                proof = prove(child, made, source, made.variant.text)
-    report = _report(request, made, proof, watch, str(target))
-    _demand(report)
-    if not request.dry_run:
-        emit.write(target, made.variant.text.encode(made.variant.encoding))
+            subject = measure(child, source, request)
+        report = insert(child, subject, request, watch)
+    demand(report)
+    if not request.dry_run and report.variant:
+        emit.write(target, report.variant.text.encode(report.variant.encoding))
     return report
+
+
+def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -> Report:
+    """Write one variant of a measured source and prove it in the child that measured it. Writes no file."""
+    target = str(output(request, subject.source))
+    stateless = False
+    while True:
+        with watch.stage("rewrite"):
+            made = draft(request, subject.source, subject.trace, subject.others, stateless=stateless)
+        with watch.stage("verify"):
+            proof = prove(child, made, subject.source, made.variant.text)
+        if stateless or proof["state"] or not made.hooked:
+            return _report(request, made, proof, watch, target)
+        stateless = True  # the module has no state, which only building it could show: no checkpoint needs a hook for it
 
 
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
@@ -71,8 +83,8 @@ def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
     with Child(request.limits) as child:
         source = sources.resolve(request.source)
         with watch.stage("trace"):
-            trace = traced(child, source, request)
-            made = draft(request, source, trace, traced_others(child, source, request, trace))
+            subject = measure(child, source, request)
+            made = draft(request, source, subject.trace, subject.others)
         made = replace(made, variant=replace(made.variant, encoding=encoding))
         with watch.stage("verify"):
             proof = prove(child, made, source, text)
@@ -106,11 +118,12 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
     return trace_from_json(answer)
 
 
-def traced_others(child: Child, source: Source, request: Request, trace: Trace) -> list[Trace]:
-    """The other classes of the file that the library builds from the same entry: they get the module too."""
+def measure(child: Child, source: Source, request: Request) -> Subject:
+    """Trace the source, and the other classes of its file that the library builds from the same entry."""
+    trace = traced(child, source, request)
     if not trace.other_build or request.host:
-        return []
-    return [traced(child, source, replace(request, build=trace.other_build, input=trace.input))]
+        return Subject(source, trace)
+    return Subject(source, trace, (traced(child, source, replace(request, build=trace.other_build, input=trace.input)),))
 
 
 def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:
@@ -165,7 +178,8 @@ def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwat
     )
 
 
-def _demand(report: Report) -> None:
+def demand(report: Report) -> None:
+    """Raise CodegenError("contract-failed") where a check failed."""
     failed = [c for c in report.checks if c.status == "failed"]
     if failed:
         raise CodegenError(
