@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
+import functools
 import math
 import re
 import tomllib
@@ -53,15 +53,16 @@ def templates_folder() -> Path:
 
 def entries() -> tuple[Entry, ...]:
     """Every module of the catalogue, sorted by name: the folder is the registry, a file's name is the module's."""
-    names = (path.name.removesuffix(SUFFIX) for path in (templates_folder() / "modules").glob(f"*{SUFFIX}"))
-    return tuple(_entry(name) for name in sorted(names))
+    return tuple(_entry(name) for name in _names())
 
 
 def entry(name: str) -> Entry:
     """The module of that name. Raises `unknown-module` with the nearest names."""
-    known = {each.name: each for each in entries()}
+    known = _names()
     if name in known:
-        return known[name]
+        return _entry(name)
+    import difflib
+
     near = difflib.get_close_matches(name.lower(), known) or list(known)
     raise CodegenError("unknown-module", f"no module `{name}` in the catalogue", f"did you mean {_listed(near)}?")
 
@@ -115,6 +116,11 @@ def component(
     )
 
 
+def _names() -> list[str]:
+    return sorted(path.name.removesuffix(SUFFIX) for path in (templates_folder() / "modules").glob(f"*{SUFFIX}"))
+
+
+@functools.cache
 def _read(name: str) -> tuple[dict[str, Any], str]:
     """A catalogue file: the TOML head in its first jinja comment, and the class below it."""
     text = (templates_folder() / "modules" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
@@ -196,6 +202,7 @@ def _value(module: str, name: str, text: str, default: Value) -> Value:
     raise CodegenError("bad-argument", message, f"give {name} as in {name}={default!r}")
 
 
+@functools.cache
 def _environment() -> Environment:
     from jinja2 import Environment, StrictUndefined
 

@@ -1,4 +1,7 @@
-"""The command line: arguments -> Request; Report -> text, JSON, exit code. The only module that prints or exits."""
+"""The command line: arguments -> Request; Report -> text, JSON, exit code. The only module that prints or exits.
+
+What a command does not need is not imported for it: not torch, not rich for --json.
+"""
 
 from __future__ import annotations
 
@@ -86,12 +89,14 @@ def cli() -> None:
 @SHOW
 def sites(source: str, *, as_json: bool, verbose: bool, **options: Any) -> None:
     """Every site of SOURCE: type, output shape, layout, width, count, call sites."""
-    from codegen import pipeline, show
+    from codegen import pipeline, records
 
     trace = pipeline.look(_request(source, **options))
     if as_json:
-        _print_json(show.sites_json(trace))
+        _print_json(records.sites_json(trace))
     else:
+        from codegen import show
+
         show.sites(trace)
 
 
@@ -101,12 +106,16 @@ def sites(source: str, *, as_json: bool, verbose: bool, **options: Any) -> None:
 @SHOW
 def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> None:
     """The catalogue; with NAME one module: arguments, layouts, paper, its rendered source."""
-    from codegen import show
+    from codegen import records
 
     entries = [catalogue.entry(name)] if name else list(catalogue.entries())
     if as_json:
-        _print_json([show.entry_json(e, layout) for e in entries] if not name else show.entry_json(entries[0], layout))
-    elif name:
+        found = [records.entry_json(e, layout) for e in entries]
+        _print_json(found[0] if name else found)
+        return
+    from codegen import show
+
+    if name:
         show.entry(entries[0], layout)
     else:
         show.entries(entries)
@@ -119,13 +128,15 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 @SHOW
 def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Insert a module after or before a site of SOURCE."""
-    from codegen import pipeline, show, static
+    from codegen import pipeline, records, static
 
     request = insertion(source, **options)
     report = static.run(request) if request.static else pipeline.run(request)
     if as_json:
-        _print_json(show.report_json(report))
+        _print_json(records.report_json(report))
     else:
+        from codegen import show
+
         show.report(report, full_diff=show_diff)
 
 
@@ -136,14 +147,16 @@ def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opti
 @SHOW
 def verify(file: Path, *, against: str, as_json: bool, verbose: bool, **options: Any) -> None:
     """The contract, again, on a variant that exists."""
-    from codegen import pipeline, show, syntax
+    from codegen import pipeline, records, syntax
 
     text, encoding = syntax.read(file)
     report = pipeline.verify(_recorded(text, against, **options), file, text, encoding)
     failed = any(c.status == "failed" for c in report.checks)
     if as_json:
-        _print_json(show.report_json(report))
+        _print_json(records.report_json(report))
     else:
+        from codegen import show
+
         show.checks(report)
     sys.exit(CONTRACT if failed else 0)
 
@@ -154,14 +167,16 @@ def verify(file: Path, *, against: str, as_json: bool, verbose: bool, **options:
 @SHOW
 def diff(file: Path, *, against: str, as_json: bool, verbose: bool) -> None:
     """Base -> variant as a unified diff; only the variant's edits. Executes nothing."""
-    from codegen import show, static, syntax
+    from codegen import records, static, syntax
 
     text, _ = syntax.read(file)
     base = static.base(_recorded(text, against), text)
-    lines = show.unified(base, text, str(file))
+    lines = records.unified(base, text, str(file))
     if as_json:
         _print_json({"file": str(file), "diff": lines})
     else:
+        from codegen import show
+
         show.diff(lines)
 
 

@@ -57,11 +57,11 @@ def draft(
 
 def prepare(request: Request, source: Source, site: Site, build: str) -> tuple[Parts, ast.ClassDef]:
     """Find the host's class in its file and say what of the files is kept."""
-    main = Code(source.file.text, source.file.path.name)
+    main = syntax.shared(source.file.text, source.file.path)
     host_file, host = source.file, main
     if Path(site.host.file).resolve() != source.file.path.resolve():
         host_file = sources.file(Path(site.host.file))
-        host = Code(host_file.text, host_file.path.name)
+        host = syntax.shared(host_file.text, host_file.path)
     cls = syntax.find_class(host, site.host.name, site.host.line)
     if cls is None:
         raise CodegenError(
@@ -194,15 +194,19 @@ def _width_notes(site: Site) -> list[str]:
 
 def _call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
     """(method, line) of every call of the inserted module in the variant."""
-    found = []
-    for name, cls in Code(text, "variant").classes:
-        for method in cls.body:
-            if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                for node in ast.walk(method):
-                    if (
-                        isinstance(node, ast.Call)
-                        and isinstance(node.func, ast.Attribute)
-                        and node.func.attr == attribute
-                    ):
-                        found.append((f"{name}.{method.name}", node.lineno))
+    code = Code(text, "variant")
+    mentions = [number for number, line in enumerate(code.lines, 1) if attribute in line]
+    methods = [
+        (name, node)
+        for name, cls in code.classes
+        for node in cls.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and any(node.lineno <= line <= (node.end_lineno or 0) for line in mentions)
+    ]
+    found = [
+        (f"{name}.{method.name}", node.lineno)
+        for name, method in methods
+        for node in ast.walk(method)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute
+    ]
     return tuple(sorted(found, key=lambda c: c[1]))

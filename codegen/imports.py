@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 
@@ -10,6 +11,8 @@ from codegen import rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
+
+FROM = re.compile(r"from\b.*?\bimport\b", re.DOTALL)  # no name can be `import`, no comment can stand before it
 
 
 def is_import(node: ast.stmt) -> bool:
@@ -62,25 +65,21 @@ def _imports_only(node: ast.stmt) -> bool:
 
 def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] | set[str]) -> str:
     """One import statement with only the names that are needed, absolute, its layout and comments kept; "" for none."""
-    import libcst as cst
-
     assert isinstance(node, (ast.Import, ast.ImportFrom))
     if {"*"} == syntax.bound_names(node):
         return f"from {absolute(file, node)} import *" if isinstance(node, ast.ImportFrom) else ""
     wanted = [(a.asname or a.name.split(".")[0]) in names for a in node.names]
     if not any(wanted):
         return ""
-    line = cst.ensure_type(cst.parse_statement(code.segment(node)), cst.SimpleStatementLine)
-    statement = line.body[0]
-    assert isinstance(statement, (cst.Import, cst.ImportFrom)) and not isinstance(statement.names, cst.ImportStar)
-    aliases = list(statement.names)
-    kept = [alias for alias, keep in zip(aliases, wanted, strict=True) if keep]
-    kept[-1] = kept[-1].with_changes(comma=aliases[-1].comma)  # what stood before the closing bracket stays there
-    changed = statement.with_changes(names=kept)
+    starts = [code.start(alias) for alias in node.names]
+    pieces = [code.text[start:following] for start, following in itertools.pairwise(starts)]
+    *kept, last = itertools.compress(range(len(wanted)), wanted)
+    head = code.text[code.start(node) : starts[0]]
     if isinstance(node, ast.ImportFrom):
-        module = cst.parse_expression(absolute(file, node))
-        changed = changed.with_changes(relative=(), module=module, whitespace_before_import=cst.SimpleWhitespace(" "))
-    return cst.Module([]).code_for_node(changed)
+        head = FROM.sub(f"from {absolute(file, node)} import", head, count=1)
+    # a name goes with its comma and what stands behind that; what stood before the closing bracket stays there
+    tail = code.text[code.end(node.names[-1]) : code.end(node)]
+    return "".join([head, *(pieces[index] for index in kept), code.segment(node.names[last]), tail])
 
 
 def placed(code: Code, statements: list[str]) -> list[Edit]:
@@ -135,13 +134,12 @@ def _is_standard(node: ast.stmt) -> bool:
 def absolute_edits(file: SourceFile, code: Code, node: ast.stmt) -> list[Edit]:
     """`from ._builder import x` -> `from timm.models._builder import x`, inside functions too."""
     edits: list[Edit] = []
-    if not re.search(r"from\s*\.", code.segment(node)):
+    if not re.search(r"\bfrom[\s\\]*\.", code.segment(node)):
         return edits
     for found in ast.walk(node):
         if isinstance(found, ast.ImportFrom) and found.level:
             start = code.start(found)
-            match = re.match(r"from\s*(\.[\s.]*(?:[\w.]+)?)\s*import", code.text[start:])
-            if match is not None:
-                end = start + match.end() - len("import")
-                edits.append(Edit(start, end, f"from {absolute(file, found)} ", "absolute import"))
+            match = FROM.match(code.text, start)
+            assert match is not None
+            edits.append(Edit(start, match.end(), f"from {absolute(file, found)} import", "absolute import"))
     return edits

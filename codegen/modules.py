@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import catalogue, closure, sources, style, syntax
+from codegen import catalogue, closure, sources, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Request, Site
@@ -151,7 +151,7 @@ def _zero_gated(made: Component) -> Component:
         made,
         construct=f"ZeroGate({made.construct})",
         imports=(*made.imports, "import torch", "from torch import nn"),
-        code=f"{made.code}\n\n{style.formatted(ZERO_GATE, style.LONGEST).strip()}\n".lstrip("\n"),
+        code=f"{made.code}\n\n{ZERO_GATE.strip()}\n".lstrip("\n"),
     )
 
 

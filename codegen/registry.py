@@ -6,7 +6,6 @@ The live half, which imports them, is `worker/registry.py`.
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import importlib.util
 import re
 from pathlib import Path
@@ -60,6 +59,8 @@ def names(library: str) -> list[str]:
 
 def version(distribution: str) -> str:
     """The installed version, "" where there is none."""
+    import importlib.metadata  # as slow to import as all of codegen's own modules
+
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

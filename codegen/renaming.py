@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 
 from codegen import rewrite, style
@@ -20,7 +21,7 @@ def renamed_expression(expression: str, names: Mapping[str, str]) -> str:
 def name_edits(code: Code, node: ast.AST, names: Mapping[str, str]) -> list[Edit]:
     """Every mention of the old names below a node: definitions, calls, references."""
     edits: list[Edit] = []
-    for found in ast.walk(node) if names else ():
+    for found in ast.walk(node) if names and _mentions(code, node, names) else ():
         if isinstance(found, ast.Name) and found.id in names:
             edits.append(Edit(code.start(found), code.end(found), names[found.id], "renamed"))
         elif isinstance(found, ast.FunctionDef) and found.name in names:
@@ -28,6 +29,12 @@ def name_edits(code: Code, node: ast.AST, names: Mapping[str, str]) -> list[Edit
             at = code.text.index(found.name, start + len("def"))
             edits.append(Edit(at, at + len(found.name), names[found.name], "renamed"))
     return edits
+
+
+def _mentions(code: Code, node: ast.AST, names: Mapping[str, str]) -> bool:
+    """Whether the text may name one of them: quoted words, as in a table of configurations, are no names."""
+    text = code.text if isinstance(node, ast.Module) else code.segment(node)
+    return not names.keys().isdisjoint(re.findall(r"(?<![\w'\"])[^\W\d]\w*", text))
 
 
 def is_all(node: ast.stmt) -> bool:
@@ -45,7 +52,8 @@ def all_edit(code: Code, node: ast.stmt, kept: set[str], names: Mapping[str, str
     if new == old:
         return []
     quote = "'" if "'" in code.segment(node.value) else '"'
-    text = f"__all__ = [{', '.join(quote + n + quote for n in new)}]"
+    quoted = [quote + n + quote for n in new]
+    text = f"__all__ = [{', '.join(quoted)}]"
     if len(text) > style.line_length(code.text):
-        text = style.formatted(text, style.line_length(code.text)).rstrip().replace("\n", code.newline)
+        text = code.newline.join(["__all__ = [", *(f"    {n}," for n in quoted), "]"])  # as black has it
     return [Edit(code.start(node), code.end(node), text, "__all__")]

@@ -1,20 +1,18 @@
-"""What a person or a script sees of a Trace, a Report, the catalogue: tables, coloured diffs, JSON. Decides nothing."""
+"""What a person sees of a Trace, a Report, the catalogue: tables and coloured diffs. Decides nothing."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from codegen import catalogue, emit
+from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -26,12 +24,6 @@ def _console(**options: Any) -> Console:
     return console if console.is_terminal else Console(highlight=False, width=400, **options)
 
 
-def unified(base: str, variant: str, name: str) -> list[str]:
-    """The unified diff of two texts, line ends left out."""
-    old, new = base.splitlines(), variant.splitlines()
-    return list(difflib.unified_diff(old, new, f"base/{name}", f"variant/{name}", lineterm=""))
-
-
 def diff(lines: Iterable[str]) -> None:
     """Print a unified diff: in colour on a terminal, elsewhere byte for byte, so that it can be applied."""
     console = _console(soft_wrap=True)
@@ -41,31 +33,6 @@ def diff(lines: Iterable[str]) -> None:
             continue
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         console.print(Text(line, "bold" if line.startswith(("+++", "---")) else colour))
-
-
-def report_json(report: Report) -> dict[str, Any]:
-    """The fixed fields of a command that makes a variant."""
-    site, variant = report.site, report.variant
-    assert site is not None and variant is not None
-    width = {"expr": site.width.expr, "value": site.width.value, "kind": site.width.kind, "builds": site.width.builds}
-    return {
-        "output": report.output,
-        "host": variant.host,
-        "site": site.name,
-        "attribute": variant.attribute,
-        "class_name": variant.class_name,
-        "build": variant.build,
-        "input": report.input,
-        "width": width,
-        "layout": _layout_json(site.layout),
-        "call_sites": [{"method": method, "line": line} for method, line in report.call_sites],
-        "new_parameters": report.new_parameters,
-        "parameters": report.parameters,
-        "drift": report.drift,
-        "checks": [{"name": c.name, "status": c.status, "detail": c.detail} for c in report.checks],
-        "notes": list(report.notes),
-        "seconds": {name: round(seconds, 3) for name, seconds in report.seconds},
-    }
 
 
 def report(report: Report, *, full_diff: bool) -> None:
@@ -132,49 +99,8 @@ def _layout(layout: Layout) -> str:
     return text + (f", grid {layout.grid[0]}x{layout.grid[1]}" if layout.grid else "")
 
 
-def _layout_json(layout: Layout) -> dict[str, Any]:
-    return {"kind": layout.kind, "prefix": layout.prefix, "grid": layout.grid, "grid_expr": layout.grid_expr}
-
-
 def _width(width: Width | None) -> str:
     return "" if width is None else width.expr if width.kind == "literal" else f"{width.expr} = {width.value}"
-
-
-def call_sites(trace: Trace, module: TracedModule) -> list[dict[str, Any]]:
-    """Where a module is called: method, line, and the public paths that ran through there (none: a twin that did not run)."""
-    found: dict[tuple[str, int], list[str]] = {}
-    for call in trace.calls:
-        if call.module == module.name:
-            paths = found.setdefault((call.method, call.span.line), [])
-            paths += [call.path] if call.path else []
-    return [{"method": m, "line": line, "paths": paths} for (m, line), paths in sorted(found.items())]
-
-
-def sites_json(trace: Trace) -> dict[str, Any]:
-    """Everything that `codegen sites` knows."""
-    return {
-        "build": trace.build,
-        "input": trace.input,
-        "host": trace.hosts[0].name if trace.hosts else "",
-        "paths": list(trace.paths),
-        "sites": [
-            {
-                "name": m.name,
-                "class_name": m.class_name,
-                "output_kind": m.output_kind,
-                "output_shape": list(m.output_shape),
-                "input_shape": list(m.input_shape),
-                "layout": _layout_json(m.after),
-                "width": asdict(m.width_after) if m.width_after else None,
-                "width_before": asdict(m.width_before) if m.width_before else None,
-                "calls": m.calls,
-                "parameters": m.parameters,
-                "call_sites": call_sites(trace, m),
-            }
-            for m in trace.modules
-            if m.name
-        ],
-    }
 
 
 def sites(trace: Trace) -> None:
@@ -212,17 +138,6 @@ def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
     return ", ".join(text if ran else f"{text} (not run)" for text, ran in found.items()) or "never called"
 
 
-def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
-    """One catalogue module with its rendered source."""
-    return {**asdict(entry), "arguments": dict(entry.arguments), "source": _rendered(entry, layout)}
-
-
-def _rendered(entry: catalogue.Entry, layout: str) -> str:
-    kind = layout or entry.layouts[0]
-    grid = (14, 14) if kind == "NLC" else None
-    return catalogue.render(entry, Layout(kind, 0, grid), {}, identity=False, factory=False)
-
-
 def entries(found: Sequence[catalogue.Entry]) -> None:
     """The catalogue as a table."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
@@ -236,6 +151,8 @@ def entries(found: Sequence[catalogue.Entry]) -> None:
 
 def entry(found: catalogue.Entry, layout: str) -> None:
     """One catalogue module: what it is, and its source rendered for a layout."""
+    from rich.syntax import Syntax  # pygments, which nothing else needs
+
     console = _console()
     console.print(f"[bold]{found.name}[/bold] ({found.class_name}): {escape(found.summary)}")
     console.print(f"paper      {escape(found.paper)} {found.url}")
@@ -243,4 +160,4 @@ def entry(found: catalogue.Entry, layout: str) -> None:
     console.print(f"licence    {escape(found.licence)}")
     console.print(f"layouts    {', '.join(found.layouts)}")
     console.print(f"arguments  {', '.join(f'{k}={v}' for k, v in found.arguments) or 'none'}\n")
-    console.print(Syntax(_rendered(found, layout), "python", background_color="default"))
+    console.print(Syntax(rendered(found, layout), "python", background_color="default"))

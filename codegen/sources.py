@@ -6,6 +6,7 @@ import ast
 import difflib
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 from codegen import registry, syntax
@@ -77,9 +78,10 @@ def file(path: Path) -> SourceFile:
     if path.exists() and not path.is_file():
         raise CodegenError("unreadable-source", f"{path} is not a file", "give a Python file")
     text, encoding = syntax.read(path)
-    code = syntax.Code(text, str(path))
+    tree = syntax.shared(text, path).tree
     module, root = _package(path)
-    relative = any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(code.tree))
+    dotted = re.search(r"\bfrom[\s\\]*\.", text) is not None
+    relative = dotted and any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(tree))
     if not relative and not _installed(path, module):
         return SourceFile(path, text, encoding, "", root)
     return SourceFile(path, text, encoding, module, root)

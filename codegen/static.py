@@ -22,7 +22,8 @@ def run(request: Request) -> Report:
     with watch.stage("rewrite"):
         source = sources.resolve(request.source)
         target = pipeline.output(request, source)
-        host = host_class(source, request.host or source.entry, Code(source.file.text, source.file.path.name))
+        main = syntax.shared(source.file.text, source.file.path)
+        host = host_class(source, request.host or source.entry, main)
         site = sites.without_trace(host, request, *_assumed(source, host, request))
         parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
         uses = reading.uses(parts.host, cls, site, (), request.operation)
@@ -58,7 +59,7 @@ def base(request: Request, text: str) -> str:
     found = next((m for line in text.splitlines()[:12] if (m := HEADER.search(line))), None)
     if found is None:
         raise CodegenError("no-recipe", "the header does not name the host", "make the variant again with this version")
-    main = Code(source.file.text, source.file.path.name)
+    main = syntax.shared(source.file.text, source.file.path)
     host = host_class(source, found["host"], main)
     site = sites.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
     parts, _ = prepare(request, source, site, "None")
@@ -80,7 +81,8 @@ def host_class(source: Source, name: str, code: Code) -> HostClass:
         if isinstance(node, ast.ImportFrom) and name.split(".")[0] in syntax.bound_names(node):
             path = sources.module_path(imports.absolute(source.file, node))
             if path is not None:
-                return host_class(Source(source.spec, sources.file(path)), name, Code(syntax.read(path)[0], path.name))
+                file = sources.file(path)
+                return host_class(Source(source.spec, file), name, syntax.shared(file.text, file.path))
     raise CodegenError(
         "host-not-found", f"{Path(source.file.path).name} has no class {name}", "name the host: --class NAME"
     )
@@ -90,8 +92,7 @@ def _assumed(source: Source, host: HostClass, request: Request) -> tuple[str, La
     """(width expression, layout) as the code suggests them: what `self.SITE = Layer(...)` is given, and whether the host
     counts tokens. Raises CodegenError("unknown-width").
     """
-    path = Path(host.file)
-    code = Code(syntax.read(path)[0], path.name)
+    code = syntax.shared(syntax.read(Path(host.file))[0], Path(host.file))
     cls = syntax.find_class(code, host.name, host.line)
     init = syntax.method(cls, "__init__") if cls else None
     parameters = {a.arg for a in [*init.args.args, *init.args.kwonlyargs]} if init else set()
@@ -133,11 +134,16 @@ def _given(call: ast.Call, outgoing: bool) -> str:
 def _gathering(code: Code) -> str:
     """The last class with a forward that no other class of the file uses."""
     found = {name: node for name, node in code.classes if syntax.method(node, "forward")}
-    used = {n for name, node in found.items() for n in syntax.used_names(node) - {name}}
-    names = [n for n in found if n not in used] or list(found)
-    if not names:
-        raise CodegenError("host-not-found", f"{code.name} has no class with a forward", "name the host: --class NAME")
-    return names[-1]
+    if not found:
+        where = Path(code.name).name
+        raise CodegenError("host-not-found", f"{where} has no class with a forward", "name the host: --class NAME")
+    texts = {name: code.segment(node) for name, node in found.items()}
+
+    def used(name: str) -> bool:
+        others = [node for other, node in found.items() if other != name and name in texts[other]]
+        return any(name in syntax.used_names(node) for node in others)
+
+    return next((name for name in reversed(found) if not used(name)), list(found)[-1])
 
 
 def _factory(cls: ast.ClassDef) -> str:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import functools
+import keyword
+import re
 import textwrap
 
 from codegen.syntax import Code
 
 BLACK_LENGTH, LONGEST = 88, 120
+
+# Statements that black leaves as they are if they fit the line, and nearly all that are written: `x = self.se(x)`,
+# `self.se = SqueezeExcite(channels[2] * block.expansion, reduction=8)`, also below `if layer is self.layer3:`.
+# To import black costs as much CPU as everything else that codegen imports.
+_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_ATOM = rf"(?:{_NAME}(?:\[-?\d+\])?|\d+)"
+_VALUE = rf"{_ATOM}(?: [*+-] {_ATOM})*"
+_PASSED = rf"(?:[A-Za-z_]\w*=|\*\*)?{_VALUE}"
+_CALL = rf"(?:if {_NAME} is {_ATOM}:\n    )?(?:{_NAME} = )?{_NAME}\((?:{_PASSED}(?:, {_PASSED})*)?\)"
+PLAIN = re.compile(rf"{_CALL}(?:\n{_CALL})*\n?", re.ASCII)
+KEYWORDS = frozenset(keyword.kwlist) - {"if", "is", "None", "True", "False"}
 
 
 @functools.cache
@@ -33,9 +46,17 @@ def reindented(text: str, code: Code) -> str:
 
 def formatted(text: str, width: int = BLACK_LENGTH) -> str:
     """black's format of a piece of Python, 4-space indentation."""
+    if _is_formatted(text, width):
+        return text.rstrip("\n") + "\n"
     import black
 
     return black.format_str(text, mode=black.Mode(line_length=width))
+
+
+def _is_formatted(text: str, width: int) -> bool:
+    """Whether the text is plain enough to know without black that black would change nothing."""
+    fits = all(len(line) <= width for line in text.splitlines())
+    return fits and PLAIN.fullmatch(text) is not None and KEYWORDS.isdisjoint(re.findall(r"\w+", text))
 
 
 def _indented(line: str, code: Code, indent: str) -> str:

@@ -9,7 +9,7 @@ import symtable
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from codegen.errors import CodegenError
@@ -138,6 +138,12 @@ class Code:
         return "    "
 
 
+@lru_cache(maxsize=8)
+def shared(text: str, path: Path) -> Code:
+    """The Code of a file: the same object for the same text, so that a large file is parsed once in a run."""
+    return Code(text, str(path))
+
+
 def read(path: Path) -> tuple[str, str]:
     """(text, encoding) of a Python file, line ends kept. Raises CodegenError where it cannot be read as source."""
     try:
@@ -205,12 +211,13 @@ def span(node: ast.AST) -> Span:
     return Span(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
 
 
-def bound_names(node: ast.stmt) -> set[str]:
+@lru_cache(maxsize=4096)  # asked of every statement of a file, by several stages
+def bound_names(node: ast.stmt) -> frozenset[str]:
     """The names that a top-level statement binds in its module (inside `if` and `try` too)."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {node.name}
+        return frozenset({node.name})
     if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
+        return frozenset(alias.asname or alias.name.split(".")[0] for alias in node.names)
     names: set[str] = set()
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt):
@@ -219,7 +226,7 @@ def bound_names(node: ast.stmt) -> set[str]:
             names |= {name for statement in child.body for name in bound_names(statement)}
         else:
             names |= {n.id for n in ast.walk(child) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return names
+    return frozenset(names)
 
 
 def used_names(node: ast.AST) -> set[str]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from codegen import show
+from codegen import records, show
 from codegen.types import Call, Check, HostClass, Layout, Report, Request, Site, Span, Trace, TracedModule, Variant, Width
 
 TOKENS = Layout("NLC", 1, (14, 14), "self.patch_embed.grid_size")
@@ -43,7 +43,7 @@ def report(**more: object) -> Report:
 
 
 def test_the_fixed_fields_of_a_variant() -> None:
-    found = show.report_json(report())
+    found = records.report_json(report())
     assert set(FIELDS.split()) <= found.keys()
     assert found["width"] == {"expr": "dim", "value": 8, "kind": "name", "builds": 3}
     assert found["build"] == "Net_se()" and found["call_sites"] == [{"method": "Net.forward", "line": 9}]
@@ -53,17 +53,17 @@ def test_the_fixed_fields_of_a_variant() -> None:
 
 
 def test_a_variant_that_was_not_run_has_the_same_fields() -> None:
-    assert show.report_json(report(checks=(), drift=None, seconds=())).keys() == show.report_json(report()).keys()
+    assert records.report_json(report(checks=(), drift=None, seconds=())).keys() == records.report_json(report()).keys()
 
 
 def test_sites_as_json() -> None:
-    found = json.loads(json.dumps(show.sites_json(TRACE)))
+    found = json.loads(json.dumps(records.sites_json(TRACE)))
     assert [s["name"] for s in found["sites"]][:3] == ["norm", "blocks.0", "blocks.0.attn"]
     assert found["host"] == "Net" and found["paths"] == ["forward", "forward_features"]
 
 
 def test_a_twin_has_no_paths() -> None:
-    norm = show.sites_json(TRACE)["sites"][0]
+    norm = records.sites_json(TRACE)["sites"][0]
     assert norm["call_sites"] == [
         {"method": "Net.forward", "line": 9, "paths": ["forward", "forward_features"]},
         {"method": "Net.forward_late", "line": 12, "paths": []},
@@ -109,6 +109,6 @@ def test_a_diff_changes_no_character_of_the_code(line: str, capsys: pytest.Captu
 
 
 def test_unified_names_both_sides_and_is_empty_for_equal_texts() -> None:
-    assert show.unified("a\n", "a\n", "net.py") == []
-    found = show.unified("a\r\n", "a\r\nb\r\n", "net.py")
+    assert records.unified("a\n", "a\n", "net.py") == []
+    found = records.unified("a\r\n", "a\r\nb\r\n", "net.py")
     assert found == ["--- base/net.py", "+++ variant/net.py", "@@ -1 +1,2 @@", " a", "+b"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from codegen import emit, show, static
+from codegen import emit, records, static
 from codegen.errors import CodegenError
 from codegen.types import Report, Request
 
@@ -96,7 +98,7 @@ def test_the_report_says_that_nothing_was_proved() -> None:
     report = inserted()
     assert [(c.name, c.status) for c in report.checks] == [("contract", "skipped")]
     assert any("not measured" in note for note in report.notes)
-    assert show.report_json(report)["call_sites"] == [{"method": "Net.forward", "line": report.call_sites[0][1]}]
+    assert records.report_json(report)["call_sites"] == [{"method": "Net.forward", "line": report.call_sites[0][1]}]
 
 
 def test_nothing_of_the_file_runs_and_the_variant_is_whole() -> None:
@@ -141,7 +143,7 @@ def test_the_base_of_a_variant_is_what_insert_compared_with(newline: str) -> Non
 def test_the_diff_holds_the_edits_and_nothing_else() -> None:
     report = inserted()
     text = Path("out.py").read_text()
-    lines = show.unified(static.base(report.request, text), text, "out.py")[2:]
+    lines = records.unified(static.base(report.request, text), text, "out.py")[2:]
     assert not [line for line in lines if line.startswith("-")]
     added = [line[1:] for line in lines if line.startswith("+")]
     assert [line.strip() for line in added if "self.se" in line and "Squeeze" in line] == ["self.se = SqueezeExcite(dim)"]
@@ -157,3 +159,18 @@ def test_a_file_without_recipe_has_no_base() -> None:
     with pytest.raises(CodegenError) as caught:
         static.base(report.request, Path("net.py").read_text())
     assert caught.value.name == "no-recipe"
+
+
+def test_what_an_insertion_does_not_need_is_not_imported() -> None:
+    Path("net.py").write_text(NET.replace("LAYER", "nn.Conv2d(3, dim, 1)"))
+    arguments = "insert net.py --static --module se --after m --json -o out.py".split()  # noqa: SIM905
+    code = f"""
+import sys
+sys.argv[1:] = {arguments}
+from codegen.cli import main
+main()
+print({{"torch", "rich", "black", "pygments", "importlib.metadata"}} & set(sys.modules), file=sys.stderr)
+"""
+    root = str(Path(static.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"

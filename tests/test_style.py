@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import black
 import pytest
 
 from codegen import style
@@ -74,3 +77,31 @@ def test_our_definitions_take_the_files_indentation() -> None:
 def test_columns_that_are_no_whole_step_stay_columns() -> None:
     text = "def f():\n    x = (1,\n         2)\n"
     assert style.reindented(text, Code(FILE.replace("    ", "\t"))) == "def f():\n\tx = (1,\n\t\t 2)\n"
+
+
+PASSED = ["x", "self.dim", "dims[-1]", "12", "a * b", "c[2] * block.expansion - 1", "k=2", "k=a + b", "**dd", "bias=False"]
+HEADS = ["", "x = ", "self.se = ", "if layer is self.layer3:\n    x = ", "if blk is self.blocks[-1]:\n    "]
+
+
+def test_black_leaves_what_is_taken_for_formatted() -> None:
+    given = [", ".join(pair) for n in range(3) for pair in itertools.product(PASSED, repeat=n)]
+    lines = [f"{head}self.m({text})" for head, text in itertools.product(HEADS, given)]
+    assert all(style._is_formatted(line, 88) for line in lines)
+    for line in lines[::7]:
+        assert black.format_str(line, mode=black.Mode()) == style.formatted(line) == line + "\n"
+    both = "\n".join([lines[7], lines[-7], lines[60]])
+    assert style._is_formatted(both, 88)
+    assert black.format_str(both, mode=black.Mode()) == both + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["return(x)", "x = not(y)", "f( a)", "f(a,b)", "x=f(a)", "f(a,)", "f('a')", "f(0XFF)", "f(a**b)", "f(-1)", "f(a)\n\ng(b)"],
+)
+def test_what_black_may_change_is_left_to_black(text: str) -> None:
+    assert not style._is_formatted(text, 88)
+
+
+def test_a_line_that_is_too_long_is_left_to_black() -> None:
+    assert style._is_formatted("f(aaaa, b)", 10)
+    assert not style._is_formatted("f(aaaa, b)", 9)

@@ -182,3 +182,9 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
     with pytest.raises(CodegenError) as caught:
         syntax.read(tmp_path / "missing.py")
     assert caught.value.name == "unreadable-source"
+
+
+def test_a_file_is_parsed_once(tmp_path: Path) -> None:
+    text = "a = 1\n"
+    assert syntax.shared(text, tmp_path) is syntax.shared("a = " + "1\n", tmp_path)
+    assert syntax.shared(text, tmp_path) is not syntax.shared("a = 2\n", tmp_path)

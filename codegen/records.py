@@ -1,0 +1,95 @@
+"""What a script sees of a Trace, a Report, the catalogue: values for JSON, and diffs. Prints nothing, imports no rich."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+from typing import Any
+
+from codegen import catalogue
+from codegen.types import Layout, Report, Trace, TracedModule
+
+
+def unified(base: str, variant: str, name: str) -> list[str]:
+    """The unified diff of two texts, line ends left out."""
+    old, new = base.splitlines(), variant.splitlines()
+    return list(difflib.unified_diff(old, new, f"base/{name}", f"variant/{name}", lineterm=""))
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """The fixed fields of a command that makes a variant."""
+    site, variant = report.site, report.variant
+    assert site is not None and variant is not None
+    width = {"expr": site.width.expr, "value": site.width.value, "kind": site.width.kind, "builds": site.width.builds}
+    return {
+        "output": report.output,
+        "host": variant.host,
+        "site": site.name,
+        "attribute": variant.attribute,
+        "class_name": variant.class_name,
+        "build": variant.build,
+        "input": report.input,
+        "width": width,
+        "layout": layout_json(site.layout),
+        "call_sites": [{"method": method, "line": line} for method, line in report.call_sites],
+        "new_parameters": report.new_parameters,
+        "parameters": report.parameters,
+        "drift": report.drift,
+        "checks": [{"name": c.name, "status": c.status, "detail": c.detail} for c in report.checks],
+        "notes": list(report.notes),
+        "seconds": {name: round(seconds, 3) for name, seconds in report.seconds},
+    }
+
+
+def layout_json(layout: Layout) -> dict[str, Any]:
+    """What the dims of a tensor mean; the grid as [rows, columns]."""
+    return {"kind": layout.kind, "prefix": layout.prefix, "grid": layout.grid, "grid_expr": layout.grid_expr}
+
+
+def call_sites(trace: Trace, module: TracedModule) -> list[dict[str, Any]]:
+    """Where a module is called: method, line, and the public paths that ran through there (none: a twin that did not run)."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for call in trace.calls:
+        if call.module == module.name:
+            paths = found.setdefault((call.method, call.span.line), [])
+            paths += [call.path] if call.path else []
+    return [{"method": m, "line": line, "paths": paths} for (m, line), paths in sorted(found.items())]
+
+
+def sites_json(trace: Trace) -> dict[str, Any]:
+    """Everything that `codegen sites` knows."""
+    return {
+        "build": trace.build,
+        "input": trace.input,
+        "host": trace.hosts[0].name if trace.hosts else "",
+        "paths": list(trace.paths),
+        "sites": [
+            {
+                "name": m.name,
+                "class_name": m.class_name,
+                "output_kind": m.output_kind,
+                "output_shape": list(m.output_shape),
+                "input_shape": list(m.input_shape),
+                "layout": layout_json(m.after),
+                "width": asdict(m.width_after) if m.width_after else None,
+                "width_before": asdict(m.width_before) if m.width_before else None,
+                "calls": m.calls,
+                "parameters": m.parameters,
+                "call_sites": call_sites(trace, m),
+            }
+            for m in trace.modules
+            if m.name
+        ],
+    }
+
+
+def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
+    """One catalogue module with its rendered source."""
+    return {**asdict(entry), "arguments": dict(entry.arguments), "source": rendered(entry, layout)}
+
+
+def rendered(entry: catalogue.Entry, layout: str) -> str:
+    """A catalogue module's class for a layout, by default the first that it fits, with its own settings."""
+    kind = layout or entry.layouts[0]
+    grid = (14, 14) if kind == "NLC" else None
+    return catalogue.render(entry, Layout(kind, 0, grid), {}, identity=False, factory=False)
