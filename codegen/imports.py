@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 import sys
+from collections.abc import Collection
 
 from codegen import rewrite, syntax
 from codegen.errors import CodegenError
@@ -82,27 +83,65 @@ def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] 
     return "".join([head, *(pieces[index] for index in kept), code.segment(node.names[last]), tail])
 
 
-def placed(code: Code, statements: list[str]) -> list[Edit]:
-    """New import statements, each behind the last of its kind: the standard library's above, all others below."""
-    standard = [s for s in statements if _is_standard(ast.parse(s).body[0])]
-    top = _top(code)
-    anchor = next((n for n in reversed(top) if _is_standard(n)), None)
+def placed(code: Code, statements: list[str], gone: Collection[ast.stmt] = ()) -> list[Edit]:
+    """New import statements where a sorted file has them: with their kind, plain ones above `from` ones.
+
+    gone: imports of the file that are taken out, beside which nothing can stand.
+    """
+    new = sorted(statements, key=lambda text: _rank(ast.parse(text).body[0]))
+    top = [n for n in _top(code) if n not in gone] or _top(code)
+    if not top or _is_future(top[0]):
+        return _first(code, top, new)
     edits = []
-    if standard and anchor is None and top and not _is_future(top[0]):
-        at = code.line_start(top[0])
-        edits.append(Edit(at, at, _lines(code, standard) + code.newline, "imports"))
-    elif standard and anchor is not None:
-        edits.append(Edit(code.line_end(anchor), code.line_end(anchor), _lines(code, standard), "imports"))
-    others = [s for s in statements if not edits or s not in standard]
-    if others and top:
-        edits.append(Edit(code.line_end(top[-1]), code.line_end(top[-1]), _lines(code, others), "imports"))
-    elif others:
-        first = code.tree.body[0]
-        docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-        at = code.line_end(first) if docstring else code.start(first) - code.indent_width(first)
-        block = _lines(code, others)
-        edits.append(Edit(at, at, f"{code.newline}{block}" if docstring else block + code.newline, "imports"))
+    for standard in (True, False):
+        group = [text for text in new if _is_standard(ast.parse(text).body[0]) == standard]
+        peers = [n for n in top if _is_standard(n) == standard]
+        if group and peers:
+            edits += [_beside(code, peers, text) for text in group]
+        elif group and standard:
+            at = code.line_start(top[0])
+            edits.append(Edit(at, at, _lines(code, group) + code.newline, "imports"))
+        elif group:
+            at = code.line_end(top[-1])
+            edits.append(Edit(at, at, code.newline + _lines(code, group), "imports"))
     return edits
+
+
+def _beside(code: Code, peers: list[ast.stmt], text: str) -> Edit:
+    """Behind the last import that sorts before this one, else in front of the first.
+
+    `from torch import nn` is sorted among the imports of torch, where there are any; `import math` among plain imports.
+    """
+    node = ast.parse(text).body[0]
+    close = [n for n in peers if (type(n) is ast.Import if isinstance(node, ast.Import) else _top_name(n) == _top_name(node))]
+    smaller = [n for n in close or peers if _rank(n) < _rank(node)]
+    at = code.line_end(smaller[-1]) if smaller else code.line_start((close or peers)[0])
+    return Edit(at, at, _lines(code, [text]), "imports")
+
+
+def _first(code: Code, futures: list[ast.stmt], new: list[str]) -> list[Edit]:
+    """The first imports of a file, behind its docstring and what it takes from the future."""
+    if not new:
+        return []
+    kinds = [[t for t in new if _is_standard(ast.parse(t).body[0]) == standard] for standard in (True, False)]
+    block = code.newline.join(_lines(code, kind) for kind in kinds if kind)
+    first = code.tree.body[0]
+    above = futures[-1] if futures else first if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) else None
+    if above is not None:
+        return [Edit(code.line_end(above), code.line_end(above), code.newline + block, "imports")]
+    at = code.start(first) - code.indent_width(first)
+    return [Edit(at, at, block + code.newline, "imports")]
+
+
+def _rank(node: ast.stmt) -> tuple[int, str]:
+    """How import statements are sorted: plain ones first, then by module; a guarded import comes last."""
+    if isinstance(node, ast.Import):
+        return 0, node.names[0].name
+    return (1, node.module or "") if isinstance(node, ast.ImportFrom) else (2, "")
+
+
+def _top_name(node: ast.stmt) -> str:
+    return _rank(node)[1].split(".")[0]
 
 
 def _lines(code: Code, statements: list[str]) -> str:

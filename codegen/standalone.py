@@ -58,7 +58,7 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
         above = [*_above(parts.main, top, _joined(beside.bodies)), *_above(parts.main, anchor, addition.code)]
         plain = _base_edits(parts, found, frozenset(), beside.statements)
         wanted = (*_library_imports(parts, found), *beside.imports, *addition.imports)
-        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above, *edits])
+        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *above, *edits])
     # the host's class is brought in from its own file, in front of the first definition of the source's file
     names = [host_name, *_sharing(parts, host_name)]
     brought = closure.bring(parts.host_file, parts.host, names, [*_host_addition(parts, addition), *edits])
@@ -71,7 +71,7 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     above = _above(parts.main, first, brought.body)
     plain = _base_edits(parts, found, local, set())
     wanted = (*_library_imports(parts, found), *brought.imports, *addition.imports)
-    return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found), *above])
+    return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *above])
 
 
 def _sharing(parts: Parts, host_name: str) -> list[str]:
@@ -218,8 +218,10 @@ def _deletion(code: Code, node: ast.stmt) -> Edit:
     return Edit(start, len(code.text) if last else code.line_end(node), "", "left out")
 
 
-def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs) -> list[Edit]:
-    """Import statements that the file does not have yet, behind its last import."""
+def _import_edits(
+    parts: Parts, statements: Iterable[str], found: closure.Needs, others: Iterable[Edit] = ()
+) -> list[Edit]:
+    """Import statements that the file does not have yet. others: the edits that take imports of the file out."""
     code = parts.main
     table = imports.meanings(parts.file, code)
     if parts.host is not parts.main:
@@ -244,4 +246,6 @@ def _import_edits(parts: Parts, statements: Iterable[str], found: closure.Needs)
         )
         if not (known and syntax.imports(tree)) and text not in new:
             new.append(text)
-    return imports.placed(code, new)
+    deletions = [(e.start, e.end) for e in others if not e.text]
+    gone = {n for n in code.tree.body if any(start <= code.start(n) < end for start, end in deletions)}
+    return imports.placed(code, new, gone)

@@ -140,17 +140,40 @@ def test_meanings_of_a_loose_file_leave_dots_out() -> None:
     [
         (
             "import os\nimport torch\n\n\nclass N:\n    pass\n\n\nimport late\n",
-            "import os\nimport math\nimport torch\nimport timm\n\n",
+            "import math\nimport os\nimport timm\nimport torch\n\n",
         ),
-        ("import torch\n\nx = 1\n", "import math\n\nimport torch\nimport timm\n\n"),
+        ("import torch\n\nx = 1\n", "import math\n\nimport timm\nimport torch\n\n"),
         (
             "from __future__ import annotations\n\nx = 1\n",
-            "from __future__ import annotations\nimport math\nimport timm\n",
+            "from __future__ import annotations\n\nimport math\n\nimport timm\n\nx = 1\n",
         ),
-        ('"""doc"""\nx = 1\n', '"""doc"""\n\nimport math\nimport timm\nx = 1\n'),
-        ("class N:\n    pass\n", "import math\nimport timm\n\nclass N"),
+        ('"""doc"""\nx = 1\n', '"""doc"""\n\nimport math\n\nimport timm\nx = 1\n'),
+        ("class N:\n    pass\n", "import math\n\nimport timm\n\nclass N"),
+        ("import os, sys\n\nx = 1\n", "import math\nimport os, sys\n\nimport timm\n\nx = 1\n"),
+        ("from typing import Any\nfrom torch import nn\n", "import math\nfrom typing import Any\nimport timm\nfrom torch"),
     ],
 )
 def test_new_imports_stand_with_their_kind(text: str, expected: str) -> None:
     code = Code(text)
     assert rewrite.apply(text, imports.placed(code, ["import math", "import timm"])).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "new", "expected"),
+    [
+        ("from a import b\nfrom torch.nn import Conv2d\n", "from torch import nn", "from a import b\n+from torch.nn import C"),
+        ("import torch\nimport torch.fx as X\nfrom timm import x\n", "from torch import nn", "import torch.fx as X\n+from"),
+        ("import torch.nn as nn\nimport torch.nn.functional as F\n", "import torch", "+import torch.nn as nn"),
+        ("from einops import rearrange\nfrom torch import nn\n", "import torch", "+from einops"),
+        ("import torch\nfrom .layers import x\n", "try:\n    import a\nexcept ImportError:\n    a = 1", "import x\n+"),
+    ],
+)
+def test_new_imports_are_sorted_in(text: str, new: str, expected: str) -> None:
+    made = rewrite.apply(text, imports.placed(Code(text), [new]))
+    assert expected.replace("+", new + "\n") in made and made.replace(new + "\n", "", 1) == text
+
+
+def test_nothing_stands_beside_an_import_that_is_taken_out() -> None:
+    code = Code("import os\n\nimport torch\nimport timm\n")
+    edits = imports.placed(code, ["import math", "import numpy"], {code.tree.body[0], code.tree.body[1]})
+    assert rewrite.apply(code.text, edits) == "import os\n\nimport torch\nimport math\n\nimport numpy\nimport timm\n"

@@ -5,9 +5,9 @@
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
 import torch
 import torch.nn.functional as F
+from timm.layers.cbam import CbamModule
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from timm.layers.cbam import CbamModule
 
 
 class Stage(nn.Module):

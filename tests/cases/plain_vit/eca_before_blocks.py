@@ -6,8 +6,8 @@
 Vision Transformer 的一个简单实现，用于图像分类
 paper: An Image is Worth 16x16 Words (https://arxiv.org/abs/2010.11929)
 """
-from functools import partial
 import math
+from functools import partial
 
 import torch
 import torch.nn as nn

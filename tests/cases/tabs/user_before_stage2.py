@@ -6,8 +6,8 @@
 import math
 
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
 
 
 MIN_WIDTH = 4
