@@ -6,6 +6,7 @@ Reads statements and their nesting; writes nothing.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -108,10 +109,11 @@ def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt,
         if not isinstance(target, ast.Tuple) or index >= len(target.elts):
             return None
         target = target.elts[index]
-    elif grounds.after and grounds.output_index:
-        return None
     if not isinstance(target, ast.Name):
         return None
+    if grounds.after and grounds.output_index and not grounds.output_index.isdigit():
+        # features = self.m(x), where the tensor is features["out"]
+        return Landing(statement, f"{target.id}[{json.dumps(grounds.output_index)}]", use.condition, (use,))
     if not grounds.after:
         read = [n for n in ast.walk(use.node) if isinstance(n, ast.Name) and n.id == target.id]
         if read != [use.argument]:

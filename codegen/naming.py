@@ -45,6 +45,8 @@ def fitted(component: Component, *files: Code) -> Component:
     for code in files:
         for node in code.tree.body:
             existing.update(dict.fromkeys(syntax.bound_names(node), node))
+        if star := existing.pop("*", None):  # from torch.nn import *: a name that is read may come from there
+            existing = {**dict.fromkeys(syntax.used_names(code.tree), star), **existing}
     code = Code(component.code)
     defined = {name: node for node in code.tree.body for name in syntax.bound_names(node)}
     clashing = defined.keys() & existing.keys()

@@ -27,6 +27,20 @@ def test_before_a_plain_statement_one_above() -> None:
     )
 
 
+def test_a_tensor_in_a_dict_is_put_back_into_it() -> None:
+    code = host("def forward(self, x):\n    feats = self.m(x)\n    return feats['out']")
+    site = make_site(output_kind="dict", output_index="out")
+    text = edited(code, [seen(code, "self.m(x)")], "after", site)
+    assert text.splitlines()[1:3] == ["    feats = self.m(x)", '    feats["out"] = self.se(feats["out"])']
+
+
+def test_a_dict_that_has_no_name_is_refused() -> None:
+    code = host("def forward(self, x):\n    return self.m(x)['out']")
+    with pytest.raises(CodegenError) as refused:
+        edited(code, [seen(code, "self.m(x)")], "after", make_site(output_kind="dict", output_index="out"))
+    assert refused.value.name == "site-not-editable"
+
+
 def test_another_target_keeps_its_name() -> None:
     check("def forward(self, x):\n    y = self.m(x)\n    return x + y",
           "def forward(self, x):\n    y = self.m(x)\n    y = self.se(y)\n    return x + y", "self.m(x)")  # fmt: skip

@@ -95,6 +95,12 @@ def test_whatever_holds_the_name_in_the_file_keeps_it(taken: str) -> None:
     assert naming.fitted(component(SE), Code(taken + "\n")).construct == "SE2(dim)"
 
 
+@pytest.mark.parametrize(("read", "name"), [("SE", "SE2"), ("Conv2d", "SE")])
+def test_a_name_that_may_come_from_a_star_import_keeps_its_meaning(read: str, name: str) -> None:
+    text = f"from torch.nn import *\n\n\nclass Net(Module):\n    def __init__(self):\n        self.m = {read}()\n"
+    assert naming.fitted(component(SE), Code(text)).construct == f"{name}(dim)"
+
+
 def test_a_helper_is_renamed_where_the_class_uses_it_and_an_equal_one_left_out() -> None:
     code = "def gate(x):\n    return x\n\n\ndef scale(x):\n    return 2 * x\n\n\n"
     code += "class SE(nn.Module):\n    def forward(self, x):\n        return scale(gate(x))\n"
