@@ -132,18 +132,20 @@ def _given(call: ast.Call, outgoing: bool) -> str:
 
 
 def _gathering(code: Code) -> str:
-    """The last class with a forward that no other class of the file uses."""
+    """The class with a forward that no other uses and that uses others, the last of several; else the last that stands
+    alone. The same choice as the one that is made where the file is run.
+    """
     found = {name: node for name, node in code.classes if syntax.method(node, "forward")}
     if not found:
         where = Path(code.name).name
         raise CodegenError("host-not-found", f"{where} has no class with a forward", "name the host: --class NAME")
-    texts = {name: code.segment(node) for name, node in found.items()}
-
-    def used(name: str) -> bool:
-        others = [node for other, node in found.items() if other != name and name in texts[other]]
-        return any(name in syntax.used_names(node) for node in others)
-
-    return next((name for name in reversed(found) if not used(name)), list(found)[-1])
+    uses: dict[str, set[str]] = {}
+    for name, node in found.items():
+        text = code.segment(node)
+        near = {other for other in found if other != name and other in text}
+        uses[name] = near & syntax.used_names(node) if near else near
+    used = set().union(*uses.values())
+    return min(reversed(found), key=lambda name: (name in used, not uses[name]))
 
 
 def _factory(cls: ast.ClassDef) -> str:

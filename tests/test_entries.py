@@ -53,12 +53,14 @@ def factories(text: str, name: str = "Net") -> list[str]:
     [
         pytest.param(HEAD, ["Net", "Block"], id="the class that uses the others"),
         pytest.param(HEAD + "class Head(Net): pass\n", ["Head", "Net", "Block"], id="a subclass uses its base"),
-        pytest.param(HEAD + "class Other(nn.Module): pass\n", ["Other", "Net", "Block"], id="the last of several"),
+        pytest.param(HEAD + "class Loss(nn.Module): pass\n", ["Net", "Loss", "Block"], id="a class that stands alone"),
+        pytest.param(HEAD + "class Other(nn.Module):\n    part = Block\n", ["Other", "Net", "Block"], id="the last of several"),
+        pytest.param("from torch import nn\nclass A(nn.Module): pass\nclass B(nn.Module): pass", ["B", "A"], id="all alone"),
         pytest.param(HEAD + "class Config: block = Net\n", ["Net", "Block"], id="other classes do not count"),
         pytest.param(HEAD.replace("Block()", "make(Block)"), ["Net", "Block"], id="handed to a helper"),
     ],
 )
-def test_the_last_class_that_no_other_uses_comes_first(text: str, expected: list[str]) -> None:
+def test_the_last_class_that_gathers_others_comes_first(text: str, expected: list[str]) -> None:
     assert entries.gathering_classes(*loaded(text)) == expected
 
 

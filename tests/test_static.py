@@ -174,3 +174,11 @@ print({{"torch", "rich", "black", "pygments", "importlib.metadata"}} & set(sys.m
     root = str(Path(static.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": root}, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "set()"
+
+
+def test_the_class_that_gathers_others_is_the_host_though_one_that_stands_alone_comes_last() -> None:
+    block = "class Block(nn.Module):\n    def forward(self, x):\n        return x\n\n\n"
+    loss = "\n\nclass Loss(nn.Module):\n    def forward(self, x):\n        return x.mean()\n"
+    text = NET.replace("class Net", block + "class Net").replace("self.other = nn", "self.block = Block()\n        self.other = nn")
+    site = inserted(text=text + loss).site
+    assert site is not None and site.host.name == "Net"

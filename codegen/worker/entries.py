@@ -41,13 +41,19 @@ def build_expressions(module: ModuleType, text: str, entry: str, host: str) -> l
 
 
 def gathering_classes(module: ModuleType, tree: ast.Module) -> list[str]:
-    """Module classes of the file that no other class or helper of the file uses, the last first; then the others."""
+    """Module classes of the file, best first, the last of its kind first.
+
+    A class that no other class uses and that uses others gathers them: the model. Then come those that stand alone (a
+    loss, a head for another file), then the parts.
+    """
     classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and _is_module_class(module, n.name)]
-    used = set()
+    names = {node.name for node in classes}
+    uses: dict[str, set[str]] = {}
     for node in classes:
-        used |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {node.name}
-    last_first = [n.name for n in reversed(classes)]
-    return [n for n in last_first if n not in used] + [n for n in last_first if n in used]
+        read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {node.name}
+        uses[node.name] = uses.get(node.name, set()) | read & names
+    used = set().union(*uses.values())
+    return sorted(dict.fromkeys(n.name for n in reversed(classes)), key=lambda n: (n in used, not uses[n]))
 
 
 def factory_functions(module: ModuleType, tree: ast.Module, class_name: str) -> Iterator[str]:
