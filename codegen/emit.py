@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codegen import __version__
 from codegen.errors import CodegenError
-from codegen.syntax import COOKIE, Code
+from codegen.syntax import COOKIE, Code, encodable
 from codegen.types import Request, Source
 
 COMMAND = "#     codegen insert "
@@ -40,7 +40,10 @@ def command(request: Request, source: str) -> str:
 
 
 def header(request: Request, source: Source, host: str, build: str) -> str:
-    """Comment lines that say what the file is and how to make it again. No date, no path of a machine."""
+    """Comment lines that say what the file is and how to make it again. No date, no path of a machine.
+
+    Raises CodegenError("not-encodable") where the source's encoding has no character for a name in the command.
+    """
     path = source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     digest = hashlib.sha256(source.file.text.encode(source.file.encoding)).hexdigest()
@@ -49,13 +52,14 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
     if spec != source.spec and source.file.module:
         request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     stem = source.entry or path.stem
-    return "\n".join([
+    lines = [
         f"# {_plain(stem)} with {_plain(portable(request.module))} {request.operation} {_plain(request.site)}: "
         f"host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
         f"#     {_plain(command(request, _plain(spec)))}",
         "# The licence and copyright notices of the original file stay in force.",
-    ])  # fmt: skip
+    ]
+    return encodable("\n".join(lines), source.file.encoding, path.name)
 
 
 def recorded_source(source: Source) -> str:

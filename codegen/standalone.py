@@ -47,7 +47,14 @@ def renames(parts: Parts) -> dict[str, str]:
 
 
 def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addition()) -> str:
-    """The standalone text: the base without `edits` and `addition`, the variant with them. `edits` are of the host's file."""
+    """The standalone text: the base without `edits` and `addition`, the variant with them. `edits` are of the host's file.
+
+    Raises CodegenError("name-clash", "not-encodable", "host-not-found").
+    """
+    return syntax.encodable(_assembled(parts, edits, addition), parts.file.encoding, parts.file.path.name)
+
+
+def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     edits = list(edits)
     host_name = parts.host_class.split(".")[0]
     if parts.host is parts.main:
@@ -109,9 +116,9 @@ def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
             "give that file, or leave --in-place out",
         )
     found = _needed(parts, ())
-    return rewrite.apply(
-        parts.main.text, [*_import_edits(parts, addition.imports, found), *_host_addition(parts, addition), *edits]
-    )
+    new = [*_import_edits(parts, addition.imports, found), *_host_addition(parts, addition)]
+    text = rewrite.apply(parts.main.text, [*new, *edits])
+    return syntax.encodable(text, parts.file.encoding, parts.file.path.name)
 
 
 def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:

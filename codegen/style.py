@@ -62,4 +62,4 @@ def _is_formatted(text: str, width: int) -> bool:
 def _indented(line: str, code: Code, indent: str) -> str:
     body = line.lstrip(" ")
     steps, rest = divmod(len(line) - len(body), 4)
-    return indent + code.indent_unit * steps + " " * rest + body
+    return indent + code.unit_at(indent) * steps + " " * rest + body

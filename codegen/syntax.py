@@ -124,18 +124,21 @@ class Code:
 
     @cached_property
     def indent_unit(self) -> str:
-        """One step of indentation as the file has it: a tab, two or four spaces."""
+        """One step of indentation as the file has it first: a tab, two or four spaces."""
+        return next(self._units(), "    ")
+
+    def unit_at(self, indent: str) -> str:
+        """One step below this indentation: a file that was written in two editors has tabs here and spaces there."""
+        if len(set(indent)) != 1 or set(indent) == set(self.indent_unit):
+            return self.indent_unit
+        return next((unit for unit in self._units() if set(unit) == set(indent)), self.indent_unit)
+
+    def _units(self) -> Iterator[str]:
         for node in ast.walk(self.tree):
-            body = getattr(node, "body", None)
-            if (
-                isinstance(node, (ast.ClassDef, ast.FunctionDef))
-                and isinstance(body, list)
-                and body[0].lineno > node.lineno
-            ):
-                unit = self.indent(body[0])[len(self.indent(node)) :]
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.body[0].lineno > node.lineno:
+                unit = self.indent(node.body[0])[len(self.indent(node)) :]
                 if unit:
-                    return unit
-        return "    "
+                    yield unit
 
 
 @lru_cache(maxsize=8)
@@ -158,6 +161,20 @@ def read(path: Path) -> tuple[str, str]:
         raise CodegenError(
             "bad-encoding", f"{path}: {error}", "give a Python file, with a coding cookie if not UTF-8"
         ) from None
+
+
+def encodable(text: str, encoding: str, name: str) -> str:
+    """The text, if the encoding of the file `name` can hold what came into it. Raises CodegenError("not-encodable")."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError as error:
+        line = text[: error.end].splitlines()[-1].strip()
+        raise CodegenError(
+            "not-encodable",
+            f"{name} is written in {encoding}, which has no {text[error.start]!r}: {line}",
+            f"save {name} as UTF-8 and take its coding cookie out, or do without the character",
+        ) from None
+    return text
 
 
 def classes(tree: ast.AST) -> Iterator[tuple[str, ast.ClassDef]]:

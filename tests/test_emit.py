@@ -40,6 +40,14 @@ def test_the_hash_is_of_the_bytes_of_the_file() -> None:
     assert hashlib.sha256("x = '中'\r\n".encode("utf-8-sig")).hexdigest()[:16] in header(REQUEST, with_bom)
 
 
+def test_a_name_that_the_source_s_encoding_cannot_hold_is_refused() -> None:
+    file = SourceFile(Path("n.py"), "# coding: latin-1\n", "iso-8859-1")
+    assert "étage" in header(Request("n.py", operation="after", site="étage", module="se"), Source("n.py", file))
+    with pytest.raises(CodegenError) as refused:
+        header(Request("n.py", operation="after", site="a", module="门.py:Gate"), Source("n.py", file))
+    assert refused.value.name == "not-encodable"
+
+
 def test_the_header_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     where = Source(str(path), SourceFile(path, TEXT))

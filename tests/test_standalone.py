@@ -291,3 +291,14 @@ def test_in_place_adds_and_nothing_else() -> None:
     old, new = LIBRARY.splitlines(), result.splitlines()
     assert [line for line in new if line in old or line.strip()] and all(line in new for line in old)
     assert len(new) == len(old) + 1 + 1 + 4
+
+
+def test_what_the_encoding_of_the_file_cannot_hold_is_named() -> None:
+    text = "# coding: latin-1\nclass Net:\n    pass\n"
+    file, code = SourceFile(Path("net.py"), text, "iso-8859-1"), Code(text)
+    parts = Parts(file, code, file, code, "Net", (), "all", "")
+    gate = Addition(code="class Gate:\n    pass  # \u95e8 gate\n")
+    for make in (lambda: standalone.assemble(parts, [], gate), lambda: standalone.in_place(parts, [], gate)):
+        with pytest.raises(CodegenError) as refused:
+            make()
+        assert refused.value.name == "not-encodable" and "# \u95e8" in refused.value.message

@@ -179,6 +179,6 @@ print({{"torch", "rich", "black", "pygments", "importlib.metadata"}} & set(sys.m
 def test_the_class_that_gathers_others_is_the_host_though_one_that_stands_alone_comes_last() -> None:
     block = "class Block(nn.Module):\n    def forward(self, x):\n        return x\n\n\n"
     loss = "\n\nclass Loss(nn.Module):\n    def forward(self, x):\n        return x.mean()\n"
-    text = NET.replace("class Net", block + "class Net").replace("self.other = nn", "self.block = Block()\n        self.other = nn")
+    text = NET.replace("class Net", block + "class Net").replace("self.other", "self.block = Block()\n        self.other", 1)
     site = inserted(text=text + loss).site
     assert site is not None and site.host.name == "Net"

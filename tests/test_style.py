@@ -79,6 +79,15 @@ def test_columns_that_are_no_whole_step_stay_columns() -> None:
     assert style.reindented(text, Code(FILE.replace("    ", "\t"))) == "def f():\n\tx = (1,\n\t\t 2)\n"
 
 
+def test_below_a_line_the_step_is_that_of_its_neighbourhood() -> None:
+    mixed = Code("class A:\n\tdef f(self):\n\t\tpass\n\n\nclass B:\n  def f(self):\n    pass\n\n  def g(self):\n  \tpass\n")
+    text = "if a:\n    b()"
+    assert style.block(text, mixed, "\t\t") == "\t\tif a:\n\t\t\tb()\n"
+    assert style.block(text, mixed, "    ") == "    if a:\n      b()\n"
+    assert style.block(text, mixed, "  \t") == "  \tif a:\n  \t\tb()\n"
+    assert style.block(text, mixed) == "if a:\n\tb()\n"
+
+
 PASSED = ["x", "self.dim", "dims[-1]", "12", "a * b", "c[2] * block.expansion - 1", "k=2", "k=a + b", "**dd", "bias=False"]
 HEADS = ["", "x = ", "self.se = ", "if layer is self.layer3:\n    x = ", "if blk is self.blocks[-1]:\n    "]
 
