@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from codegen.errors import CodegenError
+from codegen.worker.meta import Shortcuts
 
 
 def import_file(path: Path, name: str) -> ModuleType:
@@ -129,10 +130,10 @@ def build(module: ModuleType, expression: str, device: str = "cpu") -> nn.Module
     Raises CodegenError("not-a-model") where the expression gives something else than an nn.Module.
     """
     if device == "meta":
-        with torch.device("meta"):
+        with torch.device("meta"), Shortcuts():
             model = evaluate(module, expression)
     elif device == "meta-parameters":
-        with _parameters_on_meta():
+        with _parameters_on_meta(), Shortcuts():
             model = evaluate(module, expression)
         model = model.to("meta") if isinstance(model, nn.Module) else model
     else:

@@ -14,6 +14,7 @@ from torch import nn
 
 from codegen.errors import CodegenError
 from codegen.worker import models
+from codegen.worker.meta import Shortcuts
 from codegen.worker.scopes import Scopes, recording
 
 DEVICES = ("meta", "meta-parameters", "cpu")
@@ -30,6 +31,9 @@ DEPTH_NAMES = (
     "n_blocks",
     "block_config",
 )
+# words in the names of constructor arguments that say how wide a model is, and in those of numbers that are no width
+WIDTHS = ("size", "dim", "width", "channels", "features", "planes", "chs", "filters", "classes")
+NO_WIDTHS = ("patch", "window", "img", "image", "kernel", "stride", "pool", "grid", "head_dim", "group")
 COMMON_SIZES = (224, 32, 28, 64, 256, 299)
 
 
@@ -146,7 +150,7 @@ def runs(setup: Setup, model: nn.Module | None = None) -> nn.Module:
     """Run `forward` once in eval mode at batch 2 and return the model; the model's own exception passes through."""
     model = model or setup.model()
     args, kwargs = setup.inputs()
-    with torch.no_grad():
+    with torch.no_grad(), Shortcuts():
         model(*args, **kwargs)
     return model
 
@@ -205,7 +209,12 @@ def works(setup: Setup) -> bool:
 
 
 def small(setup: Setup) -> Setup:
-    """The smallest build of the same class that works: few blocks, a small image. The setup itself where none does."""
+    """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does."""
+    return _narrow(_short(setup))
+
+
+def _short(setup: Setup) -> Setup:
+    """Few blocks and a small image."""
     depths: dict[str, Any] = {}
     for name in DEPTH_NAMES:
         value = setup.arguments.get(name)
@@ -225,6 +234,33 @@ def small(setup: Setup) -> Setup:
         if overrides and works(start):
             return start
     return setup
+
+
+def _narrow(setup: Setup) -> Setup:
+    """The same at a quarter of its width, or at half of it, as far as the constructor's arguments allow."""
+    wide = {name: value for name, value in setup.arguments.items() if _is_width(name, value)}
+    for by in (4, 2) if wide else ():
+        candidate = replace(setup, overrides={**setup.overrides, **{n: _divided(v, by) for n, v in wide.items()}})
+        if works(candidate):
+            return candidate
+    narrow = setup
+    for name, value in wide.items() if len(wide) > 1 else ():  # not all together: each that can
+        candidate = replace(narrow, overrides={**narrow.overrides, name: _divided(value, 4)})
+        narrow = candidate if works(candidate) else narrow
+    return narrow
+
+
+def _is_width(name: str, value: Any) -> bool:
+    numbers = value if isinstance(value, (tuple, list)) else [value]
+    of_input = name in CHANNEL_NAMES and isinstance(value, int)
+    if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or any(word in name for word in NO_WIDTHS):
+        return False
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 32 and n % 4 == 0 for n in numbers)
+    return bool(numbers) and whole and any(word in name for word in WIDTHS)
+
+
+def _divided(value: Any, by: int) -> Any:
+    return type(value)(v // by for v in value) if isinstance(value, (tuple, list)) else value // by
 
 
 def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
@@ -258,5 +294,4 @@ def _changed(name: str, value: Any) -> Any:
         return value * 2 if value >= 8 else None
     if isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
         return type(value)(v * 2 for v in value)
-    sizes = ("size", "dim", "width", "channels", "features", "planes", "chs")
-    return 64 if value is None and any(word in name for word in sizes) else None
+    return 64 if value is None and any(word in name for word in WIDTHS) else None

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from codegen.worker.meta import Shortcuts
+
 Position = tuple[
     int, int, int, int
 ]  # line, column, end line, end column, as co_positions() gives them (columns in bytes)
@@ -156,6 +158,7 @@ def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
 
     nn.Module.__call__ = traced  # type: ignore[method-assign]
     try:
-        yield recording
+        with Shortcuts():
+            yield recording
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from torch import nn
 from codegen.worker import models, paths
 from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
 from codegen.worker.checks._placing import reason
+from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
 
 ORDER = 20
@@ -83,7 +84,7 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
 
 def _run(model: nn.Module, inputs: paths.Inputs) -> Any:
     args, kwargs = inputs
-    with torch.no_grad():
+    with torch.no_grad(), Shortcuts():
         return model(*args, **kwargs)
 
 
