@@ -9,61 +9,62 @@ import copy
 import fnmatch
 import importlib
 import importlib.util
-import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
 
 import torch
+from oracle_runs import Inputs, Outcome, Route, Subject, brief, outcome, routes, target, through, watch
 from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Route:
-    """One way through a model: which method with which arguments, in which mode."""
+class Place:
+    """Where a module was inserted: after or before which site, under which name beside it (`blocks.*`: inside it).
 
-    method: str
-    options: tuple[tuple[str, bool], ...] = ()
-    train: bool = False
-    checkpointing: bool = False
+    host: the class whose every instance has the site as a child; file: where that class is defined.
+    """
 
-    def __str__(self) -> str:
-        options = ", ".join(f"{name}={value}" for name, value in self.options)
-        mode = "train" if self.train else "eval"
-        return f"{mode}{' with checkpointing' if self.checkpointing else ''} {self.method}({options})"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run gave: the output or the error, and the buffers afterwards."""
-
-    output: Any
-    buffers: dict[str, Tensor]
-    error: str = ""
+    site: str
+    attribute: str
+    operation: str = "after"
+    host: str = ""
+    file: str = ""
 
 
-class Subject:
-    """A model with the modules beside it that run in it, always put back to its first state before a run."""
+class Original:
+    """A model as its library builds it, with what every route that it supports gives before anything is inserted."""
 
-    def __init__(self, model: nn.Module, beside: Sequence[nn.Module] = ()) -> None:
-        self.model: Any = model
-        self.modules = nn.ModuleList([model, *beside])
-        tensors = [*self.modules.parameters(), *self.modules.buffers()]
-        self.state = [(tensor, tensor.detach().clone()) for tensor in tensors]
+    def __init__(self, model: nn.Module, inputs: Inputs, seed: int) -> None:
+        stir(model, seed)
+        self.model, self.seed = model, seed
+        subject = Subject(model)
+        self.plain: list[tuple[Route, Inputs, Outcome, list[int]]] = []
+        for route in routes(model):
+            head = route.method == "forward_head"
+            x = ((subject.run(Route("forward_features"), inputs, seed),), {}) if head else inputs
+            with watch(model.modules()) as ran:
+                plain = outcome(subject, route, x, seed)
+            if not plain.error:
+                self.plain.append((route, x, plain, ran))
+        subject.reset()
 
-    def run(self, route: Route, x: Tensor, seed: int) -> Any:
-        for tensor, saved in self.state:
-            tensor.data.copy_(saved)
-        self.modules.train(route.train)
-        if hasattr(self.model, "set_grad_checkpointing"):
-            self.model.set_grad_checkpointing(route.checkpointing)
-        torch.manual_seed(seed)
-        with nullcontext() if route.train else torch.no_grad():
-            return getattr(self.model, route.method)(x.clone(), **dict(route.options))
+    def differences(self, variant: nn.Module, place: Place) -> list[str]:
+        """All differences between the variant and this model with the module wrapped around its site; [] when equal."""
+        sites = sites_of(self.model, place)
+        inserted = find_inserted(self.model, variant, sites, place.attribute)
+        bare = [site for site in sites if site not in inserted]
+        if bare or not sites:
+            return [f"no new module {place.attribute} at {', '.join(bare[:3]) or place.site}"]
+        if found := differences_of_weights(self.model, variant, inserted):
+            return found
+        for path in inserted.values():
+            stir(variant.get_submodule(path), self.seed)
+        return differences_of_runs(self, variant, inserted, place.operation)
 
 
 def load(name: str) -> ModuleType:
@@ -85,21 +86,18 @@ def compare(
     site: str,
     attribute: str,
     operation: str,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | str,
     *,
+    host: str = "",
+    file: str = "",
     seeds: Sequence[int] = (0,),
 ) -> list[str]:
     """All differences between the variant and the original with the module wrapped around its site; [] when equal."""
     differences: list[str] = []
     for seed in seeds:
-        base, variant = build(base_module, base_build, seed), build(variant_module, variant_build, seed)
-        inserted = find_inserted(base, variant, site, attribute)
-        found = differences_of_weights(base, variant, inserted) if inserted else [f"no new module {attribute}"]
-        if not found:
-            stir(variant, seed)
-            stirred = variant.state_dict()
-            base.load_state_dict({name: stirred[name] for name in base.state_dict()})
-            found = differences_of_runs((base, variant), inserted, operation, (tuple(input_shape), seed))
+        original = Original(build(base_module, base_build, seed), make_inputs(input_shape, seed), seed)
+        variant = build(variant_module, variant_build, seed)
+        found = original.differences(variant, Place(site, attribute, operation, host, file))
         differences += [f"seed {seed}: {difference}" if len(seeds) > 1 else difference for difference in found]
     return differences
 
@@ -109,14 +107,36 @@ def build(module: ModuleType, expression: str, seed: int) -> nn.Module:
     return cast(nn.Module, eval(expression, vars(module)))
 
 
-def find_inserted(base: nn.Module, variant: nn.Module, site: str, attribute: str) -> dict[str, str]:
-    """The new module's path for every site that the name (`layer2`, `blocks.*`) stands for: beside it or inside it."""
+def make_inputs(spec: Sequence[int] | str, seed: int) -> Inputs:
+    """(args, kwargs): an image of this shape, or what a Python expression gives: a tensor, a tuple or a dict."""
+    if not isinstance(spec, str):
+        return (torch.randn(tuple(spec), generator=torch.Generator().manual_seed(seed)),), {}
+    torch.manual_seed(seed)
+    value = eval(spec, {"torch": torch})
+    if isinstance(value, dict):
+        return (), value
+    return (tuple(value) if isinstance(value, tuple | list) else (value,)), {}
+
+
+def sites_of(model: nn.Module, place: Place) -> list[str]:
+    """The modules that a name (`layer2`, `blocks.*`) stands for, in the model or in every instance of the host's class."""
+    names = dict(model.named_modules(remove_duplicate=False))
+    if not place.host:
+        return [name for name in fnmatch.filter(names, place.site) if name.count(".") == place.site.count(".")]
+    classes = {type(module) for module in names.values() if type(module).__qualname__ == place.host}
+    known = {cls for cls in classes if place.file in ("", getattr(sys.modules[cls.__module__], "__file__", ""))}
+    owners = [owner for owner, module in model.named_modules() if type(module) in known]
+    return [site for owner in owners if (site := f"{owner}.{place.site}".lstrip(".")) in names]
+
+
+def find_inserted(base: nn.Module, variant: nn.Module, sites: Sequence[str], attribute: str) -> dict[str, str]:
+    """The new module's path for every site: beside it or inside it."""
     known, new = dict(base.named_modules()), dict(variant.named_modules())
     found = {}
-    for name in fnmatch.filter(known, site):
+    for name in sites:
         paths = [f"{owner}.{attribute}".lstrip(".") for owner in (name.rpartition(".")[0], name)]
         paths = [path for path in paths if path in new and path not in known]
-        if paths and name.count(".") == site.count("."):
+        if paths:
             found[name] = paths[0]
     return found
 
@@ -140,29 +160,21 @@ def stir(model: nn.Module, seed: int) -> None:
             parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=generator))
 
 
-def differences_of_runs(
-    models: tuple[nn.Module, nn.Module], inserted: dict[str, str], operation: str, sample: tuple[tuple[int, ...], int]
-) -> list[str]:
-    """Every route through both models on the same input; the base's site is wrapped anew for each route.
+def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[str, str], operation: str) -> list[str]:
+    """Every route through both models on the same input; the original's site is wrapped anew for each route.
 
     A module that changes no output on any route shows nothing, and counts as a difference.
     """
-    (base, variant), (shape, seed) = models, sample
+    base, seed = original.model, original.seed
     modules = {site: variant.get_submodule(path) for site, path in inserted.items()}
     copies = {site: copy.deepcopy(module) for site, module in modules.items()}
-    original, edited = Subject(base, list(copies.values())), Subject(variant)
-    image = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    wrapped, edited = Subject(base, list(copies.values())), Subject(variant)
     differences, alive = [], False
-    for route in routes(base):
-        x = original.run(Route("forward_features"), image, seed) if route.method == "forward_head" else image
-        with watch(base.modules()) as ran:
-            plain = outcome(original, route, x, seed)
-        if plain.error:  # the original does not support this route
-            continue
+    for route, x, plain, ran in original.plain:
         with ExitStack() as stack:
             targets = {site: target(base.get_submodule(site), ran, operation) for site in inserted}
             calls = [stack.enter_context(through(targets[site], copies[site], operation)) for site in inserted]
-            expected = outcome(original, route, x, seed)
+            expected = outcome(wrapped, route, x, seed)
         with watch(modules.values()) as seen:
             got = outcome(edited, route, x, seed)
         found = differences_of_outcomes(expected, got)
@@ -171,28 +183,6 @@ def differences_of_runs(
         differences += [f"{route}: {difference}" for difference in found]
         alive = alive or bool(differing(plain.output, expected.output, ""))
     return differences if alive else [*differences, "the inserted module changes no output on any path"]
-
-
-def routes(model: nn.Module) -> Iterator[Route]:
-    """Every public path that the model has, in eval and train mode and with checkpointing."""
-    methods = [name for name in ("forward", "forward_features", "forward_intermediates") if hasattr(model, name)]
-    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
-        methods.append("forward_head")
-    modes = [(False, False), (True, False)]
-    modes += [(True, True)] if hasattr(model, "set_grad_checkpointing") else []
-    for method, (train, checkpointing) in itertools.product(methods, modes):
-        yield Route(method, (), train, checkpointing)
-        if method == "forward_intermediates":
-            yield Route(method, (("norm", True),), train, checkpointing)
-            yield Route(method, (("intermediates_only", True),), train, checkpointing)
-
-
-def outcome(subject: Subject, route: Route, x: Tensor, seed: int) -> Outcome:
-    try:
-        output, error = subject.run(route, x, seed), ""
-    except Exception as raised:  # any code of any model
-        output, error = None, brief(raised)
-    return Outcome(output, {name: buffer.clone() for name, buffer in subject.model.named_buffers()}, error)
 
 
 def differences_of_outcomes(expected: Outcome, got: Outcome) -> list[str]:
@@ -205,92 +195,23 @@ def differences_of_outcomes(expected: Outcome, got: Outcome) -> list[str]:
 
 
 def differing(expected: Any, got: Any, where: str) -> list[str]:
-    """Differences in nested outputs, compared bit by bit."""
+    """Differences in nested outputs, compared bit by bit. A variant has output classes of its own: names must agree."""
     if isinstance(expected, Tensor) and isinstance(got, Tensor):
-        if expected.shape != got.shape:
-            return [f"{where} has shape {tuple(got.shape)}, not {tuple(expected.shape)}"]
-        distance = (expected.double() - got.double()).abs().max().item() if expected.numel() else 0.0
-        return [] if torch.equal(expected, got) else [f"{where} differs by up to {distance:.3g}"]
-    if type(expected) is not type(got):
+        if (expected.shape, expected.dtype) != (got.shape, got.dtype):
+            return [f"{where} is {got.dtype} {tuple(got.shape)}, not {expected.dtype} {tuple(expected.shape)}"]
+        if torch.equal(expected, got) or torch.allclose(expected, got, rtol=0, atol=0, equal_nan=True):
+            return []
+        return [f"{where} differs by up to {(expected.double() - got.double()).abs().max().item():.3g}"]
+    if type(expected).__qualname__ != type(got).__qualname__:
         return [f"{where} is a {type(got).__name__}, not a {type(expected).__name__}"]
     if isinstance(expected, dict | list | tuple):
         keys, others = (list(v) if isinstance(v, dict) else list(range(len(v))) for v in (expected, got))
         if keys != others:
             return [f"{where} has elements {others}, not {keys}"]
         return [line for key in keys for line in differing(expected[key], got[key], f"{where}[{key!r}]")]
+    if hasattr(expected, "__dict__"):
+        return differing(vars(expected), vars(got), where)
     return [] if expected == got else [f"{where} is {got!r}, not {expected!r}"]
-
-
-# --- watching and wrapping: `forward` of single instances is replaced for the time of a run ---
-
-
-@contextmanager
-def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    attributes = vars(module)
-    own = {"forward": attributes["forward"]} if "forward" in attributes else {}  # a model may have replaced it too
-    attributes["forward"] = forward
-    try:
-        yield
-    finally:
-        del attributes["forward"]
-        attributes.update(own)
-
-
-@contextmanager
-def watch(modules: Any) -> Iterator[list[int]]:
-    """The ids of the modules whose own `forward` ran, once for each run."""
-    ran: list[int] = []
-    with ExitStack() as stack:
-        for module in dict.fromkeys(modules):
-
-            def forward(*args: Any, _module: nn.Module = module, _forward: Any = module.forward, **kwargs: Any) -> Any:
-                ran.append(id(_module))
-                return _forward(*args, **kwargs)
-
-            stack.enter_context(replaced(module, forward))
-        yield ran
-
-
-def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
-    """The module to wrap: the site, or where it is run element by element its last (before: first) element."""
-    if id(site) in ran or not isinstance(site, nn.Sequential | nn.ModuleList) or not len(site):
-        return site if id(site) in ran else None
-    return target(site[-1 if operation == "after" else 0], ran, operation)
-
-
-@contextmanager
-def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> Iterator[list[int]]:
-    """The module's output (after) or first tensor argument (before) goes through the inserted module."""
-    calls: list[int] = []
-    own: Any = module and module.forward
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if operation == "after":
-            return first_through(own(*args, **kwargs), inserted)
-        if any(isinstance(value, Tensor) for value in args):
-            args = first_through(args, inserted)
-        else:
-            kwargs = first_through(kwargs, inserted)
-        return own(*args, **kwargs)
-
-    with replaced(module, forward) if module else nullcontext():
-        yield calls
-
-
-def first_through(value: Any, inserted: nn.Module) -> Any:
-    """The value with its first tensor gone through the module."""
-    if isinstance(value, Tensor):
-        return inserted(value)
-    changed = dict(value if isinstance(value, dict) else enumerate(value))
-    first = next(key for key in changed if isinstance(changed[key], Tensor))
-    changed[first] = inserted(changed[first])
-    kind = getattr(value, "_make", type(value))
-    return kind(changed if isinstance(value, dict) else changed.values())
-
-
-def brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 if __name__ == "__main__":  # one JSON object of compare's arguments, modules by name; prints the list of differences

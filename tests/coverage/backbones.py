@@ -1,0 +1,150 @@
+"""Inserts at every child of every backbone and of every class of blocks in it, and compares each variant with the oracle.
+
+    python tests/coverage/backbones.py timm|torchvision [--only swin] [--limit 3] [--reason NAME] [--again] [--table-only]
+
+Rows go to rows/LIBRARY.jsonl as they come; those already there are not run again. The plan (which models, which cells) is
+made once: remove rows/LIBRARY.plan.json to have it made anew. The table is LIBRARY.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from tables import table
+
+HERE = Path(__file__).resolve().parent
+ROWS = HERE / "rows"
+COLOURS = {"passed": "green", "refused": "yellow"}
+Json = dict[str, Any]
+
+
+def planned(library: str, every: bool) -> Json:
+    """The plan, made where there is none yet. Every cell gets its key, which is its command without the module."""
+    file = ROWS / f"{library}{'.all' if every else ''}.plan.json"
+    if not file.exists():
+        command = [sys.executable, str(HERE / "plan.py"), library, *(["--all"] if every else [])]
+        file.write_text(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout, encoding="utf-8")
+    plan: Json = json.loads(file.read_text(encoding="utf-8"))
+    for model in plan["models"]:
+        for cell in model["cells"]:
+            host = f" --class {cell['host']}" if cell["host"] else ""
+            cell["key"] = f"{model['source']}{host} --after {cell['site']}"
+    return plan
+
+
+def read_rows(path: Path) -> dict[str, Json]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {row["key"]: row for row in map(json.loads, lines)}  # a later row of a cell takes the place of the earlier
+
+
+def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Iterator[Json]:
+    """The cells to run, model by model."""
+    for model in plan["models"]:
+        cells = [cell for cell in model["cells"] if chosen.only in cell["key"]]
+        if chosen.reason:
+            cells = [cell for cell in cells if rows.get(cell["key"], {}).get("reason") == chosen.reason]
+        elif not chosen.again:
+            cells = [cell for cell in cells if cell["key"] not in rows]
+        if cells := cells[: chosen.limit or None]:
+            job = {"library": plan["library"], "namespace": plan["namespace"], "variants": str(chosen.variants or "")}
+            yield job | {"model": {key: value for key, value in model.items() if key != "cells"}, "cells": cells}
+
+
+def run(job: Json, running: set[subprocess.Popen[str]]) -> Iterator[Json]:
+    """The rows of a job, from a process of its own; where it dies, the cell that it died of gets a row too."""
+    left = {cell["key"]: cell for cell in job["cells"]}
+    while left:
+        command = [sys.executable, str(HERE / "cells.py")]
+        with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            running.add(process)
+            assert process.stdin and process.stdout
+            process.stdin.write(json.dumps({**job, "cells": list(left.values())}))
+            process.stdin.close()
+            for line in process.stdout:
+                row = json.loads(line)
+                del left[row["key"]]
+                yield row
+        running.discard(process)
+        if left:
+            cell = left.pop(next(iter(left)))
+            about = {"library": job["library"], "source": job["model"]["source"], "model_file": job["model"]["file"]}
+            detail = f"the process ended with status {process.returncode}"
+            yield about | cell | {"command": cell["key"], "seconds": {}} | {
+                "outcome": "crashed", "reason": "process ended", "detail": detail,
+            }  # fmt: skip
+
+
+def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
+    """The rows of all jobs as they come, `count` models at a time."""
+    rows: queue.Queue[Json | None] = queue.Queue()
+    running: set[subprocess.Popen[str]] = set()
+    bar = progress.add_task("backbones", total=sum(len(job["cells"]) for job in todo))
+
+    def work(job: Json) -> None:
+        try:
+            for row in run(job, running):
+                rows.put(row)
+        finally:
+            rows.put(None)
+
+    pool = ThreadPoolExecutor(count)
+    try:
+        for job in todo:
+            pool.submit(work, job)
+        for _ in todo:
+            while row := rows.get():
+                yield row
+                progress.advance(bar)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(running):
+            process.terminate()
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", choices=["timm", "torchvision"])
+    parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
+    parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many cells of a model")
+    parser.add_argument("--reason", default="", metavar="NAME", help="run those again that have this reason now")
+    parser.add_argument("--again", action="store_true", help="run cells that have a row already")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--variants", type=Path, metavar="FOLDER", help="keep the variants there")
+    parser.add_argument("--table-only", action="store_true", help="run nothing")
+    return parser.parse_args()
+
+
+def main() -> int:
+    chosen, console = options(), Console(stderr=True)
+    ROWS.mkdir(exist_ok=True)
+    name = f"{chosen.library}{'.all' if chosen.all else ''}"
+    plan, path = planned(chosen.library, chosen.all), ROWS / f"{name}.jsonl"
+    rows = read_rows(path)
+    todo = [] if chosen.table_only else list(jobs(plan, rows, chosen))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with path.open("a", encoding="utf-8") as file, Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        for row in run_all(todo, chosen.jobs, progress):
+            rows[row["key"]] = row
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            text = f"[{COLOURS.get(row['outcome'], 'red')}]{row['outcome']:8}[/] {escape(row['key'])}  {row['reason']}"
+            progress.print(text, highlight=False)
+    text = table(plan, rows, f"python tests/coverage/backbones.py {chosen.library}{' --all' * chosen.all}")
+    (HERE / f"{name}.md").write_text(text, encoding="utf-8")
+    return int(any(row["outcome"] in ("wrong", "crashed") for row in rows.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""All cells of one model: each variant made and proved in one warm child process, and judged by the oracle in another.
+
+python tests/coverage/cells.py < job.json    # prints a row for each cell, one JSON line each
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT))
+from sizes import sizes  # noqa: E402
+
+from codegen import pipeline, sources  # noqa: E402
+from codegen.child import Child  # noqa: E402
+from codegen.errors import BUG, CodegenError  # noqa: E402
+from codegen.pipeline import Stopwatch, Subject  # noqa: E402
+from codegen.types import Limits, Report, Request, TracedModule  # noqa: E402
+
+LIMITS = Limits(seconds=600.0, memory=8 << 30)  # of the child; the time is for one cell
+JUDGEMENT = 1000  # seconds for one answer of the oracle, which has a limit of its own
+CELL = 3 * LIMITS.seconds + JUDGEMENT  # seconds after which a cell is given up in any case
+DEAD = ("model-timeout", "model-exited")  # errors after which there is no child any more
+Json = dict[str, Any]
+
+
+class Judge:
+    """The oracle's process for one model: see judge.py. It prepares the original while the child traces its copy."""
+
+    def __init__(self, job: Json) -> None:
+        command = [sys.executable, str(HERE / "judge.py")]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
+        model = {"namespace": job["namespace"]} | {key: job["model"][key] for key in ("original", "shape")}
+        print(json.dumps(model), file=self.process.stdin)
+
+    @functools.cached_property
+    def about(self) -> Json:
+        """What it says of the original: `option`, `shape`, `routes`, `called`; or `error`."""
+        return self._answer()
+
+    def judge(self, question: Json) -> Json:
+        if "error" in self.about:
+            return {"error": self.about["error"]}
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(question), file=self.process.stdin)
+        return self._answer()
+
+    def _answer(self) -> Json:
+        assert self.process.stdout
+        ready = select.select([self.process.stdout], [], [], JUDGEMENT)[0]
+        line = self.process.stdout.readline() if ready else ""
+        answer: Json = json.loads(line) if line else {"error": "the oracle's process gave no answer"}
+        return answer
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Bench:
+    """A warm child with the model's trace in it; a new one is made where it died."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.source = sources.resolve(request.source)
+        self.child: Child | None = None
+        self.subject: Subject | None = None
+        self.error: CodegenError | None = None  # the model cannot be traced: so it is for every cell
+        self.seconds = 0.0  # that the trace took
+
+    def ready(self) -> tuple[Child, Subject]:
+        """Raises the error of the trace, each time anew."""
+        if self.error:
+            raise self.error
+        if self.child and self.subject:
+            self.child.deadline = time.monotonic() + LIMITS.seconds
+            return self.child, self.subject
+        start = time.perf_counter()
+        self.child = Child(LIMITS)
+        try:
+            self.subject = pipeline.measure(self.child, self.source, self.request)
+        except CodegenError as error:
+            self.error = error
+            raise
+        finally:
+            self.seconds = time.perf_counter() - start
+        return self.child, self.subject
+
+    def stop(self) -> None:
+        if self.child:
+            self.child.stop()
+        self.child = None
+
+
+def rows(job: Json) -> Iterator[Json]:
+    """A row for each cell of the job: `library`, `namespace`, `model`, `cells`, and `variants`, a folder that keeps them."""
+    model = job["model"]
+    bench = Bench(Request(model["source"], build=model["build"], input=model["input"], dry_run=True, limits=LIMITS))
+    oracle = Judge(job)
+    signal.signal(signal.SIGALRM, too_long)
+    try:
+        for cell in job["cells"]:
+            signal.alarm(int(CELL))
+            row = {"key": cell["key"], "library": job["library"], "source": model["source"], "model_file": model["file"]}
+            made = Making(bench, oracle, cell, job["variants"])
+            yield row | cell | made.row()
+            signal.alarm(0)
+            if made.outcome.get("reason") in (*DEAD, "TimeoutError"):
+                bench.stop()
+    finally:
+        bench.stop()
+        oracle.stop()
+
+
+def too_long(*_: object) -> NoReturn:
+    raise TimeoutError(f"the cell took more than {CELL:g} s")
+
+
+class Making:
+    """One cell on its way from the request to the row."""
+
+    def __init__(self, bench: Bench, oracle: Judge, cell: Json, variants: str) -> None:
+        self.bench, self.oracle, self.cell, self.variants = bench, oracle, cell, variants
+        self.watch = Stopwatch()
+        self.request = replace(bench.request, operation="after", site=cell["site"], host=cell["host"], module="se")
+        self.facts: Json = {}
+        self.outcome: Json = {}
+
+    def row(self) -> Json:
+        before = self.bench.seconds
+        try:
+            self.outcome = self._made()
+        except CodegenError as error:
+            crashed = error.name in ("internal-error", *DEAD) or error.exit_code == BUG
+            self.outcome = outcome("crashed" if crashed else "refused", error.name, error.message)
+        except Exception as error:  # noqa: BLE001 - a bug of codegen: it is what the run looks for
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(last.filename).name}:{last.lineno}"
+            self.outcome = outcome("crashed", type(error).__name__, f"{' '.join(str(error).split())} ({place})")
+        seconds = dict(self.watch.seconds)
+        if self.bench.seconds != before:
+            seconds["trace"] = self.bench.seconds - before
+        rounded = {stage: round(value, 2) for stage, value in seconds.items()}
+        return {"command": command(self.request), **self.facts, **self.outcome, "seconds": rounded}
+
+    def _made(self) -> Json:
+        child, subject = self.bench.ready()
+        self._look(subject)
+        if self.request.host:
+            subject = Subject(subject.source, subject.trace)  # as `pipeline.measure` does with --class
+        report = pipeline.insert(child, subject, self.request, self.watch)
+        self._measure(report)
+        pipeline.demand(report)
+        with self.watch.stage("oracle"):
+            return self._judged(report)
+
+    def _look(self, subject: Subject) -> None:
+        """What the trace says of the site; a vector gets an adapter."""
+        about = self.oracle.about
+        sites = list(traced(subject, self.cell))
+        ran = {call.module for call in subject.trace.calls}
+        self.facts["called"] = any(module.name in about.get("called", ran) for module in sites)
+        seen = next((module for module in sites if module.after.kind), None)
+        if seen is None:
+            return
+        self.facts["layout"] = seen.after.kind
+        if seen.after.kind == "NC":
+            self.request = replace(self.request, module="adapter")
+
+    def _measure(self, report: Report) -> None:
+        assert report.site and report.variant
+        width = report.site.width
+        self.facts |= {"layout": report.site.layout.kind, "width": width.kind, "expr": width.expr}
+        self.facts |= {"call_sites": len(report.call_sites), "drift": report.drift, **sizes(report.variant)}
+
+    def _judged(self, report: Report) -> Json:
+        assert report.variant
+        variant = report.variant
+        stem = "".join(character if character.isalnum() else "_" for character in self.cell["key"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(self.variants or folder, f"{stem}.py")
+            path.write_bytes(variant.text.encode(variant.encoding))
+            question = {"variant": str(path), "build": variant.build, "attribute": variant.attribute}
+            place = {"operation": "after"} | {key: self.cell[key] for key in ("site", "host", "file")}
+            answer = self.oracle.judge(question | place)
+        if "error" in answer:
+            return outcome("crashed", "oracle", answer["error"])
+        differences = answer["differences"]
+        return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
+
+
+def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
+    """The modules that a cell's site names."""
+    hosts = [host for host in subject.trace.hosts if host.name == cell["host"]][:1]
+    owners = hosts[0].instances if hosts else ("",)
+    names = {f"{owner}.{cell['site']}".lstrip(".") for owner in owners}
+    return (module for module in subject.trace.modules if module.name in names)
+
+
+def outcome(name: str, reason: str = "", detail: str = "") -> Json:
+    for path in (str(ROOT), sys.prefix, tempfile.gettempdir()):
+        detail = detail.replace(path + "/", "")
+    return {"outcome": name, "reason": reason, "detail": detail[:800]}
+
+
+def kind(difference: str) -> str:
+    """A word for what the oracle found first."""
+    words = {
+        "cannot be judged": "not judged",
+        "cannot be built": "variant not built",
+        "no new module": "not inserted",
+        "weights:": "weights",
+        "changes no output": "without effect",
+        "the variant: ": "error",
+        " times, the inserted": "number of calls",
+        "buffer ": "buffers",
+    }
+    return next((word for text, word in words.items() if text in difference), "output differs")
+
+
+def command(request: Request) -> str:
+    """The command line that makes the cell again."""
+    options = {"--class": request.host, "--build": request.build, "--input": request.input, "--module": request.module}
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    return shlex.join(["codegen", "insert", request.source, *words, "--after", request.site])
+
+
+def main() -> None:
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    for row in rows(json.load(sys.stdin)):
+        print(json.dumps(row), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

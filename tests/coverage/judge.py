@@ -1,0 +1,136 @@
+"""The oracle as a warm process: one original model, prepared once; a fork of it judges each variant.
+
+    python tests/coverage/judge.py    # JSON lines: first the model, then a variant each; an answer for every line
+
+Shares no code with codegen: the original is the library's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import torch  # noqa: E402
+from oracle import Original, Place, build, load, make_inputs, sites_of  # noqa: E402
+from oracle_runs import Route, Subject, brief, outcome  # noqa: E402
+
+SIZES = (96, 128, 160, 192, 224, 256)  # images smaller than the model's own, tried in this order
+SECONDS = 900  # for one variant
+METHODS = ("forward", "forward_features", "forward_intermediates")
+Json = dict[str, Any]
+
+
+def prepared(model: Json) -> tuple[Original, str, Any]:
+    """The original on the smallest image that it takes, the option that it was built with for that, and its input.
+
+    model: `namespace`, `original` (a build expression in it) and `shape`, an image's or a Python expression.
+    """
+    module, shape = load(model["namespace"]), model["shape"]
+    for option, smaller in smaller_inputs(shape):
+        try:
+            base = build(module, with_option(model["original"], option), 0)
+        except Exception:  # no such option, or a size that the model cannot be built for
+            continue
+        if runs(base, smaller):
+            return (
+                Original(build(module, with_option(model["original"], option), 0), make_inputs(smaller, 0), 0),
+                option,
+                smaller,
+            )
+    return Original(build(module, model["original"], 0), make_inputs(shape, 0), 0), "", shape
+
+
+def smaller_inputs(shape: Any) -> Iterator[tuple[str, list[int]]]:
+    """(option of the build, shape) for square images from small to the model's own size; none where it is no image."""
+    if isinstance(shape, str) or len(shape) != 4:
+        return
+    for size in [size for size in SIZES if size < shape[-1]]:
+        for option in ("", f"img_size={size}", f"image_size={size}", f"input_size=({size}, {size})"):
+            yield option, [*shape[:2], size, size]
+
+
+def with_option(expression: str, option: str) -> str:
+    """`vit()` -> `vit(img_size=96)`."""
+    if not option:
+        return expression
+    return expression.removesuffix(")") + ("" if expression.endswith("()") else ", ") + option + ")"
+
+
+def runs(model: Any, shape: list[int]) -> bool:
+    """Whether every method that the model has takes an input of this shape, and `forward` also in training."""
+    subject, inputs = Subject(model), make_inputs(shape, 0)
+    routes = [Route(method) for method in METHODS if hasattr(model, method)]
+    return not any(outcome(subject, route, inputs, 0).error for route in [*routes, Route("forward", train=True)])
+
+
+def called(original: Original) -> list[str]:
+    """The modules whose `forward` runs on some route, with the containers whose elements do."""
+    ran = {key for *_, keys in original.plain for key in keys}
+    names = [name for name, module in original.model.named_modules(remove_duplicate=False) if id(module) in ran and name]
+    return sorted({name.rpartition(".")[0] for name in names if name.rpartition(".")[2].isdigit()} | set(names) - {""})
+
+
+def judge(original: Original, option: str, job: Json) -> Json:
+    """The differences that the variant of a job shows; `error` where it cannot even be built."""
+    place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"])
+    sites = [original.model.get_submodule(site) for site in sites_of(original.model, place)]
+    if len(set(map(id, sites))) < len(sites):
+        return {"differences": ["cannot be judged: several sites share one module"]}
+    try:
+        variant = build(load(job["variant"]), with_option(job["build"], option), 0)
+    except Exception as error:  # any code of any model
+        return {"differences": [f"the variant cannot be built: {brief(error)}"]}
+    return {"differences": original.differences(variant, place)[:8]}
+
+
+def forked(original: Original, option: str, job: Json) -> Json:
+    """The judgement, made in a fork: whatever it does to the model or the process is gone afterwards."""
+    read, write = os.pipe()
+    process = os.fork()
+    if not process:
+        with contextlib.suppress(BaseException):
+            os.write(write, json.dumps(judge(original, option, job)).encode())
+        os._exit(0)
+    os.close(write)
+    text = b""
+    deadline = time.monotonic() + SECONDS
+    while select.select([read], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        chunk = os.read(read, 1 << 16)
+        text += chunk
+        if not chunk:
+            break
+    else:
+        os.kill(process, signal.SIGKILL)
+    os.close(read)
+    status = os.waitpid(process, 0)[1]
+    return json.loads(text) if text and not status else {"error": f"the oracle ended with status {status}"}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what the models print goes elsewhere
+    try:
+        original, option, shape = prepared(json.loads(sys.stdin.readline()))
+    except Exception as error:  # any code of any model
+        print(json.dumps({"error": brief(error)}), file=answers)
+        return
+    routes = [str(route) for route, *_ in original.plain]
+    print(json.dumps({"option": option, "shape": shape, "routes": routes, "called": called(original)}), file=answers)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        answer = forked(original, option, json.loads(line))
+        print(json.dumps({**answer, "seconds": time.perf_counter() - start}), file=answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Which models and which cells a coverage run has: read from the models themselves, built without their weights.
+
+    python tests/coverage/plan.py timm [--all]
+
+Prints one JSON object. A cell is a child of the model, or a child of a class of blocks, once in the whole run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+NAMESPACES = {"timm": "timm", "torchvision": "torchvision.models"}  # where `original` is built
+CLIPS = {"mvit": (16, 224), "s3d": (16, 224), "resnet": (8, 64), "swin_transformer": (8, 64)}  # frames and size
+TARGET = "'boxes': torch.tensor([[8.0, 8.0, 60.0, 60.0]]), 'labels': torch.tensor([1])"
+MORE_TARGETS = {  # detectors that learn more than boxes
+    "mask_rcnn": ", 'masks': torch.ones(1, 96, 96)",
+    "keypoint_rcnn": ", 'keypoints': torch.full((1, 17, 3), 30.0)",
+}
+Json = dict[str, Any]
+
+
+class TooBig(Exception):
+    """A model has more parameters than the smallest one seen so far."""
+
+
+@contextlib.contextmanager
+def counting(limit: float, weights: bool) -> Iterator[list[int]]:
+    """While active, parameters are counted, and without `weights` put on the meta device; TooBig above the limit."""
+    register, count = nn.Module.register_parameter, [0]
+
+    def counted(self: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(self, name, parameter)
+        if parameter is not None:
+            count[0] += parameter.numel()
+            if not weights:
+                self._parameters[name] = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+        if count[0] > limit:
+            raise TooBig
+
+    nn.Module.register_parameter = counted  # type: ignore[method-assign]
+    try:
+        yield count
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def timm_files() -> dict[str, list[Json]]:
+    """timm's models by their file, without the deprecated names."""
+    registry = importlib.import_module("timm.models._registry")
+    files = {}
+    for file, names in sorted(registry._module_to_models.items()):
+        known = sorted(set(names) & set(registry._model_entrypoints) - set(registry._deprecated_models))
+        files[file] = [{"name": name, "original": f"create_model({name!r})"} for name in sorted(known, key=len)]
+    return files
+
+
+def torchvision_files() -> dict[str, list[Json]]:
+    """torchvision's models by their file, with what `--build` and `--input` have to say for them."""
+    models = importlib.import_module("torchvision.models")
+    files: dict[str, list[Json]] = {}
+    for name in models.list_models():
+        function = models.get_model_builder(name)
+        file = function.__module__.removeprefix("torchvision.models.")
+        options = [f"{key}=None" for key in inspect.signature(function).parameters if key.startswith("weights")]
+        build = len(options) > 1  # a backbone would be downloaded
+        if file.startswith("detection.") and ".ssd" not in file:
+            options += ["min_size=96", "max_size=128"]
+        entry = {"name": name, "original": f"get_model({', '.join([repr(name), *options])})"}
+        entry |= {"build": f"{name}({', '.join(options)})"} if build else {}
+        files.setdefault(file, []).append(entry | torchvision_input(file))
+    return dict(sorted(files.items()))
+
+
+def torchvision_input(file: str) -> Json:
+    """`input` of the command and `shape` of the oracle's input, where the models of a file do not take one image."""
+    kind, _, name = file.rpartition(".")
+    if kind == "quantization":
+        return {"left_out": "a quantized model"}
+    if kind == "optical_flow":
+        pair = ", ".join(["torch.rand(2, 3, 128, 128)"] * 2)
+        return {"input": "1x3x128x128,1x3x128x128", "shape": f"({pair})"}
+    if kind == "detection":
+        images = ", ".join(["torch.rand(3, 96, 96)"] * 2)
+        targets = ", ".join(["{" + TARGET + MORE_TARGETS.get(name, "") + "}"] * 2)
+        return {"input": f"([{images}], [{targets}])", "shape": f"([{images}], [{targets}])"}
+    if kind == "video":
+        frames, size = CLIPS[name]
+        return {"input": f"1x3x{frames}x{size}x{size}", "shape": [2, 3, frames, size, size]}
+    return {}
+
+
+def built(entries: list[Json], namespace: Json, every: bool) -> tuple[list[tuple[Json, nn.Module]], list[Json]]:
+    """The smallest model of a file, or every one; and those that cannot be built, with the reason."""
+    chosen: list[tuple[Json, nn.Module]] = []
+    left_out = []
+    limit = float("inf")
+    for entry in entries:
+        try:
+            model, count = build(entry, namespace, limit)
+        except TooBig:
+            continue
+        except Exception as error:  # any code of any model
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            left_out.append({"name": entry["name"], "reason": entry.get("left_out", reason)})
+            continue
+        if not every:
+            limit, chosen = count, []
+        chosen.append((entry | {"parameters": count}, model))
+    return chosen, left_out
+
+
+def build(entry: Json, namespace: Json, limit: float) -> tuple[nn.Module, int]:
+    """The model and how many parameters it has; with real weights where its constructor computes with them."""
+    if "left_out" in entry:
+        raise NotImplementedError
+    try:
+        with counting(limit, weights=False) as count:
+            return eval(entry["original"], namespace), count[0]
+    except (NotImplementedError, RuntimeError):
+        with counting(limit, weights=True) as count:
+            return eval(entry["original"], namespace), count[0]
+
+
+def shape_of(model: nn.Module) -> list[int]:
+    """The oracle's input: two images of the size that the model's own configuration names."""
+    return [2, *getattr(model, "default_cfg", {}).get("input_size", (3, 224, 224))]
+
+
+def blocks(model: nn.Module, file: str) -> list[Json]:
+    """The children of the classes that a model is made of, each once.
+
+    named: `--class` means this class and no other here. own: the class stands in the model's own file.
+    """
+    by_name = {type(model).__qualname__: type(model)}
+    found: dict[tuple[str, str, str], Json] = {}
+    for module in model.modules():
+        cls = type(module)
+        if cls is type(model) or cls.__module__.split(".")[0] == "torch":
+            continue
+        path = getattr(sys.modules[cls.__module__], "__file__", "") or ""
+        named = by_name.setdefault(cls.__qualname__, cls) is cls
+        own = cls.__module__.endswith(f".models.{file}")
+        for name in children(module):
+            cell = {"site": name, "host": cls.__qualname__, "file": path, "named": named, "own": own}
+            found.setdefault(identity(cell), cell)
+    return list(found.values())
+
+
+def shared_out(models: list[Json]) -> list[Json]:
+    """Gives each child of a class to one model: the first of the class's own file, else the first that has it.
+
+    Returns those that no model can name.
+    """
+    known = [(model, cell) for model in models for cell in model.pop("blocks")]
+    claimed: set[tuple[str, str, str]] = set()
+    for own in (True, False):
+        for model, cell in known:
+            if cell["named"] and cell["own"] >= own and identity(cell) not in claimed:
+                claimed.add(identity(cell))
+                model["cells"].append({key: cell[key] for key in ("site", "host", "file")})
+    lost = {identity(cell): {"source": model["source"], **cell} for model, cell in known}
+    return [cell for key, cell in lost.items() if key not in claimed]
+
+
+def identity(cell: Json) -> tuple[str, str, str]:
+    return cell["host"], cell["file"], cell["site"]
+
+
+def children(module: nn.Module) -> list[str]:
+    return [name for name, child in module._modules.items() if child is not None]
+
+
+def plan(library: str, every: bool) -> Json:
+    files = timm_files() if library == "timm" else torchvision_files()
+    namespace = vars(importlib.import_module(NAMESPACES[library]))
+    models, left_out = [], []
+    for number, (file, entries) in enumerate(files.items(), 1):
+        chosen, failed = built(entries, namespace, every)
+        left_out += [{"file": file, **failure} for failure in failed]
+        for entry, model in chosen:
+            about = {"file": file, "source": f"{library}:{entry['name']}", "shape": shape_of(model), **entry}
+            own = [{"site": name, "host": "", "file": ""} for name in children(model)]
+            models.append({"build": "", "input": "", **about, "cells": own, "blocks": blocks(model, file)})
+        print(f"{number}/{len(files)} {file}: {', '.join(entry['name'] for entry, _ in chosen)}", file=sys.stderr)
+    about = {"library": library, "version": importlib.import_module(library).__version__}
+    about |= {"namespace": NAMESPACES[library], "hidden": shared_out(models)}
+    return about | {"models": models, "left_out": left_out}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", choices=sorted(NAMESPACES))
+    parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
+    chosen = parser.parse_args()
+    print(json.dumps(plan(chosen.library, chosen.all)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The table of a coverage run, from its plan and its rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+OUTCOMES = ("passed", "refused", "wrong", "crashed")
+EXAMPLES = 4  # commands shown of each reason
+Json = dict[str, Any]
+
+
+def table(plan: Json, rows: dict[str, Json], command: str) -> str:
+    """Markdown: totals, a line a model, every reason that is not a pass, sizes of diffs, widths, times."""
+    done = [rows[cell["key"]] for model in plan["models"] for cell in model["cells"] if cell["key"] in rows]
+    cells = sum(len(model["cells"]) for model in plan["models"])
+    lines = [
+        f"# Backbones of {plan['library']}",
+        "",
+        f"`codegen insert` after every child of {len(plan['models'])} models of {plan['library']} {plan['version']} and",
+        "after every child of the classes that they are made of (each once), every variant compared bit by bit",
+        f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`.",
+    ]
+    sections = [totals(done), models(plan, done), reasons(done), diffs(done), widths(done), times(done), left_out(plan)]
+    return "\n".join([*lines, *(line for section in sections for line in section)]) + "\n"
+
+
+def totals(rows: list[Json]) -> list[str]:
+    called = [row for row in rows if row.get("called", True)]
+    groups = {
+        "all": rows,
+        "children of a model": [row for row in rows if not row["host"]],
+        "children of a block": [row for row in rows if row["host"]],
+        "sites that are called": called,
+        "of these, of a model": [row for row in called if not row["host"]],
+        "of these, of a block": [row for row in called if row["host"]],
+    }
+    lines = ["", f"| | cells | {' | '.join(OUTCOMES)} | share passed |", f"|---|---:|{'---:|' * len(OUTCOMES)}---:|"]
+    for name, group in groups.items():
+        passed = sum(row["outcome"] == "passed" for row in group)
+        lines.append(f"| {name} | {len(group)} | {counts(group)} | {share(passed, len(group))} |")
+    return lines
+
+
+def models(plan: Json, rows: list[Json]) -> list[str]:
+    by_source = grouped(rows, "source")
+    lines = ["", "## Models", "", f"| file | model | cells | {' | '.join(OUTCOMES)} |"]
+    lines += [f"|---|---|---:|{'---:|' * len(OUTCOMES)}"]
+    for model in plan["models"]:
+        group = by_source.get(model["source"], [])
+        lines.append(f"| {model['file']} | `{model['name']}` | {len(group)} | {counts(group)} |")
+    return lines
+
+
+def reasons(rows: list[Json]) -> list[str]:
+    """The wrong ones first, then by how often each reason comes."""
+    found: dict[tuple[str, str], list[Json]] = defaultdict(list)
+    for row in rows:
+        if row["outcome"] != "passed":
+            found[row["outcome"], row["reason"]].append(row)
+    order = {"wrong": 0, "crashed": 1, "refused": 2}
+    lines = ["", "## Reasons"]
+    for outcome, reason in sorted(found, key=lambda key: (order[key[0]], -len(found[key]), key)):
+        group = found[outcome, reason]
+        lines += ["", f"### {outcome}: {reason} ({len(group)})", ""]
+        for row in various(group):
+            lines += [f"- `{row['command']}`", f"  {plain(row['detail'])}"]
+    return lines
+
+
+def various(group: list[Json]) -> list[Json]:
+    """A few rows, of as many different models as there are."""
+    firsts = {row["source"]: row for row in reversed(group)}
+    return [*reversed(firsts.values()), *(row for row in group if row not in firsts.values())][:EXAMPLES]
+
+
+def diffs(rows: list[Json]) -> list[str]:
+    """How many lines of the host's methods an insertion changes."""
+    passed = [row for row in rows if row["outcome"] == "passed"]
+    measures = {
+        "all methods": [row["lines"] for row in passed],
+        "but `__init__`": [row["lines"] - row["init"] for row in passed],
+        "removed lines": [row["removed"] for row in passed],
+    }
+    lines = ["", "## Lines changed in the methods of the host", "", "| | 0 | 1 | 2 | 3 | 4 | 5+ | most |"]
+    lines.append("|---|" + "---:|" * 7)
+    for name, values in measures.items():
+        found = Counter(min(value, 5) for value in values)
+        lines.append(f"| {name} | {' | '.join(str(found[size]) for size in range(6))} | {max(values, default=0)} |")
+    return lines
+
+
+def widths(rows: list[Json]) -> list[str]:
+    """How the channel count is written at the sites that passed."""
+    lines = ["", "## Widths", "", "| layout | passed | name or attribute | literal | symbolic |", "|---|---:|---:|---:|---:|"]
+    passed = [row for row in rows if row["outcome"] == "passed"]
+    groups = {name or "unknown": group for name, group in sorted(grouped(passed, "layout").items())}
+    groups["maps and tokens"] = [row for row in passed if row["layout"] in ("NCHW", "NHWC", "NLC")]
+    for name, group in groups.items():
+        symbolic = sum(row["width"] in ("name", "attribute") for row in group)
+        numbers = f"{len(group)} | {symbolic} | {len(group) - symbolic}"
+        lines.append(f"| {name} | {numbers} | {share(symbolic, len(group))} |")
+    return lines
+
+
+def times(rows: list[Json]) -> list[str]:
+    total: Counter[str] = Counter()
+    number: Counter[str] = Counter()
+    for row in rows:
+        total.update(row["seconds"])
+        number.update(row["seconds"].keys())
+    lines = ["", "## Seconds", "", "| stage | times | mean | in all |", "|---|---:|---:|---:|"]
+    for stage in sorted(total, key=lambda stage: -total[stage]):
+        lines.append(f"| {stage} | {number[stage]} | {total[stage] / number[stage]:.2f} | {total[stage]:.0f} |")
+    return [*lines, f"| all | {len(rows)} | {total.total() / max(1, len(rows)):.2f} | {total.total():.0f} |"]
+
+
+def left_out(plan: Json) -> list[str]:
+    lines = ["", "## Left out"]
+    for model in plan["left_out"]:
+        lines += ["", f"- `{model['name']}` ({model['file']}): {plain(model['reason'])}"]
+    for cell in plan["hidden"]:
+        lines += ["", f"- `{cell['source']}` {cell['host']}.{cell['site']}: another class of the model has that name"]
+    return lines if len(lines) > 2 else [*lines, "", "Nothing."]
+
+
+def grouped(rows: Iterable[Json], key: str) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = defaultdict(list)
+    for row in rows:
+        found[row[key]].append(row)
+    return found
+
+
+def counts(rows: list[Json]) -> str:
+    return " | ".join(str(sum(row["outcome"] == outcome for row in rows)) for outcome in OUTCOMES)
+
+
+def share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def plain(text: str) -> str:
+    """One line that Markdown shows as it is."""
+    return " ".join(text.split())[:300].replace("|", "¦").replace("<", "‹").replace("*", "∗")

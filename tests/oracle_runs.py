@@ -1,0 +1,168 @@
+"""How the oracle runs a model: its public paths, always from the same state, with modules watched or wrapped.
+
+It shares no code with codegen and reads no source. `oracle.py` compares what comes out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way through a model: which method with which arguments, in which mode."""
+
+    method: str
+    options: tuple[tuple[str, bool], ...] = ()
+    train: bool = False
+    checkpointing: bool = False
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}={value}" for name, value in self.options)
+        mode = "train" if self.train else "eval"
+        return f"{mode}{' with checkpointing' if self.checkpointing else ''} {self.method}({options})"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: the output or the error, and the buffers afterwards."""
+
+    output: Any
+    buffers: dict[str, Tensor]
+    error: str = ""
+
+
+class Subject:
+    """A model with the modules beside it that run in it, always put back to its first state before a run."""
+
+    def __init__(self, model: nn.Module, beside: Sequence[nn.Module] = ()) -> None:
+        self.model: Any = model
+        self.modules = nn.ModuleList([model, *beside])
+        tensors = [*self.modules.parameters(), *self.modules.buffers()]
+        self.state = [(tensor, tensor.detach().clone()) for tensor in tensors]
+
+    def reset(self) -> None:
+        for tensor, saved in self.state:
+            tensor.data.copy_(saved)
+
+    def run(self, route: Route, inputs: Inputs, seed: int) -> Any:
+        self.reset()
+        self.modules.train(route.train)
+        if hasattr(self.model, "set_grad_checkpointing"):
+            self.model.set_grad_checkpointing(route.checkpointing)
+        torch.manual_seed(seed)
+        args, kwargs = copied(inputs)
+        with nullcontext() if route.train else torch.no_grad():
+            return getattr(self.model, route.method)(*args, **kwargs, **dict(route.options))
+
+
+def copied(value: Any) -> Any:
+    """A copy of an input, which a model may change in place."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(copied, value))
+    if isinstance(value, dict):
+        return {key: copied(element) for key, element in value.items()}
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def routes(model: nn.Module) -> Iterator[Route]:
+    """Every public path that the model has, in eval and train mode and with checkpointing."""
+    methods = [name for name in ("forward", "forward_features", "forward_intermediates") if hasattr(model, name)]
+    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
+        methods.append("forward_head")
+    modes = [(False, False), (True, False)]
+    modes += [(True, True)] if hasattr(model, "set_grad_checkpointing") else []
+    for method, (train, checkpointing) in itertools.product(methods, modes):
+        yield Route(method, (), train, checkpointing)
+        if method == "forward_intermediates":
+            yield Route(method, (("norm", True),), train, checkpointing)
+            yield Route(method, (("intermediates_only", True),), train, checkpointing)
+
+
+def outcome(subject: Subject, route: Route, inputs: Inputs, seed: int) -> Outcome:
+    try:
+        output, error = subject.run(route, inputs, seed), ""
+    except Exception as raised:  # any code of any model
+        output, error = None, brief(raised)
+    return Outcome(output, {name: buffer.clone() for name, buffer in subject.model.named_buffers()}, error)
+
+
+# --- watching and wrapping: `forward` of single instances is replaced for the time of a run ---
+
+
+@contextmanager
+def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    attributes = vars(module)
+    own = {"forward": attributes["forward"]} if "forward" in attributes else {}  # a model may have replaced it too
+    attributes["forward"] = forward
+    try:
+        yield
+    finally:
+        del attributes["forward"]
+        attributes.update(own)
+
+
+@contextmanager
+def watch(modules: Any) -> Iterator[list[int]]:
+    """The ids of the modules whose own `forward` ran, once for each run."""
+    ran: list[int] = []
+    with ExitStack() as stack:
+        for module in dict.fromkeys(modules):
+
+            def forward(*args: Any, _module: nn.Module = module, _forward: Any = module.forward, **kwargs: Any) -> Any:
+                ran.append(id(_module))
+                return _forward(*args, **kwargs)
+
+            stack.enter_context(replaced(module, forward))
+        yield ran
+
+
+def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
+    """The module to wrap: the site, or where it is run element by element its last (before: first) element."""
+    if id(site) in ran or not isinstance(site, nn.Sequential | nn.ModuleList) or not len(site):
+        return site if id(site) in ran else None
+    return target(site[-1 if operation == "after" else 0], ran, operation)
+
+
+@contextmanager
+def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> Iterator[list[int]]:
+    """The module's output (after) or first tensor argument (before) goes through the inserted module."""
+    calls: list[int] = []
+    own: Any = module and module.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if operation == "after":
+            return first_through(own(*args, **kwargs), inserted)
+        if any(isinstance(value, Tensor) for value in args):
+            args = first_through(args, inserted)
+        else:
+            kwargs = first_through(kwargs, inserted)
+        return own(*args, **kwargs)
+
+    with replaced(module, forward) if module else nullcontext():
+        yield calls
+
+
+def first_through(value: Any, inserted: nn.Module) -> Any:
+    """The value with its first tensor gone through the module."""
+    if isinstance(value, Tensor):
+        return inserted(value)
+    changed = dict(value if isinstance(value, dict) else enumerate(value))
+    first = next(key for key in changed if isinstance(changed[key], Tensor))
+    changed[first] = inserted(changed[first])
+    kind = getattr(value, "_make", type(value))
+    return kind(changed if isinstance(value, dict) else changed.values())
+
+
+def brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
