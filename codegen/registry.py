@@ -41,9 +41,10 @@ def definition(library: str, name: str) -> Path | None:
     root = folder(library)
     if root is None or not name.isidentifier():
         return None
-    pattern = re.compile(rf"^def {name}\(", re.MULTILINE)
+    head = f"def {name}(".encode()
     for path in sorted(root.rglob("*.py"), key=lambda p: (len(p.parts), p)):  # the plain model before its special forms
-        if pattern.search(path.read_text(encoding="utf-8", errors="replace")):
+        data = path.read_bytes()
+        if data.startswith(head) or b"\n" + head in data:
             return path
     return None
 

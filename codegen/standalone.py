@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ class Addition:
 
     imports: tuple[str, ...] = ()
     code: str = ""
+    main: tuple[Edit, ...] = ()  # edits of the source's own file, where the host stands in another one
 
 
 def renames(parts: Parts) -> dict[str, str]:
@@ -63,9 +65,10 @@ def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
         beside = siblings.gather(parts.file, parts.main, None if parts.keep == "all" else found.names)
         top = next(n for n in parts.main.tree.body if n in found.statements and not is_docstring(n))
         above = [*_above(parts.main, top, _joined(beside.bodies)), *_above(parts.main, anchor, addition.code)]
-        plain = _base_edits(parts, found, frozenset(), beside.statements)
+        plain = _base_edits(parts, found, frozenset(), frozenset(beside.statements))
         wanted = (*_library_imports(parts, found), *beside.imports, *addition.imports)
-        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *above, *edits])
+        own = [*edits, *addition.main]
+        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *above, *own])
     # the host's class is brought in from its own file, in front of the first definition of the source's file
     names = [host_name, *_sharing(parts, host_name)]
     brought = closure.bring(parts.host_file, parts.host, names, [*_host_addition(parts, addition), *edits])
@@ -76,9 +79,10 @@ def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     if first is None:
         raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
     above = _above(parts.main, first, brought.body)
-    plain = _base_edits(parts, found, local, set())
+    plain = _base_edits(parts, found, local, frozenset())
     wanted = (*_library_imports(parts, found), *brought.imports, *addition.imports)
-    return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *above])
+    own = [*above, *addition.main]
+    return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *own])
 
 
 def _sharing(parts: Parts, host_name: str) -> list[str]:
@@ -156,7 +160,10 @@ def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
     return [Edit(start, start, block, "definitions")]
 
 
-def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str], gone: set[ast.stmt]) -> list[Edit]:
+@functools.lru_cache(maxsize=4)  # base and variant are made of the same
+def _base_edits(
+    parts: Parts, found: closure.Needs, brought: frozenset[str], gone: frozenset[ast.stmt]
+) -> tuple[Edit, ...]:
     """The edits that make the source's file stand alone."""
     code, table = parts.main, imports.meanings(parts.file, parts.main)
     kept_names = {n for s in found.statements for n in syntax.bound_names(s)}
@@ -176,7 +183,7 @@ def _base_edits(parts: Parts, found: closure.Needs, brought: frozenset[str], gon
         else:
             edits += imports.absolute_edits(parts.file, code, node)
             edits += renaming.name_edits(code, node, names)
-    return edits
+    return tuple(edits)
 
 
 def is_docstring(node: ast.stmt) -> bool:
@@ -254,5 +261,6 @@ def _import_edits(
         if not (known and syntax.imports(tree)) and text not in new:
             new.append(text)
     deletions = [(e.start, e.end) for e in others if not e.text]
-    gone = {n for n in code.tree.body if any(start <= code.start(n) < end for start, end in deletions)}
+    starts = {n: code.start(n) for n in code.tree.body if is_import(n)}
+    gone = {n for n, at in starts.items() if any(start <= at < end for start, end in deletions)}
     return imports.placed(code, new, gone)

@@ -100,14 +100,15 @@ class Code:
         behind = self.text[self.end(node) : self.line_end(node)].strip()
         return not before.strip() and (not behind or behind.startswith("#"))
 
-    def names_read(self, node: ast.stmt) -> set[str]:
+    @lru_cache(maxsize=4096)  # noqa: B019 - bounded; asked again for the variant what was asked for the base
+    def names_read(self, node: ast.stmt) -> frozenset[str]:
         """The module-level names that a top-level statement reads; locals of its functions are none of them."""
         names = {n.id for n in _outside_functions(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         for table in self._scopes:
             if first <= table.get_lineno() <= (node.end_lineno or first):
                 names |= _globals(table)
-        return names | _quoted_names(node)
+        return frozenset(names | _quoted_names(node))
 
     @cached_property
     def _scopes(self) -> list[symtable.SymbolTable]:
@@ -269,6 +270,8 @@ def _globals(table: symtable.SymbolTable) -> set[str]:
 
 def _quoted_names(node: ast.AST) -> set[str]:
     names: set[str] = set()
+    if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.expr)):
+        return names  # nothing below these has an annotation: a large table is not looked through
     for child in ast.walk(node):
         for annotation in (getattr(child, "annotation", None), getattr(child, "returns", None)):
             for part in ast.walk(annotation) if isinstance(annotation, ast.AST) else ():
