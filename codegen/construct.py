@@ -1,22 +1,59 @@
-"""The edits of the host's `__init__`: the new module at its end, and the hook that lets base checkpoints load."""
+"""The edits of `__init__`: the new module at its end, and the hook that lets base checkpoints load. Decides no place."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
+from enum import Enum
 
 from codegen import catalogue, style, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
 
+SAME_NUMBERS = "  # the backbone draws the numbers that it drew without it"
+MADE_LATER = "  # the model makes it, behind its own weight initialisation"
 
-def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, lines: tuple[str, ...] = ()) -> Edit:
-    """`self.se = SqueezeExcite(embed_dim)` as the last statement of `__init__`, `lines` behind it.
 
-    At the end, so that the module's own initialisation survives the host's and the backbone draws the same random numbers.
-    Raises CodegenError("no-init", "early-return").
-    """
+class Making(Enum):
+    """When a module is made, so that it keeps its own initialisation and the backbone draws the same random numbers."""
+
+    LAST = "at the end of the model's own __init__, behind everything else"
+    ASIDE = "in a block, without moving the random numbers that the model draws behind it"
+    LATE = "by the model, once it has initialised all its weights"
+
+
+def making(trace: Trace | None, site: Site, component: Component) -> Making:
+    """How the module of this site is made."""
+    if trace is None or site.host.instances == ("",) or not component.stateful:
+        return Making.LAST
+    return Making.ASIDE if trace.settled else Making.LATE
+
+
+def statement(attribute: str, component: Component, how: Making = Making.LAST) -> str:
+    """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
+    made = component.construct
+    if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
+        return f"self.{attribute} = lambda: {made}{MADE_LATER}"
+    if how is Making.ASIDE:
+        return f"with torch.random.fork_rng(devices=[]):{SAME_NUMBERS}\n    self.{attribute} = {made}"
+    return f"self.{attribute} = {made}"
+
+
+def late(block: str, attribute: str) -> str:
+    """The statement at the end of the model's `__init__` in which every block makes its module."""
+    made = f"module.{attribute} = module.{attribute}()"
+    return f"for module in self.modules():\n    if isinstance(module, {block}):\n        {made}"
+
+
+def imports(how: Making) -> tuple[str, ...]:
+    """Import statements that the way of making needs."""
+    return ("import torch",) if how is Making.ASIDE else ()
+
+
+def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
+    """Statements at the end of `__init__`, `self` named as it is there. Raises CodegenError("no-init", "early-return")."""
     init = syntax.method(cls, "__init__")
     if init is None:
         raise CodegenError(
@@ -31,13 +68,11 @@ def plan(code: Code, cls: ast.ClassDef, attribute: str, component: Component, li
             "early-return", f"{where} returns: the new module would be missing", "restructure __init__ first"
         )
     last = init.body[-1]
-    me = init.args.args[0].arg
-    statements = [f"{me}.{attribute} = {component.construct}", *(re.sub(r"\bself\b", me, line) for line in lines)]
     if not code.stands_alone(last):
         where = f"{cls.name}.__init__:{last.lineno}"
         raise CodegenError("early-return", f"{where} shares its line with other code", "put it on a line of its own")
-    indent = code.indent(_first_alone(code, init))
-    text = style.block("\n".join(statements), code, indent)
+    me = init.args.args[0].arg
+    text = style.block(re.sub(r"\bself\b", me, "\n".join(statements)), code, code.indent(_first_alone(code, init)))
     end = code.line_end(last)
     if not code.text[:end].endswith(("\n", "\r")):
         return Edit(end, end, code.newline + text.removesuffix(code.newline), "end of __init__")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import construct, emit, modules, naming, reading, renaming, sites, sources, standalone, style, syntax
+from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.ops import insert
 from codegen.reading import Use
@@ -86,10 +87,15 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     children = {child for owner, _, child in pairs if owner in owners}
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
-    edits = insert.plan(place, list(ground.uses))
+    how = construct.making(trace, site, component)
     addition, lines = _addition(component, place, request, trace)
-    edits.append(construct.plan(parts.host, cls, attribute, component, lines))
-    for other in others:
+    edits = insert.plan(place, list(ground.uses))
+    edits.append(construct.plan(parts.host, cls, [construct.statement(attribute, component, how), *lines]))
+    if how is Making.LATE:
+        models = [_late(parts, place, t) for t in (trace, *others) if t]
+        addition = replace(addition, main=tuple(edit for code, edit in models if code is not parts.host))
+        edits += [edit for code, edit in models if code is parts.host]
+    for other in others if how is Making.LAST else ():
         edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
@@ -128,9 +134,22 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
         )
     uses = reading.uses(place.code, cls, site, trace.calls, request.operation)
     fitted = replace(made, construct=naming.fitted(made, place.code).construct)
+    own = construct.statement(place.attribute, fitted)
     hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
     there = replace(place, cls=cls, site=site)
-    return [*insert.plan(there, uses), construct.plan(place.code, cls, place.attribute, fitted, hook)]
+    return [*insert.plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
+
+
+def _late(parts: Parts, place: insert.Place, trace: Trace) -> tuple[Code, Edit]:
+    """The model's own `__init__`, where it has initialised its weights, has every block make its module."""
+    model = trace.hosts[0]
+    code = parts.host if Path(model.file).resolve() == parts.host_file.path.resolve() else parts.main
+    cls = syntax.find_class(code, model.name, model.line)
+    if cls is None:
+        raise CodegenError(
+            "host-not-found", f"{code.name} does not define {model.name}, the model's class", "give the file that does"
+        )
+    return code, construct.plan(code, cls, [construct.late(place.cls.name, place.attribute)])
 
 
 def _addition(
@@ -143,6 +162,7 @@ def _addition(
     pairs += [order] if order else []
     imports = [*component.imports]
     imports += ["from torch import nn"] if pairs else []
+    imports += construct.imports(construct.making(trace, place.site, component))
     own = [style.reindented(text, code) for _, text in pairs]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())

@@ -27,7 +27,7 @@ def planned(text: str, component: Component = SE, lines: tuple[str, ...] = ()) -
     code = Code(text, "net.py")
     cls = syntax.find_class(code, "Net")
     assert cls is not None
-    result = rewrite.apply(text, [construct.plan(code, cls, "se", component, lines)])
+    result = rewrite.apply(text, [construct.plan(code, cls, [construct.statement("se", component), *lines])])
     ast.parse(result)
     return result
 

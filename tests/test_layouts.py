@@ -40,7 +40,7 @@ def tokens(prefix: int, stride: int = 16) -> ShapeAt:
         pytest.param(lambda n, h, w: (n,), "", id="one number a sample"),
         pytest.param(lambda n, h, w: (n, 3, h, w, 2), "", id="five dims"),
         pytest.param(lambda n, h, w: (h * w, n, 64), "", id="batch second"),
-        pytest.param(lambda n, h, w: (n * h * w // 64, 64, 96), "", id="windows in the batch"),
+        pytest.param(lambda n, h, w: (n * h * w // 64, 64, 96), "NLC", id="windows in the batch"),
         pytest.param(lambda n, h, w: (n, 64) if n == 2 else (n, 64, 1), "", id="ranks differ"),
     ],
 )

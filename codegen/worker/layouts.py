@@ -39,18 +39,29 @@ def infer(samples: Sequence[Sample]) -> Layout:
         return Layout("")
     first = samples[0].shape
     rank = len(first)
-    if any(len(s.shape) != rank for s in samples) or any(s.batch is not None and s.shape[:1] != (s.batch,) for s in samples):
+    if any(len(s.shape) != rank for s in samples):
         return Layout("")
+    if any(s.batch is not None and s.shape[:1] != (s.batch,) for s in samples):
+        return _windows(samples)
     moving = tuple(d for d in range(1, rank) if len({s.shape[d] for s in samples}) > 1)
     if rank == 2 and not moving:
         return Layout("NC")
     if rank == 3 and 2 not in moving:
-        prefix, grid = _tokens(samples)
+        prefix, grid = tokens(samples)
         return Layout("NLC", prefix, grid)
     if rank == 4:
         kind = _map_kind(first, moving, _image_moves(samples))
         return Layout(kind if all(_like_image(s, kind) for s in samples) else "")
     return Layout("")
+
+
+def _windows(samples: Sequence[Sample]) -> Layout:
+    """(N * windows, L, C): each sample is cut into windows of tokens, whose number may follow the image."""
+    if any(len(s.shape) != 3 or not s.batch or s.shape[0] % s.batch for s in samples):
+        return Layout("")
+    windows = {(s.image, s.shape[0] // (s.batch or 1)) for s in samples}
+    one_number = len(windows) == len({s.image for s in samples}) and len({s.batch for s in samples}) > 1
+    return Layout("NLC" if one_number and len({s.shape[2] for s in samples}) == 1 else "")
 
 
 def _image_moves(samples: Sequence[Sample]) -> tuple[int, ...]:
@@ -80,7 +91,7 @@ def _map_kind(shape: Shape, moving: tuple[int, ...], image: tuple[int, ...]) -> 
     return "NHWC" if shape[1] == shape[2] else ""
 
 
-def _tokens(samples: Sequence[Sample]) -> tuple[int, tuple[int, int] | None]:
+def tokens(samples: Sequence[Sample]) -> tuple[int, tuple[int, int] | None]:
     """(prefix, grid) of L = rows/s * columns/s + prefix, the same stride s and prefix in every run."""
     sized = [s for s in samples if s.image is not None]
     if not sized or not all(s.image for s in sized):

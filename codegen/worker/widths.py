@@ -128,6 +128,8 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     me = scope.code.co_varnames[0]
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
     running = _running(scope)
+    # self.proj = nn.Linear(dim, out_dim): what the site is made with comes first, its last argument where it is the result
+    yield from (n for n in _made_with(scope, attribute, outgoing) if _is_int(scope.locals.get(n)) and n not in running)
     # embed_dim
     yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)) and p not in running)
     yield from (n for n, v in scope.locals.items() if _is_int(v) and n not in running and not n.startswith("_"))
@@ -150,6 +152,16 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
         if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
             for index, record in enumerate(records):
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
+
+
+def _made_with(scope: Scope, attribute: str, outgoing: bool) -> list[str]:
+    """The names in the statement that assigns the site."""
+    tree, me = _init_tree(scope), scope.code.co_varnames[0]
+    names: list[str] = []
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Assign) and any(ast.unparse(t) == f"{me}.{attribute}" for t in node.targets):
+            names += [n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)]
+    return names[::-1] if outgoing else names
 
 
 def _elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:

@@ -1,0 +1,216 @@
+"""What the runs of a model showed of each module: shapes, layouts, widths, from every build that was made. Edits nothing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen.types import Layout, TracedModule
+from codegen.worker import layouts, setup, widths
+from codegen.worker.scopes import Scopes
+from codegen.worker.setup import Setup
+from codegen.worker.tracer import Event, tracing
+
+
+def completed(model: nn.Module, events: list[Event]) -> list[Event]:
+    """The events, and one for each container that ran only element by element: in by its first, out by its last."""
+    found = {e.module: e for e in reversed(events)}
+    extra = []
+    for name, module in reversed(list(model.named_modules())):
+        children = [child for child, _ in module.named_children()]
+        if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) and name not in found and children:
+            first, last = (found.get(f"{name}.{child}") for child in (children[0], children[-1]))
+            if first is not None and last is not None:
+                found[name] = replace(last, module=name, place=None, **_entering(first))
+                extra.append(found[name])
+    return [*events, *extra]
+
+
+def _entering(event: Event) -> dict[str, Any]:
+    return {"input_argument": event.input_argument, "input_shape": event.input_shape}
+
+
+class Evidence:
+    """Shapes and scopes from every build that was made; answers what they agree on."""
+
+    def __init__(self, full: Setup, model: nn.Module, scopes: Scopes, events: list[Event]) -> None:
+        self.full = full
+        self.second = ""
+        self._by_class: dict[int, dict[str, list[tuple[str, nn.Module]]]] = {}
+        self.counts = Counter(e.module for e in events if e.place)
+        self.first = {e.module: e for e in reversed(events)}
+        self.shapes: dict[tuple[str, bool], set[tuple[int, ...]]] = defaultdict(set)
+        for event in events:
+            self.shapes[event.module, True].add(event.output_shape or ())
+            self.shapes[event.module, False].add(event.input_shape or ())
+        self.builds = [(model, scopes, self.first)]  # builds of any width, at the first image size
+        self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)  # of one width: the small build's
+        self.grids = [(model, scopes, self.first)]
+        self.small: dict[str, Event] = {}
+
+    def add_samples(self, events: Iterable[Event], batch: int | None, image: tuple[int, int] | None) -> None:
+        """Note the shapes of one run."""
+        for event in {e.module: e for e in reversed(list(events))}.values():  # the first call of each module
+            for outgoing, shape in ((True, event.output_shape), (False, event.input_shape)):
+                if shape is not None:
+                    self.samples[event.module, outgoing].append(layouts.Sample(batch, image, shape))
+
+    def resize(self, small: Setup) -> None:
+        """Run at another batch size and at other image sizes; learn whether the model as it is accepts one."""
+        for other in setup.second_size(self.full):
+            self.second = other.input
+            break
+        runs = [
+            (small, 2),
+            (small, 3),
+            *((other, 2) for other in [next(setup.second_size(small, rebuild=True), None)] if other),
+        ]
+        for other, batch in runs:
+            found = self._run(other, batch)
+            if found is not None and other.image() != self.full.image():
+                self.grids.append(found)
+            if found is not None and not self.small:
+                self.small = found[2]
+                self.builds.append(found)
+
+    def vary(self, small: Setup, sisters: list[Setup]) -> None:
+        """Build the class at other widths: doubled constructor arguments, other entries of the file."""
+        for other in [*setup.sized(small), *sisters]:
+            found = self._build(other)
+            if found is not None:
+                self.builds.append(found)
+
+    def _build(self, other: Setup) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
+        try:
+            model, scopes = other.scoped_model()
+            if type(model) is not self.full.root:
+                return None
+            with tracing(model, places=False) as recording:
+                setup.runs(other, model)
+        except Exception:  # noqa: BLE001 - a size that the class does not accept is no evidence
+            return None
+        return model, scopes, {e.module: e for e in reversed(completed(model, recording.events))}
+
+    def _run(self, other: Setup, batch: int) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
+        model, scopes = other.scoped_model()
+        args, kwargs = other.inputs(batch)
+        try:
+            with tracing(model, places=False) as recording, torch.no_grad():
+                model(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - a size that the model does not accept is no evidence
+            return None
+        events = completed(model, recording.events)
+        self.add_samples(events, other.batch(batch), other.image())
+        return model, scopes, {e.module: e for e in reversed(events)}
+
+    def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
+        """What was seen of one module; width and layout only where its own name is `wanted` ("": everywhere)."""
+        event = self.first.get(name)
+        facts = TracedModule(
+            name, type(module).__name__, self.counts[name], parameters=sum(p.numel() for p in module.parameters())
+        )
+        if event is None or not name or wanted not in ("", name.rpartition(".")[2]):
+            return facts
+        after, before = (self._layout(name, outgoing) for outgoing in (True, False))
+        return replace(
+            facts,
+            input_shape=event.input_shape or (),
+            output_shape=event.output_shape or (),
+            output_kind=event.output_kind,
+            output_index=event.output_index,
+            input_argument=event.input_argument,
+            mixed=any(
+                len({layouts.channels(layout, shape) for shape in self.shapes[name, outgoing]}) > 1
+                for layout, outgoing in ((after, True), (before, False))
+            ),
+            after=after,
+            before=before,
+            width_after=self._width(name, after, outgoing=True),
+            width_before=self._width(name, before, outgoing=False),
+        )
+
+    def _layout(self, name: str, outgoing: bool) -> Layout:
+        layout = layouts.infer(self._samples(name, outgoing))
+        if layout.grid is not None:  # of the model's own size, which may be wider: only the number of tokens counts
+            shape = self.first[name].output_shape if outgoing else self.first[name].input_shape
+            own = layouts.Sample(self.full.batch(2), self.full.image(), shape or ())
+            prefix, size = layouts.tokens([own, *self._samples(name, outgoing)])
+            layout = replace(layout, prefix=prefix, grid=size)
+        if layout.grid is None:
+            return layout
+        owner, _, attribute = name.rpartition(".")
+        seen = [
+            widths.Observation(scope, host, other.grid)
+            for model, scopes, events in self.grids
+            if name in events and (host := model.get_submodule(owner)) is not None
+            if (scope := scopes.of(host, type(host))) is not None
+            for other in [self._grid_of(events[name], layout, outgoing)]
+            if other.grid is not None
+        ]
+        return replace(layout, grid_expr=widths.grid(seen, attribute))
+
+    def _samples(self, name: str, outgoing: bool) -> list[layouts.Sample]:
+        """What was seen there at several sizes; in a block that the small build lacks, what others of its class show."""
+        if found := self.samples[name, outgoing]:
+            return found
+        owner, _, attribute = name.rpartition(".")
+        model = self.builds[0][0]
+        for other, _ in self._instances(model)[type(model.get_submodule(owner)).__qualname__]:
+            if found := self.samples[f"{other}.{attribute}", outgoing]:
+                return found
+        event = self.first[name]
+        shape = event.output_shape if outgoing else event.input_shape
+        return [layouts.Sample(self.full.batch(2), self.full.image(), shape)] if shape else []
+
+    def _grid_of(self, event: Event, layout: Layout, outgoing: bool) -> Layout:
+        shape = event.output_shape if outgoing else event.input_shape
+        sample = next((s for s in self.samples[event.module, outgoing] if s.shape == shape), None)
+        return layouts.infer([sample]) if sample else Layout("")
+
+    def _alike(self, event: Event, layout: Layout, outgoing: bool) -> bool:
+        """Whether a map in another build has the rows and columns of the small one's: a flag may turn NCHW to NHWC."""
+        usual = self.small.get(event.module)
+        one, other = (e and (e.output_shape if outgoing else e.input_shape) for e in (usual, event))
+        if not one or not other or layout.kind not in ("NCHW", "NHWC"):
+            return True
+        channel = layouts.CHANNEL_DIM[layout.kind]
+        return len(one) == len(other) and all(one[d] == other[d] for d in (1, 2, 3) if d != channel)
+
+    def _instances(self, model: nn.Module) -> dict[str, list[tuple[str, nn.Module]]]:
+        """The modules of a build by the name of their class."""
+        if id(model) not in self._by_class:
+            found: dict[str, list[tuple[str, nn.Module]]] = defaultdict(list)
+            for name, module in model.named_modules():
+                found[type(module).__qualname__].append((name, module))
+            self._by_class[id(model)] = found
+        return self._by_class[id(model)]
+
+    def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Any:
+        owner, _, attribute = name.rpartition(".")
+        seen = []
+        sizes = set()
+        for model, scopes, events in self.builds:
+            cls = type(self.builds[0][0].get_submodule(owner)).__qualname__
+            for host_name, host in self._instances(model).get(cls, ()):
+                event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
+                if event is None:
+                    continue
+                shape = event.output_shape if outgoing else event.input_shape
+                if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):
+                    continue
+                value = layouts.channels(layout, shape)
+                scope = scopes.of(host, type(host))
+                if value is not None and scope is not None:
+                    seen.append(widths.Observation(scope, host, value))
+                    sizes.add(value)
+        mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
+        value = layouts.channels(layout, mine) if mine else None
+        seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
+        return (
+            widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes))) if seen and value else None
+        )
