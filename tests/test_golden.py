@@ -2,11 +2,13 @@
 
 A new case: run `codegen insert model.py ... -o <case>.py` in the folder of its backbone, read the diff to model.py, and
 commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that differ.
+The folders named after a manner (`classic_mac`, `alexnet_gbk` ...) are small nets as they are found in research code.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,29 @@ DEFAULT = {
     "branches/eca_after_late1",  # add_module, getattr(self, name) in a loop
     "branches/se_after_stem",  # a twin under torch.jit.is_scripting()
     "branches/user_before_stage1",  # a condition expression
+    "classic_mac/eca_after_block2",  # `if block is self.block2:` in a loop; lines that end with CR
+    "latin1_shebang/eca_after_etage",  # two statements on a line, names that are no ASCII; latin-1 and CRLF
     "lenet/se_after_conv1",  # a nested call is wrapped; CRLF
     "lenet/user_before_conv2_identity",  # the argument of a nested call; --identity; the user's class
     "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
     "plain_vit/user_after_pre_logits",  # return self.m(x)
     "resnet/cbam_after_layer4",  # a plain statement
+    "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it
     "tabs/se_after_stage1",  # tabs, BOM, form feed, Chinese comments
+    "two_inputs/se_after_encoder",  # two calls in a statement, one in a comprehension that no run reaches; --input
     "unet/se_before_up1",  # an argument of a call with two
+}
+
+NEEDS = {"einops_mixer": "einops"}  # folder -> a package that its model imports and that codegen does without
+
+# Manners that must work one day. Each comes out of this list with a golden case in its folder.
+PENDING = {
+    "inplace_input --after stem": "the checks hand the same tensor to base and variant",
+    "direct_forward --after neck": "a module called by .forward(x) is not seen running",
+    "inherited --class WideNet --after body": "a host without __init__ of its own",
+    "inherited --class Trunk --after 0": "a host that is a Sequential",
+    "mobilenet_two_space --after features.stage1_0": "one element of a Sequential",
+    "alexnet_gbk --after features.3": "one element of a Sequential",
 }
 
 
@@ -43,7 +61,8 @@ def test_every_default_case_exists() -> None:
 
 
 def test_every_backbone_has_a_golden_case() -> None:
-    assert {path.parent for path in CASES.glob("*/model.py")} == {path.parent for path in GOLDEN}
+    waiting = {CASES / words.split()[0] for words in PENDING}
+    assert {path.parent for path in CASES.glob("*/model.py")} == {path.parent for path in GOLDEN} | waiting
 
 
 @pytest.mark.parametrize(
@@ -52,6 +71,8 @@ def test_every_backbone_has_a_golden_case() -> None:
 def test_the_recorded_command_makes_the_same_bytes(
     golden: Path, codegen: Run, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if golden.parent.name in NEEDS:
+        pytest.importorskip(NEEDS[golden.parent.name], reason="the model imports it: pip install -e '.[test]'")
     words = emit.recorded_command(syntax.read(golden)[0])
     made = tmp_path / golden.name
     source = (golden.parent / "model.py").read_bytes()
@@ -67,16 +88,23 @@ def test_the_recorded_command_makes_the_same_bytes(
     assert new == old, b"".join(difference).decode(errors="replace")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [pytest.param(w, marks=pytest.mark.xfail(strict=True, reason=PENDING[w])) for w in PENDING])
+def test_manners_that_do_not_work_yet(words: str, codegen: Run, tmp_path: Path) -> None:
+    folder, *options = words.split()
+    done = codegen("insert", "model.py", "--module", "se", *options, "-o", str(tmp_path / "new.py"), cwd=CASES / folder)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 @pytest.mark.parametrize("golden", [pytest.param(p, id=name(p)) for p in GOLDEN])
-def test_line_ends_indentation_and_bom_are_those_of_the_source(golden: Path) -> None:
+def test_line_ends_indentation_and_encoding_are_those_of_the_source(golden: Path) -> None:
     source, variant = (golden.parent / "model.py").read_bytes(), golden.read_bytes()
     assert variant.startswith(b"\xef\xbb\xbf") == source.startswith(b"\xef\xbb\xbf")
     assert variant.count(b"\xef\xbb\xbf") == source.count(b"\xef\xbb\xbf")
-    if b"\r\n" in source:
-        assert variant.count(b"\r\n") == variant.count(b"\n")
-    else:
-        assert b"\r" not in variant
+    assert set(re.findall(rb"\r\n|\r|\n", variant)) == set(re.findall(rb"\r\n|\r|\n", source))
+    assert variant.endswith((b"\r", b"\n")) == source.endswith((b"\r", b"\n"))
     assert variant.count(b"\f") == source.count(b"\f")
+    assert syntax.read(golden)[1] == syntax.read(golden.parent / "model.py")[1]
 
 
 @pytest.mark.parametrize("golden", [pytest.param(p, id=name(p)) for p in GOLDEN])

@@ -1,0 +1,67 @@
+from __future__ import absolute_import, division, print_function
+
+import math
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class DenseLayer(nn.Module):
+    def __init__(self, inplanes, growth):
+        super(DenseLayer, self).__init__()
+        self.bn1 = nn.BatchNorm2d(inplanes)
+        self.conv1 = nn.Conv2d(inplanes, growth, kernel_size=3, padding=1, bias=False)
+
+    def forward(self, x):
+        return torch.cat([x, self.conv1(F.relu(self.bn1(x)))], 1)
+
+
+class Transition(nn.Module):
+    def __init__(self, inplanes, outplanes):
+        super(Transition, self).__init__()
+        self.bn = nn.BatchNorm2d(inplanes)
+        self.conv = nn.Conv2d(inplanes, outplanes, kernel_size=1, bias=False)
+
+    def forward(self, x):
+        return F.avg_pool2d(self.conv(F.relu(self.bn(x))), 2)
+
+
+class DenseNet(nn.Module):
+
+    def __init__(self, growthRate=8, depth=3, reduction=0.5, nClasses=10):
+        super(DenseNet, self).__init__()
+        nChannels = 2 * growthRate
+        self.conv1 = nn.Conv2d(3, nChannels, kernel_size=3, padding=1, bias=False)
+        self.dense1 = self._make_dense(nChannels, growthRate, depth)
+        nChannels += depth * growthRate
+        nOutChannels = int(math.floor(nChannels * reduction))
+        self.trans1 = Transition(nChannels, nOutChannels)
+
+        nChannels = nOutChannels
+        self.dense2 = self._make_dense(nChannels, growthRate, depth)
+        nChannels += depth * growthRate
+        self.bn1 = nn.BatchNorm2d(nChannels)
+        self.fc = nn.Linear(nChannels, nClasses)
+
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                n = m.kernel_size[0] * m.kernel_size[1] * m.out_channels
+                m.weight.data.normal_(0, math.sqrt(2. / n))
+            elif isinstance(m, nn.BatchNorm2d):
+                m.weight.data.fill_(1)
+                m.bias.data.zero_()
+
+    def _make_dense(self, nChannels, growthRate, depth):
+        layers = []
+        for i in range(int(depth)):
+            layers.append(DenseLayer(nChannels, growthRate))
+            nChannels += growthRate
+        return nn.Sequential(*layers)
+
+    def forward(self, x):
+        out = self.dense1(self.conv1(x))
+        out = self.dense2(self.trans1(out))
+        out = torch.squeeze(F.adaptive_avg_pool2d(F.relu(self.bn1(out)), 1).flatten(2), 2)
+        out = F.log_softmax(self.fc(out), dim=1)
+        return out

@@ -1,0 +1,3 @@
+from .conv import ConvNormAct, Downsample
+
+__all__ = ["ConvNormAct", "Downsample"]

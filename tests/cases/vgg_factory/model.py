@@ -1,0 +1,61 @@
+from typing import Any, Dict, List, Union, cast
+
+import torch
+from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential
+
+cfgs: Dict[str, List[Union[str, int]]] = {
+    "A": [8, "M", 16, "M", 32, 32, "M"],
+    "B": [8, 8, "M", 16, 16, "M", 32, 32, "M"],
+}
+
+
+def make_layers(cfg: List[Union[str, int]], batch_norm: bool = False) -> Sequential:
+    layers: List[Module] = []
+    in_channels = 3
+    for v in cfg:
+        if v == "M":
+            layers += [MaxPool2d(kernel_size=2, stride=2)]
+        else:
+            v = cast(int, v)
+            conv2d = Conv2d(in_channels, v, kernel_size=3, padding=1)
+            if batch_norm:
+                layers += [conv2d, BatchNorm2d(v), ReLU(inplace=True)]
+            else:
+                layers += [conv2d, ReLU(inplace=True)]
+            in_channels = v
+    return Sequential(*layers)
+
+
+class VGG(Module):
+    def __init__(self, features: Module, num_classes: int = 10, **kwargs: Any) -> None:
+        super().__init__()
+        self.width = kwargs.pop("width", 64)
+        self.features = features
+        self.avgpool = AdaptiveAvgPool2d((2, 2))
+        self.classifier = Sequential(
+            Linear(32 * 2 * 2, self.width),
+            ReLU(True),
+            Dropout(p=kwargs.pop("dropout", 0.5)),
+            Linear(self.width, num_classes),
+        )
+        if kwargs:
+            raise TypeError(f"unknown arguments: {', '.join(kwargs)}")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.features(x)
+        x = self.avgpool(x)
+        x = torch.flatten(x, 1)
+        x = self.classifier(x)
+        return x
+
+
+def _vgg(cfg: str, batch_norm: bool, **kwargs: Any) -> VGG:
+    return VGG(make_layers(cfgs[cfg], batch_norm=batch_norm), **kwargs)
+
+
+def vgg8(**kwargs: Any) -> VGG:
+    return _vgg("A", False, **kwargs)
+
+
+def vgg11_bn(**kwargs: Any) -> VGG:
+    return _vgg("B", True, **kwargs)
