@@ -36,18 +36,34 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Pair:
-    """A base and its variant with equal weights, and the insertions in them (which may be parts of a wrapper)."""
+    """A base and its variant with equal weights, and the insertions in them (which may be parts of a wrapper).
+
+    They run path after path: what a run leaves behind (running statistics, caches) it leaves on all sides alike.
+    """
 
     base: nn.Module
+    plain: nn.Module  # another base, in which nothing is inserted
     variant: nn.Module
     places: list[Place]
+    copies: list[nn.Module]  # of the inserted modules: they run in the base
+    modes: list[dict[str, bool]]  # in which an inserted module and its parts ran last: training or not
+
+
+def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
+    """Make two models ready to be judged."""
+    modes: list[dict[str, bool]] = [{} for _ in found]
+    for place, seen in zip(found, modes, strict=True):
+        place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
+        place.inserted.register_forward_pre_hook(_learning(seen))
+    copies = [copy.deepcopy(place.inserted) for place in found]
+    return Pair(base, copy.deepcopy(base), variant, found, copies, modes)
 
 
 def telling_pair(subject: Subject) -> Pair:
     """A fresh small pair in which everything shows: see `make_telling`."""
     base, variant = subject.pair()
     make_telling(base, variant)
-    return Pair(base, variant, places(subject.plan, base, variant))
+    return paired(base, variant, places(subject.plan, base, variant))
 
 
 def make_telling(base: nn.Module, variant: nn.Module, seed: int = 0) -> None:
@@ -64,17 +80,11 @@ def make_telling(base: nn.Module, variant: nn.Module, seed: int = 0) -> None:
 
 def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
     """Run both models once and say whether the rule holds. `run` must give both the same random numbers."""
-    for place in pair.places:
-        place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
-    # copied before any run: a module that learns while it runs (running statistics) starts alike on both sides
-    copies = [copy.deepcopy(place.inserted) for place in pair.places]
-    plain = copy.deepcopy(pair.base)
     logs: list[Log] = [[] for _ in pair.places]
     counts = [0] * len(pair.places)
-    changes = _insertions(pair, copies, counts)
     output, variant_error = _run_variant(plan, pair, run, logs)
-    expected, error = _run_base(plan, pair, run, changes)
-    result, plain_error = _attempt(run, plain)
+    expected, error = _run_base(plan, pair, run, _insertions(pair, counts))
+    result, plain_error = _attempt(run, pair.plain)
     if plain_error:
         return Verdict("not run", plain_error)
     if variant_error or error:
@@ -120,26 +130,23 @@ def _run_base(plan: Plan, pair: Pair, run: Run, changes: list[Change]) -> tuple[
         return _attempt(run, pair.base)
 
 
-def _insertions(pair: Pair, copies: list[nn.Module], counts: list[int]) -> list[Change]:
+def _learning(modes: dict[str, bool]) -> Callable[[nn.Module, Any], None]:
+    return lambda module, args: modes.update({name: part.training for name, part in module.named_modules()})
+
+
+def _insertions(pair: Pair, counts: list[int]) -> list[Change]:
     """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran."""
 
     def insertion(number: int) -> Change:
-        modes: dict[str, bool] = {}
-
-        def learn(module: nn.Module, args: Any) -> None:
-            modes.update({name: part.training for name, part in module.named_modules()})
-
-        pair.places[number].inserted.register_forward_pre_hook(learn)
-
         def change(value: Any) -> Any:
             counts[number] += 1
-            for name, part in copies[number].named_modules():
-                part.training = modes.get(name, pair.base.training)
-            return copies[number](value)
+            for name, part in pair.copies[number].named_modules():
+                part.training = pair.modes[number].get(name, pair.base.training)
+            return pair.copies[number](value)
 
         return change
 
-    return [insertion(number) for number in range(len(copies))]
+    return [insertion(number) for number in range(len(pair.copies))]
 
 
 @contextlib.contextmanager

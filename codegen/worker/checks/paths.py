@@ -10,7 +10,7 @@ import torch
 
 from codegen.worker import paths, registry
 from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._placing import Pair, Verdict, judge, make_telling, reason, telling_pair
+from codegen.worker.checks._placing import Verdict, judge, make_telling, paired, reason, telling_pair
 from codegen.worker.checks._sites import places
 from codegen.worker.subject import Subject
 
@@ -42,18 +42,19 @@ def _summary(verdicts: dict[str, Verdict]) -> Iterator[str]:
 
 
 def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
-    base, variant = subject.pair()
+    pair = telling_pair(subject)
     for path in paths.PATHS[1:]:
-        if not path.offered(base):
+        if not path.offered(pair.base):
             continue
-        if not path.offered(variant):
+        if not path.offered(pair.variant):
             yield path.name, Verdict("broken", "the base offers it, the variant does not")
             continue
-        pair = telling_pair(subject)
         if not pair.places:
             yield path.name, Verdict("not seen", "the small build does not hold the site")
             continue
         verdict = judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
+        if verdict.kind == "not run":
+            pair = telling_pair(subject)  # a run that broke off may have left its sides unlike
         if verdict.kind == "not run" and subject.plan.small:
             # the small build may be too small for this path
             full = replace(subject, plan=replace(subject.plan, small={}, small_input=""))
@@ -82,7 +83,7 @@ def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -
     found = places(subject.plan, wrapped.inside, other.inside)
     if not found:
         return Verdict("not seen", "the model inside does not hold the site")
-    pair = Pair(wrapped.model, other.model, found)
+    pair = paired(wrapped.model, other.model, found)
     return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=small)))
 
 
