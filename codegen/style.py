@@ -12,15 +12,17 @@ from codegen.syntax import Code
 BLACK_LENGTH, LONGEST = 88, 120
 
 # Statements that black leaves as they are if they fit the line, and nearly all that are written: `x = self.se(x)`,
-# `self.se = SqueezeExcite(channels[2] * block.expansion, reduction=8)`, also below `if layer is self.layer3:`.
+# `self.se = SqueezeExcite(channels[2] * block.expansion, reduction=8)`, also below an `if`, a `with` or a `for` of ours.
 # To import black costs as much CPU as everything else that codegen imports.
 _NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
-_ATOM = rf"(?:{_NAME}(?:\[-?\d+\])?|\d+)"
+_ATOM = rf"(?:{_NAME}(?:\[-?\d+\])?|\d+|\[\])"
 _VALUE = rf"{_ATOM}(?: [*+-] {_ATOM})*"
 _PASSED = rf"(?:[A-Za-z_]\w*=|\*\*)?{_VALUE}"
-_CALL = rf"(?:if {_NAME} is {_ATOM}:\n    )?(?:{_NAME} = )?{_NAME}\((?:{_PASSED}(?:, {_PASSED})*)?\)"
-PLAIN = re.compile(rf"{_CALL}(?:\n{_CALL})*\n?", re.ASCII)
-KEYWORDS = frozenset(keyword.kwlist) - {"if", "is", "None", "True", "False"}
+_CALL = rf"{_NAME}\((?:{_PASSED}(?:, {_PASSED})*)?\)"
+_HEAD = rf"(?:(?:if|with) {_CALL}|if {_NAME} is {_ATOM}|for [A-Za-z_]\w* in {_CALL}):"
+_LINE = rf"(?: {{4}})*(?:{_HEAD}|(?:{_NAME} = (?:lambda: )?)?{_CALL})(?:  # \w[^\n]*)?"
+PLAIN = re.compile(rf"{_LINE}(?:\n{_LINE})*\n?", re.ASCII)
+KEYWORDS = frozenset(keyword.kwlist) - {"for", "if", "in", "is", "lambda", "with", "None", "True", "False"}
 
 
 @functools.cache

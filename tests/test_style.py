@@ -89,7 +89,12 @@ def test_below_a_line_the_step_is_that_of_its_neighbourhood() -> None:
 
 
 PASSED = ["x", "self.dim", "dims[-1]", "12", "a * b", "c[2] * block.expansion - 1", "k=2", "k=a + b", "**dd", "bias=False"]
-HEADS = ["", "x = ", "self.se = ", "if layer is self.layer3:\n    x = ", "if blk is self.blocks[-1]:\n    "]
+HEADS = [
+    *("", "x = ", "self.se = ", "if layer is self.layer3:\n    x = ", "if blk is self.blocks[-1]:\n    "),
+    "with torch.random.fork_rng(devices=[]):  # the same numbers\n    self.se = ",
+    "for module in self.modules():\n    if isinstance(module, Block):\n        module.se = ",
+    "self.se = lambda: ",
+]
 
 
 def test_black_leaves_what_is_taken_for_formatted() -> None:
