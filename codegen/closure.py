@@ -107,8 +107,14 @@ def block_start(code: Code, node: ast.stmt) -> int:
     return code.offset(first, 0)
 
 
-def bring(file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Edit] = ()) -> Brought:
-    """The definitions of `roots` with everything that they need from their file, edits applied inside them."""
+def bring(
+    file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Edit] = (), local: frozenset[str] = frozenset()
+) -> Brought:
+    """The definitions of `roots` with everything that they need from their file, edits applied inside them.
+
+    local: imported names that need no import where the definitions go.
+    """
+    edits = list(edits)
     found = needs(code, roots)
     missing = [r for r in roots if not any(r in syntax.bound_names(n) for n in code.tree.body)]
     if missing:
@@ -125,7 +131,7 @@ def bring(file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Ed
             body += gap.replace("\r\n", "\n").replace("\r", "\n")
         body += rewrite.apply(code.text[start:end], rewrite.inside(edits, start, end)).rstrip() + "\n"
         previous = node
-    return Brought(tuple(needed(file, code, found.names)), body)
+    return Brought(tuple(needed(file, code, found.names - local)), body)
 
 
 def _gap(above: ast.stmt, below: ast.stmt) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
-from codegen import catalogue, style, syntax
+from codegen import catalogue, reading, style, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
@@ -41,10 +41,28 @@ def statement(attribute: str, component: Component, how: Making = Making.LAST) -
     return f"self.{attribute} = {made}"
 
 
-def late(block: str, attribute: str) -> str:
+def late(block: str, attribute: str, condition: str = "", behind: Sequence[str] = ()) -> str:
     """The statement at the end of the model's `__init__` in which every block makes its module."""
-    made = f"module.{attribute} = module.{attribute}()"
-    return f"for module in self.modules():\n    if isinstance(module, {block}):\n        {made}"
+    test = f"isinstance(module, {block})" + (f" and {condition}" if condition else "")
+    lines = [f"module.{attribute} = module.{attribute}()", *behind]
+    body = "\n".join(f"        {line}" for line in lines)
+    return f"for module in self.modules():\n    if {test}:\n" + re.sub(r"\bself\b", "module", body)
+
+
+def present(cls: ast.ClassDef, site: Site) -> str:
+    """When an object of the host's class has the site: "" where each has, `self.downsample is not None` where some do."""
+    if site.everywhere:
+        return ""
+    init = syntax.method(cls, "__init__")
+    assigned = [s.targets[0] for s in init.body if isinstance(s, ast.Assign)] if init else []
+    always = any(isinstance(t, ast.Attribute) and t.attr == site.attribute for t in assigned)
+    return f"self.{site.attribute} is not None" if always else f'hasattr(self, "{site.attribute}")'
+
+
+def guarded(statements: Sequence[str], condition: str) -> list[str]:
+    """The statements, below a condition where there is one."""
+    lines = [line for statement in statements for line in statement.split("\n")]
+    return ["\n".join([f"if {condition}:", *(f"    {line}" for line in lines)])] if condition else [*statements]
 
 
 def imports(how: Making) -> tuple[str, ...]:
@@ -88,17 +106,19 @@ def hook(attribute: str) -> tuple[str, str]:
 def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:
     """(statement, function) that give the module its place among the children, None where nobody runs them in order.
 
-    A feature extractor that takes the model apart runs the children as they are registered and taps them by name.
+    A Sequential runs its children as they are registered; so does a feature extractor that takes the model apart, and taps
+    them by name.
     """
+    values = {"name": f"place_{attribute}", "attribute": attribute, "site": site.attribute, "after": operation == "after"}
+    if reading.in_order(site, trace.calls):
+        return f"place_{attribute}(self)", _rendered("order", **values, tap="", extractor=False)
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
     if site.host.instances != ("",) or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
-    name = f"place_{attribute}"
-    text = _rendered("order", name=name, attribute=attribute, site=site.attribute, after=operation == "after", tap=tap)
-    return f"{name}(self)", text
+    return f"place_{attribute}(self)", _rendered("order", **values, tap=tap, extractor=True)
 
 
 def _rendered(template: str, **values: object) -> str:

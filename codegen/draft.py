@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 from codegen import construct, emit, modules, naming, reading, renaming, sites, sources, standalone, style, syntax
 from codegen.construct import Making
 from codegen.errors import CodegenError
+from codegen.foreign import Foreign
 from codegen.ops import insert
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+from codegen.types import Component, Edit, HostClass, Request, Site, Source, Trace, Variant
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,19 @@ def draft(
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
-    parts, cls = prepare(request, source, site, trace.build)
-    uses = reading.uses(parts.host, cls, site, trace.calls, request.operation)
+    parts, cls = prepare(request, source, site, trace.build, _chain(trace, site))
+    ordered = reading.in_order(site, trace.calls)
+    uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and not stateless)
     ground = Ground(parts, cls, site, tuple(uses), component)
     return write(request, source, ground, trace, [o for o in others if sites.holds(o, request)])
 
 
-def prepare(request: Request, source: Source, site: Site, build: str) -> tuple[Parts, ast.ClassDef]:
-    """Find the host's class in its file and say what of the files is kept."""
+def prepare(
+    request: Request, source: Source, site: Site, build: str, chain: Iterable[HostClass] = ()
+) -> tuple[Parts, ast.ClassDef]:
+    """Find the host's class in its file and say what of the files is kept. chain: the classes that the host stands in."""
     main = syntax.shared(source.file.text, source.file.path)
     host_file, host = source.file, main
     if Path(site.host.file).resolve() != source.file.path.resolve():
@@ -74,8 +79,25 @@ def prepare(request: Request, source: Source, site: Site, build: str) -> tuple[P
     roots = tuple(sorted((syntax.used_names(ast.parse(build, mode="eval")) | {source.entry}) & defined))
     keep = request.keep or ("used" if source.library or source.distribution else "all")
     suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
-    parts = Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix)
-    return parts, cls
+    brought = _foreign(source, [site.host, *chain])
+    return Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix, brought), cls
+
+
+def _foreign(source: Source, classes: Iterable[HostClass]) -> tuple[Foreign, ...]:
+    """The classes that stand in other files, by file."""
+    names: dict[Path, list[str]] = defaultdict(list)
+    for each in classes:
+        path, name = Path(each.file), each.name.split(".")[0]
+        if path.resolve() != source.file.path.resolve() and name not in names[path]:
+            names[path].append(name)
+    files = {path: sources.file(path) for path in names if names[path]}
+    return tuple(Foreign(f, syntax.shared(f.text, f.path), tuple(names[path])) for path, f in files.items())
+
+
+def _chain(trace: Trace, site: Site) -> list[HostClass]:
+    """The classes of the modules around the host's instances, the model's own first: their code makes the host."""
+    around = {path[:i] for path in site.host.instances for i, c in enumerate(f"{path}.") if c == "."} | {""}
+    return [h for h in trace.hosts if around & set(h.instances)]
 
 
 def write(request: Request, source: Source, ground: Ground, trace: Trace | None, others: Sequence[Trace] = ()) -> Draft:
@@ -88,13 +110,13 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
     how = construct.making(trace, site, component)
-    addition, lines = _addition(component, place, request, trace)
+    addition, hooks, ordering = _addition(component, place, request, trace)
     edits = insert.plan(place, list(ground.uses))
-    edits.append(construct.plan(parts.host, cls, [construct.statement(attribute, component, how), *lines]))
+    made = [construct.statement(attribute, component, how), *hooks, *(ordering if how is not Making.LATE else ())]
+    edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if how is Making.LATE:
-        models = [_late(parts, place, t) for t in (trace, *others) if t]
-        addition = replace(addition, main=tuple(edit for code, edit in models if code is not parts.host))
-        edits += [edit for code, edit in models if code is parts.host]
+        models = tuple(_late(parts, place, t, ordering) for t in (trace, *others) if t)
+        addition = replace(addition, elsewhere=models)
     for other in others if how is Making.LAST else ():
         edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -140,33 +162,36 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
     return [*insert.plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
 
 
-def _late(parts: Parts, place: insert.Place, trace: Trace) -> tuple[Code, Edit]:
+def _late(parts: Parts, place: insert.Place, trace: Trace, ordering: Sequence[str]) -> tuple[Path, Edit]:
     """The model's own `__init__`, where it has initialised its weights, has every block make its module."""
     model = trace.hosts[0]
-    code = parts.host if Path(model.file).resolve() == parts.host_file.path.resolve() else parts.main
+    path = Path(model.file).resolve()
+    files = {parts.file.path.resolve(): (parts.file, parts.main)}
+    files |= {f.file.path.resolve(): (f.file, f.code) for f in parts.foreign}
+    file, code = files.get(path, (parts.file, parts.main))
     cls = syntax.find_class(code, model.name, model.line)
     if cls is None:
         raise CodegenError(
             "host-not-found", f"{code.name} does not define {model.name}, the model's class", "give the file that does"
         )
-    return code, construct.plan(code, cls, [construct.late(place.cls.name, place.attribute)])
+    condition = construct.present(place.cls, place.site).replace("self", "module", 1)
+    return file.path, construct.plan(code, cls, [construct.late(place.cls.name, place.attribute, condition, ordering)])
 
 
 def _addition(
     component: Component, place: insert.Place, request: Request, trace: Trace | None
-) -> tuple[Addition, tuple[str, ...]]:
-    """What stands in front of the host's class, and the statements of `__init__` that use it."""
+) -> tuple[Addition, list[str], list[str]]:
+    """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
     code, attribute = place.code, place.attribute
-    pairs = [construct.hook(attribute)] if component.stateful else []
+    hooks = [construct.hook(attribute)] if component.stateful else []
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
-    pairs += [order] if order else []
-    imports = [*component.imports]
-    imports += ["from torch import nn"] if pairs else []
+    ordering = [order] if order else []
+    imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
     imports += construct.imports(construct.making(trace, place.site, component))
-    own = [style.reindented(text, code) for _, text in pairs]  # a user's class keeps its own indentation
+    own = [style.reindented(text, code) for _, text in (*hooks, *ordering)]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())
-    return Addition(tuple(imports), text), tuple(line for line, _ in pairs)
+    return Addition(tuple(imports), text), [line for line, _ in hooks], [line for line, _ in ordering]
 
 
 def _texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:
@@ -189,7 +214,6 @@ def _plan(
         "attribute": variant.attribute,
         "class_name": variant.class_name,
         "operation": request.operation,
-        "instances": site.host.instances,
         "input": trace.input if trace else request.input,
         "output_index": site.module.output_index,
         "input_argument": site.module.input_argument,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 
-from codegen import rewrite, syntax
+from codegen import rewrite, sources, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
@@ -28,6 +30,32 @@ def meanings(file: SourceFile, code: Code) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom) and node.level and file.module:
             table.update({a.asname or a.name: f"{absolute(file, node)}.{a.name}" for a in node.names})
     return table
+
+
+@functools.cache
+def canonical(meaning: str) -> str:
+    """Where a name is defined: `timm.layers.Mlp`, which a package exports again, is `timm.layers.mlp.Mlp`."""
+    module, _, name = meaning.rpartition(".")
+    path = sources.module_path(module) if module and not module.startswith("torch.") else None
+    if path is None or path.name != "__init__.py" or sources.module_path(meaning) is not None:
+        return meaning
+    file = sources.file(path)
+    for node in syntax.shared(file.text, path).tree.body:
+        if isinstance(node, ast.ImportFrom):
+            origin = absolute(replace(file, module=module), node)
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return canonical(f"{origin}.{alias.name}")
+                if alias.name == "*" and _defines(origin, name):
+                    return canonical(f"{origin}.{name}")
+    return meaning
+
+
+def _defines(module: str, name: str) -> bool:
+    path = sources.module_path(module)
+    return path is not None and any(
+        name in syntax.bound_names(n) for n in syntax.shared(syntax.read(path)[0], path).tree.body
+    )
 
 
 def absolute(file: SourceFile, node: ast.ImportFrom) -> str:

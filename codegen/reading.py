@@ -45,6 +45,12 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
 
 
+def in_order(site: Site, calls: Iterable[Call]) -> bool:
+    """Whether the host is a Sequential that runs the site as one of its children, in the order of their registration."""
+    mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
+    return bool(mine) and all(c.method == "Sequential.forward" and Path(c.file).parent.name == "modules" for c in mine)
+
+
 def twins(trace: Trace) -> list[Call]:
     """The calls of the hosts' children that stand in the code but were reached by no run, with path ""."""
     found = []

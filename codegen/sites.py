@@ -28,9 +28,7 @@ def find(trace: Trace, request: Request) -> Site:
         )
     module = called[0]
     after = request.operation == "after"
-    layout = module.after if after else module.before
-    if any((m.after if after else m.before).kind != layout.kind for m in called):
-        raise CodegenError("mixed-layouts", f"{name} has different layouts in different places", "choose one of them")
+    layout = _common([m.after if after else m.before for m in called], name)
     if module.mixed:
         raise CodegenError(
             "mixed-widths",
@@ -46,7 +44,26 @@ def find(trace: Trace, request: Request) -> Site:
             f"{host.name}, which holds {name}, has no __init__ of its own: not built yet",
             "edit a class of the model that has one: codegen sites SOURCE names the sites inside it",
         )
-    return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, module, layout))
+    whole = next(h for h in trace.hosts if (h.name, h.file) == (host.name, host.file))
+    everywhere = len(host.instances) == len(whole.instances)
+    return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, called, layout), everywhere)
+
+
+def _common(layouts: list[Layout], name: str) -> Layout:
+    """The layout that holds in all places: where some are rows and columns and others are windows, just where the channels are.
+
+    Raises CodegenError("mixed-layouts").
+    """
+    kinds = {layout.kind for layout in layouts} - {""}
+    known = next((layout for layout in layouts if layout.kind), layouts[0])
+    if len(kinds) <= 1:
+        return known
+    for wider, group in (("NXXC", {"NHWC", "NXXC"}), ("NCXX", {"NCHW", "NCXX"})):
+        if kinds <= group:
+            return Layout(wider)
+    raise CodegenError(
+        "mixed-layouts", f"{name} is {' here and '.join(sorted(kinds))} there", "choose one of the places, with --class"
+    )
 
 
 def holds(trace: Trace, request: Request) -> bool:
@@ -73,8 +90,10 @@ def _given(expr: str, value: int) -> Width:
     return Width(expr, value, "attribute" if "." in expr else "name", 0)
 
 
-def _width(request: Request, module: TracedModule, layout: Layout) -> Width:
-    found = module.width_after if request.operation == "after" else module.width_before
+def _width(request: Request, modules: list[TracedModule], layout: Layout) -> Width:
+    module = modules[0]
+    known = (m.width_after if request.operation == "after" else m.width_before for m in modules)
+    found = next((width for width in known if width), None)
     if request.width:
         return _given(request.width, found.value if found else 0)
     if found is None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import io
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from codegen import closure, imports, registry, renaming, rewrite, siblings, syntax
+from codegen import closure, foreign, imports, origins, registry, renaming, rewrite, siblings, syntax
 from codegen.closure import block_start, needs
 from codegen.errors import CodegenError
+from codegen.foreign import Foreign
 from codegen.imports import is_import, trimmed
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
@@ -27,6 +31,7 @@ class Parts:
     roots: tuple[str, ...]  # names that must stay: the entry, what the build expression uses
     keep: str  # "all" or "used"
     suffix: str
+    foreign: tuple[Foreign, ...] = ()  # files whose classes are brought in; the host's among them where it is another file
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Addition:
 
     imports: tuple[str, ...] = ()
     code: str = ""
-    main: tuple[Edit, ...] = ()  # edits of the source's own file, where the host stands in another one
+    elsewhere: tuple[tuple[Path, Edit], ...] = ()  # edits of other files than the host's
 
 
 def renames(parts: Parts) -> dict[str, str]:
@@ -57,47 +62,29 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
 
 
 def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
-    edits = list(edits)
-    host_name = parts.host_class.split(".")[0]
-    if parts.host is parts.main:
-        found = _needed(parts, (host_name, *parts.roots))
-        anchor = next(n for n in parts.main.tree.body if host_name in syntax.bound_names(n) and not is_import(n))
-        beside = siblings.gather(parts.file, parts.main, None if parts.keep == "all" else found.names)
-        top = next(n for n in parts.main.tree.body if n in found.statements and not is_docstring(n))
-        above = [*_above(parts.main, top, _joined(beside.bodies)), *_above(parts.main, anchor, addition.code)]
-        plain = _base_edits(parts, found, frozenset(), frozenset(beside.statements))
-        wanted = (*_library_imports(parts, found), *beside.imports, *addition.imports)
-        own = [*edits, *addition.main]
-        return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *above, *own])
-    # the host's class is brought in from its own file, in front of the first definition of the source's file
-    names = [host_name, *_sharing(parts, host_name)]
-    brought = closure.bring(parts.host_file, parts.host, names, [*_host_addition(parts, addition), *edits])
-    local = frozenset().union(*(syntax.bound_names(n) for n in ast.parse(brought.body).body))
-    found = _needed(parts, parts.roots)
-    _no_clash(parts, found, local)
-    first = next((n for n in parts.main.tree.body if n in found.statements), None)
-    if first is None:
+    by_file: dict[Path, list[Edit]] = defaultdict(list)
+    by_file[parts.host_file.path] += [*_host_addition(parts, addition), *edits]
+    for path, edit in addition.elsewhere:
+        by_file[path].append(edit)
+    here = (parts.host_class.split(".")[0],) if parts.host is parts.main else ()
+    found = _needed(parts, (*here, *parts.roots))
+    table = imports.meanings(parts.file, parts.main)
+    used = {n: m for n, m in table.items() if parts.keep == "all" or n in found.names}
+    loose = [f for f in parts.foreign if origins.is_beside(parts.file, f.file.path)]
+    brought = foreign.gather([f for f in parts.foreign if f not in loose], by_file, used)
+    local = foreign.local_names(used, brought, parts.file.path.name)
+    _no_clash(parts, found, brought.names)
+    changed = [siblings.Edited(f.file.path, f.names, tuple(by_file[f.file.path])) for f in loose]
+    beside = siblings.gather(parts.file, parts.main, None if parts.keep == "all" else found, changed)
+    kept = found.statements - beside.statements
+    top = next((n for n in parts.main.tree.body if n in kept and not is_docstring(n)), None)
+    if top is None:
         raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
-    above = _above(parts.main, first, brought.body)
-    plain = _base_edits(parts, found, local, frozenset())
-    wanted = (*_library_imports(parts, found), *brought.imports, *addition.imports)
-    own = [*above, *addition.main]
-    return rewrite.apply(parts.main.text, [*plain, *_import_edits(parts, wanted, found, plain), *own])
-
-
-def _sharing(parts: Parts, host_name: str) -> list[str]:
-    """What else the source's file imports from the host's file and shares definitions with the host: a table of blocks
-    must not be there twice.
-    """
-    shared = needs(parts.host, [host_name]).statements
-    needed = _needed(parts, parts.roots)
-    meanings = imports.meanings(parts.file, parts.main)
-    return [
-        name
-        for name, meaning in meanings.items()
-        if meaning == f"{parts.host_file.module}.{name}" and name != host_name
-        if (parts.keep == "all" or name in needed.names) and needs(parts.host, [name]).statements & shared
-    ]
+    above = _above(parts.main, top, _joined([*beside.bodies, brought.body]))
+    plain = _base_edits(parts, found, local, beside.statements)
+    wanted = (*_library_imports(parts, found), *beside.imports, *brought.imports, *addition.imports)
+    new = _import_edits(parts, wanted, found, plain)
+    return rewrite.apply(parts.main.text, [*plain, *new, *above, *beside.edits, *by_file[parts.file.path]])
 
 
 def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
@@ -145,8 +132,8 @@ def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None
     if clash:
         raise CodegenError(
             "name-clash",
-            f"{parts.file.path.name} and {parts.host_file.path.name} both define {clash[0]}",
-            f"insert into the host's own file: {parts.host_file.module or parts.host_file.path.name}",
+            f"{parts.file.path.name} and a file whose classes are brought in both define {clash[0]}",
+            "choose a site in a class of the source's own file",
         )
 
 
@@ -156,7 +143,9 @@ def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
         return []
     start = block_start(code, node)
     lines = text.strip("\n").replace("\r\n", "\n").split("\n")
-    block = code.newline.join([*lines, "", "", ""])
+    above = [*io.StringIO(code.text[:start], newline="")][-1:]
+    gap = ["", ""] if above and above[0].strip() else []  # import torch / class Net: no blank line between them
+    block = code.newline.join([*gap, *lines, "", "", ""])
     return [Edit(start, start, block, "definitions")]
 
 
@@ -208,8 +197,7 @@ def _import_edit(parts: Parts, node: ast.stmt, found: closure.Needs, brought: fr
     if isinstance(node, ast.ImportFrom) and node.module == "__future__":
         return []
     bound = syntax.bound_names(node)
-    local = brought if parts.host is not parts.main else frozenset()
-    wanted = (bound if parts.keep == "all" else bound & found.names) - local
+    wanted = (bound if parts.keep == "all" else bound & found.names) - brought
     if bound == {"*"} or wanted == bound:
         return imports.absolute_edits(parts.file, code, node)
     text = trimmed(parts.file, code, node, wanted)
@@ -237,18 +225,19 @@ def _import_edits(
 ) -> list[Edit]:
     """Import statements that the file does not have yet. others: the edits that take imports of the file out."""
     code = parts.main
+    deletions = [(e.start, e.end) for e in others if not e.text]
+    starts = {n: code.start(n) for n in code.tree.body if is_import(n)}
+    gone = {n for n, at in starts.items() if any(start <= at < end for start, end in deletions)}
     table = imports.meanings(parts.file, code)
-    if parts.host is not parts.main:
-        # a name imported from the host's file stands for what it stands for there
-        there = imports.meanings(parts.host_file, parts.host)
-        table = {n: there.get(n, m) if m == f"{parts.host_file.module}.{n}" else m for n, m in table.items()}
+    for name in (n for s in gone for n in syntax.bound_names(s)):
+        table.pop(name, None)
     own = [s for s in code.tree.body if not is_import(s) and not registry.stays_in_library(s, table)]
     defined = {n for s in own for n in syntax.bound_names(s)} - table.keys()
     new: list[str] = []
     for text in statements:
         tree = ast.parse(text)
         for name, meaning in syntax.imports(tree).items():
-            if table.get(name, "" if name in defined else meaning) != meaning:
+            if not _same(table.get(name, "" if name in defined else meaning), meaning):
                 raise CodegenError(
                     "name-clash",
                     f"{parts.file.path.name} uses the name {name} for {table.get(name, 'its own')}, "
@@ -256,11 +245,13 @@ def _import_edits(
                     "rename one of the two in its file",
                 )
         known = all(
-            table.get(n) == m and (parts.keep == "all" or n in found.names) for n, m in syntax.imports(tree).items()
+            _same(table.get(n, ""), m) and (parts.keep == "all" or n in found.names) for n, m in syntax.imports(tree).items()
         )
         if not (known and syntax.imports(tree)) and text not in new:
             new.append(text)
-    deletions = [(e.start, e.end) for e in others if not e.text]
-    starts = {n: code.start(n) for n in code.tree.body if is_import(n)}
-    gone = {n for n, at in starts.items() if any(start <= at < end for start, end in deletions)}
     return imports.placed(code, new, gone)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two meanings are of one thing, perhaps exported again."""
+    return one == other or bool(one) and imports.canonical(one) == imports.canonical(other)

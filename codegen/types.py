@@ -101,7 +101,8 @@ class Call:
 class Layout:
     """What the dims of a tensor mean.
 
-    kind: "NCHW", "NHWC", "NLC" (tokens), "NC" (a vector a sample), or "" where measurement could not tell.
+    kind: "NCHW", "NHWC", "NLC" (tokens), "NC" (a vector a sample), or "" where measurement could not tell. "NXXC" and
+    "NCXX": channels last or first with positions that are no rows and columns - heads, windows, tokens twice.
     prefix: class and register tokens before the grid tokens (NLC). grid: (rows, columns) of the tokens (NLC).
     grid_expr: an expression for the grid at the end of the host's `__init__`, "" where none was found.
     """
@@ -183,6 +184,7 @@ class Site:
     module: TracedModule
     layout: Layout
     width: Width
+    everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
 
 
 # --- 5. what is stitched in ---------------------------------------------------------------------------------------------

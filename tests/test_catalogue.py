@@ -290,7 +290,7 @@ def test_the_folder_is_the_registry() -> None:
     for each in catalogue.entries():
         assert all([each.summary, each.paper, each.equation, each.licence, each.url.startswith("https://")])
     assert catalogue.entry("se").arguments == (("reduction", "16"),)
-    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NC")
+    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NCXX", "NXXC", "NC")
 
 
 def test_importing_it_is_instant() -> None:

@@ -126,7 +126,6 @@ PLAN = {
     "attribute": "gate",
     "class_name": "Gate",
     "operation": "after",
-    "instances": ("",),
     "input": "1x3x12x12",
     "second_input": "1x3x16x16",
     "small": {"width": 4},
@@ -394,7 +393,7 @@ IN_BLOCK: Edits = (
     ids=["a dict after", "a named argument before"],
 )
 def test_sites_in_blocks(make: Make, edit: tuple[str, str], plan: dict[str, Any]) -> None:
-    where = {"host": "Block", "site": "pairs", "instances": ("blocks.0", "blocks.1", "blocks.2")}
+    where = {"host": "Block", "site": "pairs"}
     found = outcomes(make(*IN_BLOCK, edit, base=TUPLE_BASE, **{**where, "small": {}, "small_input": "", **plan}))
     assert {name for name, outcome in found.items() if outcome[0] == "failed"} == set()
     assert found["placement"] == ("passed", "3 places")

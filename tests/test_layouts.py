@@ -52,18 +52,26 @@ def test_the_kind(shape: ShapeAt, kind: str, runs: Runs) -> None:
 @pytest.mark.parametrize(
     "shape",
     [
-        pytest.param(lambda n, h, w: (n, 3, h * w // 256, 64), id="heads of queries"),
-        pytest.param(lambda n, h, w: (n, h * w // 256, 3, 64), id="heads after the tokens"),
         pytest.param(lambda n, h, w: (n, 64, h * w // 256), id="channels before the tokens"),
         pytest.param(lambda n, h, w: (n, h * w), id="flattened"),
-        pytest.param(
-            lambda n, h, w: (n, 3, h * w // 256, h * w // 256),
-            id="attention weights",
-        ),
     ],
 )
 def test_what_moves_otherwise_than_an_image_is_no_map(shape: ShapeAt, runs: Runs) -> None:
     assert inferred(shape, runs) == Layout("")
+
+
+@pytest.mark.parametrize("runs", [RUNS, LONG])
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        pytest.param(lambda n, h, w: (n, 3, h * w // 256, 64), "NXXC", id="heads of queries"),
+        pytest.param(lambda n, h, w: (n, h * w // 256, 3, 64), "NXXC", id="heads after the tokens"),
+        pytest.param(lambda n, h, w: (n, 3, h * w // 256, h * w // 256), "NCXX", id="attention weights"),
+        pytest.param(lambda n, h, w: (n * h * w // 64, 3, 49, 49), "NCXX", id="attention weights in windows"),
+    ],
+)
+def test_positions_that_are_no_rows_and_columns(shape: ShapeAt, kind: str, runs: Runs) -> None:
+    assert inferred(shape, runs).kind == kind
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 2, 5])

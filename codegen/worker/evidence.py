@@ -179,7 +179,7 @@ class Evidence:
         if not one or not other or layout.kind not in ("NCHW", "NHWC"):
             return True
         channel = layouts.CHANNEL_DIM[layout.kind]
-        return len(one) == len(other) and all(one[d] == other[d] for d in (1, 2, 3) if d != channel)
+        return len(one) == len(other) == 4 and all(one[d] == other[d] for d in (1, 2, 3) if d != channel)
 
     def _instances(self, model: nn.Module) -> dict[str, list[tuple[str, nn.Module]]]:
         """The modules of a build by the name of their class."""

@@ -20,7 +20,7 @@ class Sample:
     shape: Shape
 
 
-CHANNEL_DIM = {"NCHW": 1, "NHWC": 3, "NLC": 2, "NC": 1}
+CHANNEL_DIM = {"NCHW": 1, "NHWC": 3, "NLC": 2, "NC": 1, "NCXX": 1, "NXXC": 3}
 
 
 def channels(layout: Layout, shape: Shape) -> int | None:
@@ -51,17 +51,35 @@ def infer(samples: Sequence[Sample]) -> Layout:
         return Layout("NLC", prefix, grid)
     if rank == 4:
         kind = _map_kind(first, moving, _image_moves(samples))
-        return Layout(kind if all(_like_image(s, kind) for s in samples) else "")
+        return Layout(kind) if kind and all(_like_image(s, kind) for s in samples) else _positions(samples, moving)
     return Layout("")
 
 
+def _positions(samples: Sequence[Sample], moving: tuple[int, ...]) -> Layout:
+    """Four dims, two of them positions that are no rows and columns: heads and tokens, windows and tokens, tokens twice.
+
+    The channels are a dim that never moves: the last one, or the first one where the two behind it are alike.
+    """
+    if not moving and len({s.image for s in samples}) == 1:
+        return Layout("")  # one size shows nothing
+    alike = all(s.shape[2] == s.shape[3] for s in samples)
+    if 3 not in moving and not (alike and 1 not in moving):
+        return Layout("NXXC")
+    return Layout("NCXX" if 1 not in moving else "")
+
+
 def _windows(samples: Sequence[Sample]) -> Layout:
-    """(N * windows, L, C): each sample is cut into windows of tokens, whose number may follow the image."""
-    if any(len(s.shape) != 3 or not s.batch or s.shape[0] % s.batch for s in samples):
+    """(N * windows, L, C): each sample is cut into windows of tokens or pieces of a map, whose number may follow the image."""
+    rank = len(samples[0].shape)
+    if any(not s.batch or s.shape[0] % s.batch for s in samples):
         return Layout("")
     windows = {(s.image, s.shape[0] // (s.batch or 1)) for s in samples}
-    one_number = len(windows) == len({s.image for s in samples}) and len({s.batch for s in samples}) > 1
-    return Layout("NLC" if one_number and len({s.shape[2] for s in samples}) == 1 else "")
+    if len(windows) != len({s.image for s in samples}) or len({s.batch for s in samples}) == 1:
+        return Layout("")
+    moving = tuple(d for d in range(1, rank) if len({s.shape[d] for s in samples}) > 1)
+    if rank == 3:
+        return Layout("NLC" if 2 not in moving else "")
+    return _positions(samples, moving) if rank == 4 else Layout("")
 
 
 def _image_moves(samples: Sequence[Sample]) -> tuple[int, ...]:

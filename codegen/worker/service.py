@@ -12,6 +12,7 @@ import torch
 
 from codegen.errors import CodegenError
 from codegen.worker import contract, models, registry, trace
+from codegen.worker.checks._sites import inserted_modules
 from codegen.worker.subject import Plan, Subject
 
 torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
@@ -24,7 +25,7 @@ def trace_source(request: dict[str, Any]) -> dict[str, Any]:
 
 def prove(request: dict[str, Any]) -> dict[str, Any]:
     """request: base and variant as text, names for their files, the plan. The checks and what was measured."""
-    plan = Plan(**{**request["plan"], "instances": tuple(request["plan"]["instances"])})
+    plan = Plan(**request["plan"])
     before = registry.snapshot(plan.library)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -64,8 +65,7 @@ def _fits(subject: Subject) -> None:
     def result(module: torch.nn.Module, args: Any, output: Any) -> None:
         seen["result"] = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
 
-    prefix = subject.plan.instances[0]
-    inserted = model.get_submodule(f"{prefix}.{subject.plan.attribute}" if prefix else subject.plan.attribute)
+    inserted = inserted_modules(subject.plan, model)[0][1]
     inserted.register_forward_pre_hook(watch, with_kwargs=True)
     inserted.register_forward_hook(result)
     args, kwargs = subject.inputs()

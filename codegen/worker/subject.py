@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -26,7 +25,6 @@ class Plan:
     attribute: str  # attribute of the inserted module in the host
     class_name: str
     operation: str  # "after" or "before"
-    instances: tuple[str, ...]  # dotted paths of the hosts in the model, "" is the model itself
     input: str
     output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
     input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword
@@ -80,13 +78,6 @@ class Subject:
         """(args, kwargs) for both models, the same at every call with the same arguments."""
         spec = self.plan.small_input if small and self.plan.small_input else self.plan.input
         return models.make_input(self.base, spec, device, batch, seed)
-
-    def new_parameters(self, variant: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-        """The inserted modules' parameters with their dotted names in the variant."""
-        for prefix in self.plan.instances:
-            name = f"{prefix}.{self.plan.attribute}" if prefix else self.plan.attribute
-            for key, parameter in variant.get_submodule(name).named_parameters():
-                yield f"{name}.{key}", parameter
 
 
 def _root(module: ModuleType, expression: str) -> type:

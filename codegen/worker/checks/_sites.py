@@ -35,7 +35,7 @@ class Place:
 def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
     """The insertions in a pair of models; a small build may hold fewer than the full one, and both hold the same."""
     found = []
-    for instance in plan.instances:
+    for instance in dict.fromkeys([*_hosts(plan, base), *_hosts(plan, variant)]):
         dot = f"{instance}." if instance else ""
         site, inserted = dot + plan.site, dot + plan.attribute
         base_site, variant_site = _module(base, site), _module(variant, site)
@@ -51,11 +51,16 @@ def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
 
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: none."""
-    names = [f"{i}.{plan.attribute}" if i else plan.attribute for i in plan.instances]
+    names = [f"{i}.{plan.attribute}" if i else plan.attribute for i in _hosts(plan, variant)]
     found = [(name, module) for name in names if (module := _module(variant, name)) is not None]
     if not found:
         raise LookupError(f"the variant has no module {', '.join(names)}")
     return found
+
+
+def _hosts(plan: Plan, model: nn.Module) -> list[str]:
+    """The objects of the edited class in this build; a small one may have the site where the full one has none."""
+    return [name for name, module in model.named_modules() if type(module).__qualname__ == plan.host]
 
 
 def _module(model: nn.Module, name: str) -> nn.Module | None:
