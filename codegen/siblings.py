@@ -1,75 +1,142 @@
-"""Definitions that a loose file imports from a file beside it: brought in, so that the variant imports by itself."""
+"""Definitions that a loose file takes from files beside it: brought in, so that the variant imports by itself.
+
+Each keeps its name, or gets a free one where two files use one name for two things. Reads only.
+"""
 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import closure, imports, sources, syntax
+from codegen import closure, imports, scoping, syntax
 from codegen.errors import CodegenError
+from codegen.imports import is_import
+from codegen.origins import Origin, Search, Sibling
 from codegen.syntax import Code
-from codegen.types import SourceFile
+from codegen.types import Edit, SourceFile
 
 
-@dataclass
+@dataclass(frozen=True)
 class Gathered:
-    """What stands in for the imports of siblings: import statements, definitions, and the names that they bind."""
+    """What stands in for the imports of siblings: import statements, definitions, and edits of the file itself."""
 
-    imports: list[str] = field(default_factory=list)
-    bodies: list[str] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    statements: set[ast.stmt] = field(default_factory=set)  # the import statements of the file itself
+    imports: tuple[str, ...] = ()
+    bodies: tuple[str, ...] = ()
+    statements: frozenset[ast.stmt] = frozenset()  # the import statements of the file itself
+    edits: tuple[Edit, ...] = ()  # layers.ConvBlock -> ConvBlock
 
 
-def gather(file: SourceFile, code: Code, wanted: Iterable[str] | None) -> Gathered:
-    """Everything that `file` takes from its siblings. wanted: the names that it needs, None for all.
+@dataclass(frozen=True)
+class Edited:
+    """A sibling with classes that are edited: these stand in the variant even where only other siblings name them."""
 
-    Raises CodegenError("sibling-import") where a sibling is imported as a module or with a star.
+    path: Path
+    classes: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
+def gather(file: SourceFile, code: Code, found: closure.Needs | None, edited: Iterable[Edited] = ()) -> Gathered:
+    """Everything that `file` takes from its siblings. found: what of the file is needed, None for all.
+
+    Raises CodegenError("sibling-import", "name-clash").
     """
-    found = Gathered()
-    _gather(file, code, None if wanted is None else set(wanted), found, top=True)
+    if file.module:
+        return Gathered()
+    search = Search(file)
+    main = search.read(Sibling(file, code))
+    if not main.links and not main.stars:
+        return Gathered()
+    own = [s for s in code.tree.body if not is_import(s) and s not in main.statements]
+    statements = [s for s in own if found is None or s in found.statements]
+    read = {name for s in statements for name in code.names_read(s)}
+    search.follow(main, read | (main.links.keys() if found is None else set(found.names)), statements)
+    changes = {search.load(each.path).file.path: each for each in edited}
+    hosts = [search.demand(search.load(each.path), name) for each in changes.values() for name in each.classes]
+    order = search.ordered()
+    names = _named(main, order, read, hosts)
+    edits_of = {path: each.edits for path, each in changes.items()}
+    bodies = [_body(each, names, edits_of.get(each.file.path, ())) for each in order if each.roots]
+    bodies += [f"{name} = {names[origin]}\n" for name, origin in main.local.items() if names[origin] != name]
+    edits = [Edit(code.start(n), code.end(n), names[o], "from a sibling") for n, o in main.attributes.items()]
+    return Gathered(tuple(_imports(order)), tuple(bodies), frozenset(main.statements), tuple(edits))
+
+
+def codes(file: SourceFile, code: Code) -> list[Code]:
+    """The siblings that a loose file takes from, with those that they take from: their names can clash with new ones."""
+    search = Search(file)
+    todo = [search.read(Sibling(file, code))] if not file.module else []
+    for each in todo:
+        paths = [*each.stars, *(path for path, _ in each.links.values())]
+        todo += [other for path in dict.fromkeys(paths) if (other := search.load(path)) not in todo]
+    return [each.code for each in todo[1:]]
+
+
+def _named(main: Sibling, order: list[Sibling], read: set[str], hosts: list[Origin]) -> dict[Origin, str]:
+    """The name of every definition and import that is brought in: its own, where that means nothing else."""
+    names: dict[Origin, str] = {}
+    taken = {*main.bound(by_import=False), *main.bound(by_import=True), *main.links, *main.local, *(read & _BUILTINS)}
+    redefined = main.bound(by_import=False)
+    for name, origin in main.local.items():
+        if name == origin.name and name not in redefined:
+            names[origin] = name
+    for each in order:
+        path = each.file.path
+        names.update({Origin(path, n, imported=True): n for n in each.imported})
+        taken |= {n for text in _imports([each]) for n in syntax.imports(ast.parse(text))}
+    for each in order:
+        found = each.needs()
+        foreign = set().union(*(o.needs().names for o in order if o is not each)) & _BUILTINS
+        for name in sorted({n for s in found.statements for n in syntax.bound_names(s)}):
+            origin = Origin(each.file.path, name)
+            if origin not in names:
+                names[origin] = _free(name, taken | foreign)
+            taken.add(names[origin])
+    for host in hosts:
+        if names[host] != host.name:
+            what = f"{host.name} of {host.path.name} is the name of something else too"
+            raise CodegenError("name-clash", what, "rename one of the two in its file")
+    return names
+
+
+_BUILTINS = frozenset(vars(builtins))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}{number}", number + 1
+    return free
+
+
+def _body(sibling: Sibling, names: dict[Origin, str], edited: Iterable[Edit]) -> str:
+    """The needed definitions of a file, every name as it is called in the variant."""
+    found = sibling.needs()
+    path, code = sibling.file.path, sibling.code
+    new = {o.name: text for o, text in names.items() if o.path == path and not o.imported and o.name != text}
+    new |= {local: names[origin] for local, origin in sibling.local.items() if names[origin] != local}
+    edits = [*edited, *(edit for s in found.statements for edit in scoping.renamed(code, s, new))]
+    edits += [Edit(code.start(n), code.end(n), names[o]) for n, o in sibling.attributes.items()]
+    edits += [Edit(code.start(s), code.end(s), "") for s in sibling.statements if not is_import(s)]
+    return closure.bring(sibling.file, code, sibling.roots, edits).body.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _imports(order: Iterable[Sibling]) -> list[str]:
+    """The import statements that the needed definitions need. Raises CodegenError("name-clash") where two disagree."""
+    found: list[str] = []
+    meanings: dict[str, str] = {}
+    for each in order:
+        needed = (each.needs().names if each.roots else frozenset()) | each.imported
+        needed -= {*each.local, *(name.split(".")[0] for name in each.links)}
+        stars = {ast.unparse(s) for s in each.statements if syntax.bound_names(s) == {"*"}}
+        for text in imports.needed(each.file, each.code, frozenset(needed)):
+            if ast.unparse(ast.parse(text)) in stars or text in found:
+                continue
+            for name, meaning in syntax.imports(ast.parse(text)).items():
+                if meanings.setdefault(name, meaning) != meaning:
+                    what = f"{each.file.path.name} uses {name} for {meaning}, another file for {meanings[name]}"
+                    raise CodegenError("name-clash", what, "rename one of the two in its file")
+            found.append(text)
     return found
-
-
-def path_of(file: SourceFile, module: str) -> Path | None:
-    """The sibling that a module name means: a file beside a loose file that nothing else on the path provides."""
-    if file.module or not module:
-        return None
-    path = file.path.parent.joinpath(*module.split(".")).with_suffix(".py")
-    return path if path.is_file() and sources.module_path(module) in (None, path) else None
-
-
-def _gather(file: SourceFile, code: Code, wanted: set[str] | None, found: Gathered, *, top: bool) -> None:
-    for node in code.tree.body:
-        modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-        plain = [m for m in modules if path_of(file, m)]
-        path = path_of(file, node.module or "") if isinstance(node, ast.ImportFrom) and not node.level else None
-        if plain or path and isinstance(node, ast.ImportFrom) and any(a.name == "*" or a.asname for a in node.names):
-            raise CodegenError(
-                "sibling-import",
-                f"{file.path.name}:{node.lineno} imports {plain[0] if plain else path.name if path else ''} as a whole",
-                "import the names that are used: from FILE import NAME",
-            )
-        if path is None or not isinstance(node, ast.ImportFrom):
-            continue
-        names = [a.name for a in node.names if wanted is None or a.name in wanted]
-        if top:
-            found.statements.add(node)
-        _bring(path, [n for n in names if n not in found.names], found)
-
-
-def _bring(path: Path, names: list[str], found: Gathered) -> None:
-    if not names:
-        return
-    file = sources.file(path)
-    code = Code(file.text, path.name)
-    needed = closure.needs(code, names)
-    _gather(file, code, set(needed.names), found, top=False)  # what it takes from siblings of its own stands above
-    brought = closure.bring(file, code, names)
-    foreign = [n for n in code.tree.body if isinstance(n, ast.ImportFrom) and path_of(file, n.module or "")]
-    inner = {imports.trimmed(file, code, n, needed.names) for n in foreign}
-    found.imports += [text for text in brought.imports if text not in inner]
-    found.bodies.append(brought.body)
-    found.names |= {n for s in needed.statements for n in syntax.bound_names(s)}

@@ -82,7 +82,8 @@ def file(path: Path) -> SourceFile:
     module, root = _package(path)
     dotted = re.search(r"\bfrom[\s\\]*\.", text) is not None
     relative = dotted and any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(tree))
-    if not relative and not _installed(path, module):
+    alone = "." not in module and path.stem != "__init__"  # nothing that it could import relatively to
+    if not (relative and not alone) and not _installed(path, module):
         return SourceFile(path, text, encoding, "", root)
     return SourceFile(path, text, encoding, module, root)
 
