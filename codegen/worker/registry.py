@@ -119,14 +119,12 @@ def is_graph(model: nn.Module) -> bool:
     return any(isinstance(module, torch.fx.GraphModule) for module in model.modules())
 
 
-def load_pretrained(entry: Entry, file: Path) -> nn.Module:
+def load_pretrained(entry: Entry, file: Path, classes: int) -> nn.Module:
     """A small model with the weights of a file, put there by the library's own loader of pretrained weights."""
-    with models.overriding(entry.root, entry.small):
-        plain = entry.function()
     overlay = {
         "file": str(file),
         "custom_load": False,
-        "num_classes": getattr(plain, "num_classes", 0),  # the file's own: nothing of it is to be adapted
+        "num_classes": classes,  # the file's own: nothing of it is to be adapted
         "label_offset": 0,
     }
     with models.overriding(entry.root, entry.small):

@@ -24,14 +24,10 @@ Log = list[tuple[str, Any]]  # ("site" or "module", the tensor there), in the or
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: "held"; "broken"; "idle" (the site did not run, nor did the module); "not run" (the base cannot).
-
-    visible: what the module returns reaches the output, so a dropped result would have been seen.
-    """
+    """kind: "held"; "broken"; "idle" (the site did not run, nor did the module); "not run" (the base cannot)."""
 
     kind: str
     reason: str = ""
-    visible: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,15 +80,20 @@ def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
     counts = [0] * len(pair.places)
     output, variant_error = _run_variant(plan, pair, run, logs)
     expected, error = _run_base(plan, pair, run, _insertions(pair, counts))
-    result, plain_error = _attempt(run, pair.plain)
-    if plain_error:
-        return Verdict("not run", plain_error)
     if variant_error or error:
+        _, plain_error = _attempt(run, pair.plain)
+        if plain_error:
+            return Verdict("not run", plain_error)
         return Verdict("broken", f"the module cannot run here: {variant_error or error}")
     wrong = _events(plan, pair, logs, counts) or _compare.values(expected, output)
     if wrong:
         return Verdict("broken", wrong)
-    return Verdict("held", visible=bool(_compare.values(result, output))) if any(counts) else Verdict("idle")
+    return Verdict("held") if any(counts) else Verdict("idle")
+
+
+def is_visible(pair: Pair, run: Run) -> bool:
+    """Whether what the modules return reaches the output, so that a dropped result would be seen."""
+    return bool(_compare.values(_attempt(run, pair.plain)[0], _attempt(run, pair.variant)[0]))
 
 
 def reason(error: BaseException) -> str:

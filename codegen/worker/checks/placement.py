@@ -6,7 +6,7 @@ from functools import partial
 
 from codegen.worker import paths
 from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._placing import judge, telling_pair
+from codegen.worker.checks._placing import is_visible, judge, telling_pair
 from codegen.worker.subject import Subject
 
 ORDER = 30
@@ -25,6 +25,6 @@ def check(subject: Subject) -> Outcome:
         return skipped(f"the base does not run: {verdict.reason}")
     if verdict.kind == "idle":
         return skipped("the site does not run in forward (eval), nor does the module")
-    if not verdict.visible:
+    if not is_visible(pair, run):
         return skipped("calls are right, but nothing of the site reaches the output: what follows cannot be seen")
     return passed(f"{len(pair.places)} place{'s' if len(pair.places) > 1 else ''}")

@@ -117,15 +117,15 @@ def _library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
     if entries is None:
         return ""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "base.pth"
+        file, classes = Path(folder) / "base.pth", int(getattr(base, "num_classes", 0) or 0)
         torch.save(base.state_dict(), file)
         try:
-            loaded = registry.load_pretrained(entries[0], file).state_dict()
+            loaded = registry.load_pretrained(entries[0], file, classes).state_dict()
         except Exception as error:  # then nothing is promised for the variant either
             notes.append(f"not loaded by the base's own library: {reason(error)}")
             return ""
         try:
-            variant = registry.load_pretrained(entries[1], file)
+            variant = registry.load_pretrained(entries[1], file, classes)
         except Exception as error:  # said: the base can be loaded so
             return f"the library's own loader refuses a base checkpoint: {reason(error)}"
     expected = {key: value for key, value in base.state_dict().items() if _compare.same(value, loaded.get(key))}
