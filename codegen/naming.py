@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Collection
 from dataclasses import replace
 
-from codegen import rewrite, syntax
+from codegen import rewrite, scoping, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit
@@ -58,30 +58,12 @@ def fitted(component: Component, *files: Code) -> Component:
         names[name] = _free(name, {*existing, *defined, *names.values()})
     edits = [Edit(code.start(defined[n]), code.end(defined[n]), "", "already there") for n in same]
     gone = [(e.start, e.end) for e in edits]
-    edits += [e for e in _renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]
+    edits += [e for e in scoping.renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]
     construct = Code(component.construct)
-    renamed = _renamed(construct, construct.tree, names)
+    renamed = scoping.renamed(construct, construct.tree, names)
     return replace(
         component,
         code=rewrite.apply(component.code, edits).strip("\n") + "\n" if component.code else "",
         construct=rewrite.apply(component.construct, renamed),
         class_name=names.get(component.class_name, component.class_name),
     )
-
-
-def _renamed(code: Code, node: ast.AST, names: dict[str, str]) -> list[Edit]:
-    """The edits that rename module-level names below a node; locals of the same name stay."""
-    edits: list[Edit] = []
-    if isinstance(node, ast.Name) and node.id in names:
-        edits.append(Edit(code.start(node), code.end(node), names[node.id]))
-    if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name in names:
-        at = code.text.index(node.name, code.offset(node.lineno, node.col_offset) + len("def "))
-        edits.append(Edit(at, at + len(node.name), names[node.name]))
-    inner = names
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-        local = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
-        local |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        inner = {old: new for old, new in names.items() if old not in local}
-    for child in ast.iter_child_nodes(node):
-        edits += _renamed(code, child, inner)
-    return edits

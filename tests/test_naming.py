@@ -131,3 +131,11 @@ def test_an_argument_of_the_same_name_as_a_renamed_helper_stays_an_argument() ->
     scope: dict[str, object] = {}
     exec(naming.fitted(component(code, "twice(1)", "twice"), Code("gate = 1\n")).code, scope)
     assert eval("twice(1)", scope) == 2
+
+
+def test_a_class_attribute_of_the_same_name_as_a_renamed_helper_stays_one() -> None:
+    code = "def gate(x):\n    return 2 * x\n\n\nclass SE:\n    gate = 5\n\n"
+    code += "    def __call__(self):\n        return gate(self.gate)\n"
+    scope: dict[str, object] = {}
+    exec(naming.fitted(component(code, "SE()"), Code("gate = 1\n")).code, scope)
+    assert eval("SE()()", scope) == 10
