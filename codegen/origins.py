@@ -136,6 +136,14 @@ class Search:
             raise _refused(sibling, sibling.code.tree.body[0], f"does not define {name}")
         return sibling.local[name]
 
+    def use(self, sibling: Sibling, names: Iterable[str]) -> None:
+        """Names that new code in a file reads: those that mean something there are needed."""
+        own = sibling.bound(by_import=False) | sibling.bound(by_import=True)
+        for name in sorted(set(names)):
+            if name in own:
+                self.demand(sibling, name)
+        self.follow(sibling, names, [])
+
     def ordered(self) -> list[Sibling]:
         """The needed files, each behind those that it takes from."""
         left = [s for s in self.files.values() if s.roots or s.imported]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import closure, imports, scoping, syntax
+from codegen import closure, imports, rewrite, scoping, syntax
 from codegen.errors import CodegenError
 from codegen.imports import is_import
 from codegen.origins import Origin, Search, Sibling
@@ -27,6 +28,11 @@ class Gathered:
     bodies: tuple[str, ...] = ()
     statements: frozenset[ast.stmt] = frozenset()  # the import statements of the file itself
     edits: tuple[Edit, ...] = ()  # layers.ConvBlock -> ConvBlock
+    attributes: tuple[tuple[str, str], ...] = ()  # ("layers.ConvBlock", "ConvBlock")
+
+    def translated(self, edits: Iterable[Edit]) -> list[Edit]:
+        """Edits of the file itself, whose text may say `config.WIDTH`, as they are said without the sibling."""
+        return [replace(edit, text=_translated(edit.text, dict(self.attributes), {})) for edit in edits]
 
 
 @dataclass(frozen=True)
@@ -55,13 +61,41 @@ def gather(file: SourceFile, code: Code, found: closure.Needs | None, edited: It
     search.follow(main, read | (main.links.keys() if found is None else set(found.names)), statements)
     changes = {search.load(each.path).file.path: each for each in edited}
     hosts = [search.demand(search.load(each.path), name) for each in changes.values() for name in each.classes]
+    for each in changes.values():
+        search.use(search.load(each.path), {name for edit in each.edits for name in _read(edit.text)})
     order = search.ordered()
     names = _named(main, order, read, hosts)
     edits_of = {path: each.edits for path, each in changes.items()}
     bodies = [_body(each, names, edits_of.get(each.file.path, ())) for each in order if each.roots]
     bodies += [f"{name} = {names[origin]}\n" for name, origin in main.local.items() if names[origin] != name]
     edits = [Edit(code.start(n), code.end(n), names[o], "from a sibling") for n, o in main.attributes.items()]
-    return Gathered(tuple(_imports(order)), tuple(bodies), frozenset(main.statements), tuple(edits))
+    said = tuple((ast.unparse(n), names[o]) for n, o in main.attributes.items())
+    return Gathered(tuple(_imports(order)), tuple(bodies), frozenset(main.statements), tuple(edits), said)
+
+
+def _parsed(text: str) -> tuple[Code, int]:
+    """Our own statements as code, and how many characters stand above them; nothing for a piece of an expression."""
+    for above in ("", "if True:\n"):
+        code = Code(above + text)
+        with contextlib.suppress(CodegenError):
+            return (code, len(above)) if code.tree.body else (code, 0)
+    return Code(""), 0
+
+
+def _read(text: str) -> set[str]:
+    return syntax.used_names(_parsed(text)[0].tree)
+
+
+def _translated(text: str, attributes: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """Our own statements with other names; a piece of an expression, which names nothing of a file, stays."""
+    code, above = _parsed(text)
+    if not code.text:
+        return text
+    edits = scoping.renamed(code, code.tree, names)
+    found = [n for n in ast.walk(code.tree) if isinstance(n, ast.Attribute)]
+    whole = [(n, attributes[said]) for n in found if (said := ast.unparse(n)) in attributes]
+    edits += [Edit(code.start(n), code.end(n), name) for n, name in whole]
+    return rewrite.apply(code.text, edits)[above:]
 
 
 def codes(file: SourceFile, code: Code) -> list[Code]:
@@ -117,7 +151,9 @@ def _body(sibling: Sibling, names: dict[Origin, str], edited: Iterable[Edit]) ->
     path, code = sibling.file.path, sibling.code
     new = {o.name: text for o, text in names.items() if o.path == path and not o.imported and o.name != text}
     new |= {local: names[origin] for local, origin in sibling.local.items() if names[origin] != local}
-    edits = [*edited, *(edit for s in found.statements for edit in scoping.renamed(code, s, new))]
+    said = {ast.unparse(n): names[origin] for n, origin in sibling.attributes.items()}
+    edits = [replace(edit, text=_translated(edit.text, said, new)) for edit in edited]
+    edits += [edit for s in found.statements for edit in scoping.renamed(code, s, new)]
     edits += [Edit(code.start(n), code.end(n), names[o]) for n, o in sibling.attributes.items()]
     edits += [Edit(code.start(s), code.end(s), "") for s in sibling.statements if not is_import(s)]
     return closure.bring(sibling.file, code, sibling.roots, edits).body.replace("\r\n", "\n").replace("\r", "\n")

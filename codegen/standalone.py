@@ -84,7 +84,8 @@ def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     plain = _base_edits(parts, found, local, beside.statements)
     wanted = (*_library_imports(parts, found), *beside.imports, *brought.imports, *addition.imports)
     new = _import_edits(parts, wanted, found, plain)
-    return rewrite.apply(parts.main.text, [*plain, *new, *above, *beside.edits, *by_file[parts.file.path]])
+    own = beside.translated(by_file[parts.file.path])
+    return rewrite.apply(parts.main.text, [*plain, *new, *above, *beside.edits, *own])
 
 
 def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:

@@ -113,5 +113,5 @@ def test_every_line_of_the_source_is_still_there_in_order(golden: Path) -> None:
     source, variant = (p.read_bytes().splitlines() for p in (golden.parent / "model.py", golden))
     codes = difflib.SequenceMatcher(None, source, variant, autojunk=False).get_opcodes()
     gone = [line for kind, i, j, _, _ in codes if kind != "equal" for line in source[i:j]]
-    assert len(gone) <= 4, gone
+    assert len([line for line in gone if not line.startswith((b"import ", b"from "))]) <= 4, gone
     assert not [line for line in gone if line.lstrip().startswith(b"#")]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from codegen import siblings, sources, standalone
+from codegen import rewrite, siblings, sources, standalone
 from codegen.errors import CodegenError
 from codegen.standalone import Parts
 from codegen.syntax import Code
+from codegen.types import Edit
 
 LAYERS = """import math
 from consts_beside import WIDTH
@@ -137,6 +138,25 @@ def test_a_definition_that_two_siblings_share_is_one(tmp_path: Path) -> None:
     files["b_beside.py"] = "import layers_beside\nB = layers_beside.ConvBlock\n"
     scope = alone(tmp_path, "from a_beside import A\nfrom b_beside import B\n", files)
     assert scope["A"] is scope["B"] and str(scope["made"]).count("class ConvBlock") == 1
+
+
+@pytest.mark.parametrize("where", ["net.py", "a_beside.py"])
+def test_what_is_inserted_says_names_as_the_variant_has_them(tmp_path: Path, where: str) -> None:
+    text = "import layers_beside as lb\nSCALE = 50\n\n\ndef f():\n    x = lb.SCALE\n    return x\n"
+    main = f"{text}{NET}" if where == "net.py" else f"from a_beside import f\nSCALE = 40\n{NET}"
+    made = parts(tmp_path, main, {} if where == "net.py" else {where: text})
+    file = sources.file(tmp_path / where)
+    code = made.main if where == "net.py" else Code(file.text, where)
+    at = code.text.index("    return x")
+    edits = (Edit(at, at, "    x += lb.SCALE * SCALE\n"), Edit(at + 11, at + 11, "abs("), Edit(at + 12, at + 12, ")"))
+    changed = [] if code is made.main else [siblings.Edited(file.path, ("f",), edits)]
+    found = siblings.gather(made.file, made.main, None, changed)
+    own = found.translated(edits) if code is made.main else []
+    gone = [Edit(made.main.start(s), made.main.end(s), "") for s in found.statements]
+    body = rewrite.apply(made.main.text, [*found.edits, *own, *gone])
+    scope: dict[str, object] = {}
+    exec("\n".join([*found.imports, *found.bodies, body]), scope)
+    assert scope["f"]() == 2 + 2 * 50 and "abs(x)" in "\n".join([*found.bodies, body])  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\r"])
