@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import catalogue, closure, sources, syntax
+from codegen import catalogue, siblings, sources, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Request, Site
@@ -121,7 +121,7 @@ def resolve(request: Request, site: Site) -> Component:
     construct = _construct(request, site, name, _constructor(code, cls))
     attribute = attribute_name(name)
     if own:
-        brought = closure.bring(file, code, [name])
+        brought = siblings.bring(file, code, name)
         made = Component(attribute, name, construct, brought.imports, style_body(brought.body))
     elif head == "torch.nn":
         made = Component(attribute, name, f"nn.{construct}", ("from torch import nn",))

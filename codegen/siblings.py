@@ -98,6 +98,17 @@ def _translated(text: str, attributes: Mapping[str, str], names: Mapping[str, st
     return rewrite.apply(code.text, edits)[above:]
 
 
+def bring(file: SourceFile, code: Code, name: str) -> closure.Brought:
+    """A definition with everything that it needs, from its own file and from those beside it."""
+    beside = gather(file, code, closure.needs(code, [name]))
+    local = frozenset().union(*(syntax.bound_names(s) for s in beside.statements))
+    own = closure.bring(file, code, [name], beside.edits, local)
+    stars = {ast.unparse(s) for s in beside.statements}
+    texts = [*beside.imports, *(text for text in own.imports if ast.unparse(ast.parse(text)) not in stars)]
+    body = "\n\n\n".join(piece.strip("\n") for piece in (*beside.bodies, own.body))
+    return closure.Brought(tuple(dict.fromkeys(texts)), body + "\n")
+
+
 def codes(file: SourceFile, code: Code) -> list[Code]:
     """The siblings that a loose file takes from, with those that they take from: their names can clash with new ones."""
     search = Search(file)

@@ -182,6 +182,16 @@ def test_what_cannot_be_brought_in_is_named(tmp_path: Path, text: str, files: di
     assert caught.value.name in ("sibling-import", "name-clash") and said in caught.value.message
 
 
+def test_a_definition_with_what_it_needs_from_files_beside_its_own(tmp_path: Path) -> None:
+    text = "from torch import nn\nfrom layers_beside import *\nimport consts_beside as c\n\n\n"
+    made = parts(tmp_path, text + "class Gate(ConvBlock):\n    width = c.OTHER\n", {})
+    brought = siblings.bring(made.file, made.main, "Gate")
+    scope: dict[str, object] = {}
+    exec("\n".join([*brought.imports, brought.body]), scope)
+    assert scope["Gate"].width == 5 and scope["Gate"]().forward(3) == 12.0  # type: ignore[attr-defined, operator]
+    assert "beside" not in "".join([*brought.imports, brought.body])
+
+
 def test_installed_modules_are_no_siblings(tmp_path: Path) -> None:
     made = parts(tmp_path, "from json import loads\nfrom timm import create_model\n", {"timm.py": "x = 1\n"})
     assert siblings.gather(made.file, made.main, None) == siblings.Gathered()
