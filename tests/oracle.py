@@ -124,7 +124,7 @@ def sites_of(model: nn.Module, place: Place) -> list[str]:
     if not place.host:
         return [name for name in fnmatch.filter(names, place.site) if name.count(".") == place.site.count(".")]
     classes = {type(module) for module in names.values() if type(module).__qualname__ == place.host}
-    known = {cls for cls in classes if place.file in ("", getattr(sys.modules[cls.__module__], "__file__", ""))}
+    known = {cls for cls in classes if place.file in ("", getattr(sys.modules.get(cls.__module__), "__file__", None))}
     owners = [owner for owner, module in model.named_modules() if type(module) in known]
     return [site for owner in owners if (site := f"{owner}.{place.site}".lstrip(".")) in names]
 

@@ -92,6 +92,10 @@ IMAGE = {"# new": "self.gate = Gate(3)", "# before stem": CALL, "# before twin":
 BLOCKS = NEW | {"# after blocks": CALL, "# in loop": "x = self.gate(x) if block is self.blocks[-1] else x"}
 PAIR = NEW | {"# after pair": "pair = self.gate(pair[0]), pair[1]"}
 HEAD = NEW | {"# before head": CALL}
+IN_BLOCK = {
+    "nn.Dropout(0.3)": "nn.Dropout(0.3)\n        self.gate = Gate(width)",
+    "torch.relu(self.conv(x))": "torch.relu(self.gate(self.conv(x)))",
+}
 
 
 def module(edits: Edits) -> ModuleType:
@@ -126,9 +130,7 @@ def test_a_right_variant_passes(edits: Edits, site: str, operation: str) -> None
 @pytest.mark.parametrize(
     ("edits", "site", "operation", "said"),
     [
-        pytest.param(
-            STEM | {"# after twin": "pass"}, "stem", "after", "eval forward_intermediates()", id="path missed"
-        ),
+        pytest.param(STEM | {"# after twin": "pass"}, "stem", "after", "eval forward_intermediates()", id="path missed"),
         pytest.param(
             BLOCKS | {"# after blocks": "", "# in else": CALL},
             "blocks",
@@ -157,9 +159,7 @@ def test_a_right_variant_passes(edits: Edits, site: str, operation: str) -> None
         pytest.param(
             STEM | {"self.head =": "self.top =", "self.head(": "self.top("}, "stem", "after", "top.weight", id="a key"
         ),
-        pytest.param(
-            STEM | {"def forward_intermediates": "def intermediates"}, "stem", "after", "no attribute", id="a method"
-        ),
+        pytest.param(STEM | {"def forward_intermediates": "def intermediates"}, "stem", "after", "no attribute", id="a method"),
         pytest.param({}, "stem", "after", "no new module gate", id="nothing inserted"),
         pytest.param(NEW, "stem", "after", "differs by up to", id="never called"),
     ],
@@ -168,6 +168,42 @@ def test_a_wrong_variant_is_caught(edits: Edits, site: str, operation: str, said
     found = differences(edits, site, operation)
     assert found
     assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("edits", "said"),
+    [
+        pytest.param({}, "", id="in every block"),
+        pytest.param(
+            {"torch.relu(self.conv(x))": "self.gate(torch.relu(self.conv(x)))"}, "differs by up to", id="wrong tensor"
+        ),
+        pytest.param({"# new": "del self.pair.gate"}, "no new module gate at pair.conv", id="one block left out"),
+        pytest.param({"# new": "self.gate = Gate(3)"}, "gate.scale is not in both", id="one module too many"),
+    ],
+)
+def test_a_module_in_every_instance_of_a_class(edits: Edits, said: str) -> None:
+    models = module({}), module(IN_BLOCK | edits)
+    found = compare(*models, "Net()", "Net()", "conv", "gate", "after", (2, 3, 9, 9), host="Block")
+    assert any(said in line for line in found) if said else not found, found
+
+
+def test_the_input_may_be_an_expression() -> None:
+    differing = module(STEM | {"# after twin": "pass"})
+    for variant, count in ((module(STEM), 0), (differing, 9)):
+        found = compare(module({}), variant, "Net()", "Net()", "stem", "gate", "after", "{'x': torch.rand(2, 3, 9, 9)}")
+        assert len([line for line in found if "forward_intermediates" in line and "the site ran" in line]) == count
+
+
+def test_outputs_may_be_objects_of_the_models_own_classes() -> None:
+    def net(edits: Edits, kind: str) -> ModuleType:
+        made = module({"return self.head(x)": "return Result(self.head(x))"} | edits)
+        made.Result = type("Result", (), {"__init__": lambda self, x: vars(self).update(logits=x, kind=kind)})
+        return made
+
+    for kind, count in (("a", 0), ("b", 6)):
+        models = net({}, "a"), net(STEM, kind)
+        found = compare(*models, "Net()", "Net()", "stem", "gate", "after", (2, 3, 9, 9))
+        assert len([line for line in found if "output['kind'] is 'b', not 'a'" in line]) == count, found
 
 
 def test_a_module_without_effect_shows_nothing() -> None:

@@ -3,7 +3,8 @@
     python tests/coverage/backbones.py timm|torchvision [--only swin] [--limit 3] [--reason NAME] [--again] [--table-only]
 
 Rows go to rows/LIBRARY.jsonl as they come; those already there are not run again. The plan (which models, which cells) is
-made once: remove rows/LIBRARY.plan.json to have it made anew. The table is LIBRARY.md.
+made once: remove rows/LIBRARY.plan.json to have it made anew. The table is LIBRARY.md. A run works on a copy of the code as
+it is at the start: it may be edited meanwhile.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,11 +65,19 @@ def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Itera
             yield job | {"model": {key: value for key, value in model.items() if key != "cells"}, "cells": cells}
 
 
-def run(job: Json, running: set[subprocess.Popen[str]]) -> Iterator[Json]:
+def snapshot(folder: str) -> Path:
+    """A copy of all code that a run uses."""
+    leave = shutil.ignore_patterns("cases", "rows", "__pycache__", "*.md", "*.jsonl")
+    for part in ("codegen", "templates", "tests"):
+        shutil.copytree(HERE.parent.parent / part, Path(folder, part), ignore=leave)
+    return Path(folder, "tests", "coverage", "cells.py")
+
+
+def run(job: Json, script: Path, running: set[subprocess.Popen[str]], stop: threading.Event) -> Iterator[Json]:
     """The rows of a job, from a process of its own; where it dies, the cell that it died of gets a row too."""
     left = {cell["key"]: cell for cell in job["cells"]}
-    while left:
-        command = [sys.executable, str(HERE / "cells.py")]
+    while left and not stop.is_set():
+        command = [sys.executable, str(script)]
         with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             running.add(process)
             assert process.stdin and process.stdout
@@ -76,7 +88,7 @@ def run(job: Json, running: set[subprocess.Popen[str]]) -> Iterator[Json]:
                 del left[row["key"]]
                 yield row
         running.discard(process)
-        if left:
+        if left and not stop.is_set():
             cell = left.pop(next(iter(left)))
             about = {"library": job["library"], "source": job["model"]["source"], "model_file": job["model"]["file"]}
             detail = f"the process ended with status {process.returncode}"
@@ -89,16 +101,18 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
     """The rows of all jobs as they come, `count` models at a time."""
     rows: queue.Queue[Json | None] = queue.Queue()
     running: set[subprocess.Popen[str]] = set()
+    stop = threading.Event()
     bar = progress.add_task("backbones", total=sum(len(job["cells"]) for job in todo))
 
     def work(job: Json) -> None:
         try:
-            for row in run(job, running):
+            for row in run(job, script, running, stop):
                 rows.put(row)
         finally:
             rows.put(None)
 
-    pool = ThreadPoolExecutor(count)
+    pool, copy = ThreadPoolExecutor(count), tempfile.TemporaryDirectory()
+    script = snapshot(copy.name)
     try:
         for job in todo:
             pool.submit(work, job)
@@ -107,9 +121,11 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
                 yield row
                 progress.advance(bar)
     finally:
+        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
         for process in list(running):
             process.terminate()
+        copy.cleanup()
 
 
 def options() -> argparse.Namespace:
@@ -140,7 +156,7 @@ def main() -> int:
             file.write(json.dumps(row) + "\n")
             file.flush()
             text = f"[{COLOURS.get(row['outcome'], 'red')}]{row['outcome']:8}[/] {escape(row['key'])}  {row['reason']}"
-            progress.print(text, highlight=False)
+            progress.console.print(text, highlight=False, soft_wrap=True)
     text = table(plan, rows, f"python tests/coverage/backbones.py {chosen.library}{' --all' * chosen.all}")
     (HERE / f"{name}.md").write_text(text, encoding="utf-8")
     return int(any(row["outcome"] in ("wrong", "crashed") for row in rows.values()))

@@ -44,9 +44,10 @@ class Judge:
 
     def __init__(self, job: Json) -> None:
         command = [sys.executable, str(HERE / "judge.py")]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
         self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
-        model = {"namespace": job["namespace"]} | {key: job["model"][key] for key in ("original", "shape")}
+        model = {"namespace": job["namespace"]} | {key: job["model"][key] for key in ("original", "shape", "parameters")}
         print(json.dumps(model), file=self.process.stdin)
 
     @functools.cached_property
@@ -65,12 +66,15 @@ class Judge:
         assert self.process.stdout
         ready = select.select([self.process.stdout], [], [], JUDGEMENT)[0]
         line = self.process.stdout.readline() if ready else ""
-        answer: Json = json.loads(line) if line else {"error": "the oracle's process gave no answer"}
-        return answer
+        if line:
+            return dict(json.loads(line))
+        self.log.seek(0)
+        return {"error": f"no answer of the oracle's process: {' '.join(self.log.read().split())[-300:]}"}
 
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+        self.log.close()
 
 
 class Bench:
@@ -82,7 +86,7 @@ class Bench:
         self.child: Child | None = None
         self.subject: Subject | None = None
         self.error: CodegenError | None = None  # the model cannot be traced: so it is for every cell
-        self.seconds = 0.0  # that the trace took
+        self.traces: list[float] = []  # seconds of each
 
     def ready(self) -> tuple[Child, Subject]:
         """Raises the error of the trace, each time anew."""
@@ -99,7 +103,7 @@ class Bench:
             self.error = error
             raise
         finally:
-            self.seconds = time.perf_counter() - start
+            self.traces.append(time.perf_counter() - start)
         return self.child, self.subject
 
     def stop(self) -> None:
@@ -143,7 +147,7 @@ class Making:
         self.outcome: Json = {}
 
     def row(self) -> Json:
-        before = self.bench.seconds
+        before = len(self.bench.traces)
         try:
             self.outcome = self._made()
         except CodegenError as error:
@@ -154,8 +158,8 @@ class Making:
             place = f"{Path(last.filename).name}:{last.lineno}"
             self.outcome = outcome("crashed", type(error).__name__, f"{' '.join(str(error).split())} ({place})")
         seconds = dict(self.watch.seconds)
-        if self.bench.seconds != before:
-            seconds["trace"] = self.bench.seconds - before
+        if before < len(self.bench.traces):
+            seconds["trace"] = sum(self.bench.traces[before:])
         rounded = {stage: round(value, 2) for stage, value in seconds.items()}
         return {"command": command(self.request), **self.facts, **self.outcome, "seconds": rounded}
 
@@ -173,6 +177,7 @@ class Making:
     def _look(self, subject: Subject) -> None:
         """What the trace says of the site; a vector gets an adapter."""
         about = self.oracle.about
+        self.facts["judged"] = {key: about[key] for key in ("option", "shape") if key in about}
         sites = list(traced(subject, self.cell))
         ran = {call.module for call in subject.trace.calls}
         self.facts["called"] = any(module.name in about.get("called", ran) for module in sites)
@@ -187,7 +192,8 @@ class Making:
         assert report.site and report.variant
         width = report.site.width
         self.facts |= {"layout": report.site.layout.kind, "width": width.kind, "expr": width.expr}
-        self.facts |= {"call_sites": len(report.call_sites), "drift": report.drift, **sizes(report.variant)}
+        inside = [method for method, _ in report.call_sites if method.startswith(f"{report.variant.host}.")]
+        self.facts |= {"call_sites": len(inside), "drift": report.drift, **sizes(report.variant)}
 
     def _judged(self, report: Report) -> Json:
         assert report.variant

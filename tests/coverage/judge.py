@@ -23,7 +23,9 @@ import torch  # noqa: E402
 from oracle import Original, Place, build, load, make_inputs, sites_of  # noqa: E402
 from oracle_runs import Route, Subject, brief, outcome  # noqa: E402
 
-SIZES = (96, 128, 160, 192, 224, 256)  # images smaller than the model's own, tried in this order
+SIZES = (96, 112, 128, 160, 192, 224, 256)  # of images smaller than the model's own, tried in this order
+OPTIONS = ("", "img_size={0}", "image_size={0}", "input_size=({0}, {0})")  # how a model is built for such an image
+BIG = 50_000_000  # parameters: a model with more is built with two blocks, where it can be
 SECONDS = 900  # for one variant
 METHODS = ("forward", "forward_features", "forward_intermediates")
 Json = dict[str, Any]
@@ -32,30 +34,34 @@ Json = dict[str, Any]
 def prepared(model: Json) -> tuple[Original, str, Any]:
     """The original on the smallest image that it takes, the option that it was built with for that, and its input.
 
-    model: `namespace`, `original` (a build expression in it) and `shape`, an image's or a Python expression.
+    model: `namespace`, `original` (a build expression in it), `parameters` and `shape`, an image's or an expression.
     """
     module, shape = load(model["namespace"]), model["shape"]
-    for option, smaller in smaller_inputs(shape):
-        try:
-            base = build(module, with_option(model["original"], option), 0)
-        except Exception:  # no such option, or a size that the model cannot be built for
-            continue
-        if runs(base, smaller):
-            return (
-                Original(build(module, with_option(model["original"], option), 0), make_inputs(smaller, 0), 0),
-                option,
-                smaller,
-            )
+    base, built = None, None
+    for option, smaller in smaller_inputs(model):
+        if option != built:
+            base, built = attempt(module, with_option(model["original"], option)), option
+        if base and runs(base, smaller):
+            return Original(base, make_inputs(smaller, 0), 0), option, smaller
     return Original(build(module, model["original"], 0), make_inputs(shape, 0), 0), "", shape
 
 
-def smaller_inputs(shape: Any) -> Iterator[tuple[str, list[int]]]:
-    """(option of the build, shape) for square images from small to the model's own size; none where it is no image."""
-    if isinstance(shape, str) or len(shape) != 4:
-        return
-    for size in [size for size in SIZES if size < shape[-1]]:
-        for option in ("", f"img_size={size}", f"image_size={size}", f"input_size=({size}, {size})"):
-            yield option, [*shape[:2], size, size]
+def smaller_inputs(model: Json) -> Iterator[tuple[str, Any]]:
+    """(option of the build, shape): square images from small to the model's own size, and what the model has anyway."""
+    shape = model["shape"]
+    sizes = [] if isinstance(shape, str) or len(shape) != 4 else [size for size in SIZES if size < shape[-1]]
+    for depth in ("depth=2", "") if model["parameters"] > BIG else ("",):
+        for option in OPTIONS:
+            for size in sizes:
+                yield ", ".join(filter(None, [depth, option.format(size)])), [*shape[:2], size, size]
+        yield depth, shape
+
+
+def attempt(module: Any, expression: str) -> Any:
+    try:
+        return build(module, expression, 0)
+    except Exception:  # no such option, or a size that the model cannot be built for
+        return None
 
 
 def with_option(expression: str, option: str) -> str:
@@ -65,11 +71,13 @@ def with_option(expression: str, option: str) -> str:
     return expression.removesuffix(")") + ("" if expression.endswith("()") else ", ") + option + ")"
 
 
-def runs(model: Any, shape: list[int]) -> bool:
+def runs(model: Any, shape: Any) -> bool:
     """Whether every method that the model has takes an input of this shape, and `forward` also in training."""
     subject, inputs = Subject(model), make_inputs(shape, 0)
     routes = [Route(method) for method in METHODS if hasattr(model, method)]
-    return not any(outcome(subject, route, inputs, 0).error for route in [*routes, Route("forward", train=True)])
+    errors = [outcome(subject, route, inputs, 0).error for route in [*routes, Route("forward", train=True)]]
+    subject.reset()
+    return not any(errors)
 
 
 def called(original: Original) -> list[str]:

@@ -20,10 +20,10 @@ from torch import nn
 
 NAMESPACES = {"timm": "timm", "torchvision": "torchvision.models"}  # where `original` is built
 CLIPS = {"mvit": (16, 224), "s3d": (16, 224), "resnet": (8, 64), "swin_transformer": (8, 64)}  # frames and size
-TARGET = "'boxes': torch.tensor([[8.0, 8.0, 60.0, 60.0]]), 'labels': torch.tensor([1])"
+TARGET = '"boxes": torch.tensor([[8.0, 8.0, 60.0, 60.0]]), "labels": torch.tensor([1])'
 MORE_TARGETS = {  # detectors that learn more than boxes
-    "mask_rcnn": ", 'masks': torch.ones(1, 96, 96)",
-    "keypoint_rcnn": ", 'keypoints': torch.full((1, 17, 3), 30.0)",
+    "mask_rcnn": ', "masks": torch.ones(1, 96, 96)',
+    "keypoint_rcnn": ', "keypoints": torch.full((1, 17, 3), 30.0)',
 }
 Json = dict[str, Any]
 
@@ -86,12 +86,10 @@ def torchvision_input(file: str) -> Json:
     if kind == "quantization":
         return {"left_out": "a quantized model"}
     if kind == "optical_flow":
-        pair = ", ".join(["torch.rand(2, 3, 128, 128)"] * 2)
-        return {"input": "1x3x128x128,1x3x128x128", "shape": f"({pair})"}
+        return {"input": "1x3x128x128,1x3x128x128", "shape": "[torch.rand(2, 3, 128, 128) for _ in range(2)]"}
     if kind == "detection":
-        images = ", ".join(["torch.rand(3, 96, 96)"] * 2)
-        targets = ", ".join(["{" + TARGET + MORE_TARGETS.get(name, "") + "}"] * 2)
-        return {"input": f"([{images}], [{targets}])", "shape": f"([{images}], [{targets}])"}
+        images = f"([torch.rand(3, 96, 96)] * 2, [{{{TARGET + MORE_TARGETS.get(name, '')}}}] * 2)"
+        return {"input": images, "shape": images}
     if kind == "video":
         frames, size = CLIPS[name]
         return {"input": f"1x3x{frames}x{size}x{size}", "shape": [2, 3, frames, size, size]}

@@ -40,7 +40,9 @@ def totals(rows: list[Json]) -> list[str]:
     for name, group in groups.items():
         passed = sum(row["outcome"] == "passed" for row in group)
         lines.append(f"| {name} | {len(group)} | {counts(group)} | {share(passed, len(group))} |")
-    return lines
+    missed = [row for row in called if row["reason"] == "site-never-called"]
+    examples = ", ".join(f"`{row['key']}`" for row in missed[:EXAMPLES])
+    return [*lines, "", f"Refused as never called, though the oracle saw it run: {len(missed)}. {examples}".rstrip()]
 
 
 def models(plan: Json, rows: list[Json]) -> list[str]:
