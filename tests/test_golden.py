@@ -45,7 +45,6 @@ PENDING = {
     "inplace_input --after stem": "the checks hand the same tensor to base and variant",
     "direct_forward --after neck": "a module called by .forward(x) is not seen running",
     "inherited --class WideNet --after body": "a host without __init__ of its own",
-    "inherited --class Trunk --after 0": "a host that is a Sequential",
     "mobilenet_two_space --after features.stage1_0": "one element of a Sequential",
     "alexnet_gbk --after features.3": "one element of a Sequential",
 }
