@@ -92,7 +92,7 @@ def run(job: Json, script: Path, running: set[subprocess.Popen[str]], stop: thre
             cell = left.pop(next(iter(left)))
             about = {"library": job["library"], "source": job["model"]["source"], "model_file": job["model"]["file"]}
             detail = f"the process ended with status {process.returncode}"
-            yield about | cell | {"command": cell["key"], "seconds": {}} | {
+            yield about | cell | {"command": f"codegen insert --module se {cell['key']}", "seconds": {}} | {
                 "outcome": "crashed", "reason": "process ended", "detail": detail,
             }  # fmt: skip
 

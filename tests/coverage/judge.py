@@ -49,8 +49,9 @@ def prepared(model: Json) -> tuple[Original, str, Any]:
 def smaller_inputs(model: Json) -> Iterator[tuple[str, Any]]:
     """(option of the build, shape): square images from small to the model's own size, and what the model has anyway."""
     shape = model["shape"]
-    sizes = [] if isinstance(shape, str) or len(shape) != 4 else [size for size in SIZES if size < shape[-1]]
-    for depth in ("depth=2", "") if model["parameters"] > BIG else ("",):
+    image = not isinstance(shape, str) and len(shape) == 4
+    sizes = [size for size in SIZES if size < shape[-1]] if image else []
+    for depth in ("depth=2", "") if image and model["parameters"] > BIG else ("",):
         for option in OPTIONS:
             for size in sizes:
                 yield ", ".join(filter(None, [depth, option.format(size)])), [*shape[:2], size, size]
