@@ -7,10 +7,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from codegen import construct, emit, modules, naming, reading, renaming, sites, sources, standalone, style, syntax
+from codegen import construct, emit, foreign, modules, naming, reading, renaming, sites, sources, standalone, style, syntax
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
@@ -18,7 +19,14 @@ from codegen.ops import insert
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
-from codegen.types import Component, Edit, HostClass, Request, Site, Source, Trace, Variant
+from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+
+
+class Lesson(Enum):
+    """What only building the variant shows; a draft is made again with what was learnt."""
+
+    STATELESS = "the module has no state: no checkpoint needs a load hook for it"
+    FACTORIES = "the host's objects are made by functions of a library: these are brought in too"
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Ground:
 
 
 def draft(
-    request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), *, stateless: bool = False
+    request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), lessons: frozenset[Lesson] = frozenset()
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
@@ -54,15 +62,17 @@ def draft(
     ordered = reading.in_order(site, trace.calls)
     uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
-    component = replace(component, stateful=component.stateful and not stateless)
+    component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
+    if Lesson.FACTORIES in lessons:
+        parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
     ground = Ground(parts, cls, site, tuple(uses), component)
     return write(request, source, ground, trace, [o for o in others if sites.holds(o, request)])
 
 
 def prepare(
-    request: Request, source: Source, site: Site, build: str, chain: Iterable[HostClass] = ()
+    request: Request, source: Source, site: Site, build: str, chain: Iterable[tuple[str, str]] = ()
 ) -> tuple[Parts, ast.ClassDef]:
-    """Find the host's class in its file and say what of the files is kept. chain: the classes that the host stands in."""
+    """Find the host's class in its file and say what of the files is kept. chain: (file, name) of what makes it."""
     main = syntax.shared(source.file.text, source.file.path)
     host_file, host = source.file, main
     if Path(site.host.file).resolve() != source.file.path.resolve():
@@ -79,25 +89,25 @@ def prepare(
     roots = tuple(sorted((syntax.used_names(ast.parse(build, mode="eval")) | {source.entry}) & defined))
     keep = request.keep or ("used" if source.library or source.distribution else "all")
     suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
-    brought = _foreign(source, [site.host, *chain])
+    brought = _foreign(source, [(site.host.file, site.host.name), *chain])
     return Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix, brought), cls
 
 
-def _foreign(source: Source, classes: Iterable[HostClass]) -> tuple[Foreign, ...]:
-    """The classes that stand in other files, by file."""
-    names: dict[Path, list[str]] = defaultdict(list)
-    for each in classes:
-        path, name = Path(each.file), each.name.split(".")[0]
-        if path.resolve() != source.file.path.resolve() and name not in names[path]:
-            names[path].append(name)
-    files = {path: sources.file(path) for path in names if names[path]}
+def _foreign(source: Source, definitions: Iterable[tuple[str, str]]) -> tuple[Foreign, ...]:
+    """Those definitions that stand in other files, by file."""
+    names: dict[Path, dict[str, None]] = defaultdict(dict)
+    for file, name in definitions:
+        if Path(file).resolve() != source.file.path.resolve():
+            names[Path(file)][name.split(".")[0]] = None
+    files = {path: sources.file(path) for path in names}
     return tuple(Foreign(f, syntax.shared(f.text, f.path), tuple(names[path])) for path, f in files.items())
 
 
-def _chain(trace: Trace, site: Site) -> list[HostClass]:
-    """The classes of the modules around the host's instances, the model's own first: their code makes the host."""
+def _chain(trace: Trace, site: Site) -> list[tuple[str, str]]:
+    """The classes of the modules around the host's instances, from the model inwards: their code makes the host."""
     around = {path[:i] for path in site.host.instances for i, c in enumerate(f"{path}.") if c == "."} | {""}
-    return [h for h in trace.hosts if around & set(h.instances)]
+    classes = [h for h in trace.hosts if around & set(h.instances)]
+    return [(h.file, h.name) for h in classes]
 
 
 def write(request: Request, source: Source, ground: Ground, trace: Trace | None, others: Sequence[Trace] = ()) -> Draft:
@@ -137,7 +147,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         variant,
         tuple(plans),
         trace.input if trace else "",
-        _call_sites(text, attribute),
+        _call_sites(text, attribute, {site.host.name, *(o.hosts[0].name for o in others if how is Making.LAST)}),
         notes,
         component.stateful,
     )
@@ -236,8 +246,8 @@ def _width_notes(site: Site) -> list[str]:
     return []
 
 
-def _call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
-    """(method, line) of every call of the inserted module in the variant."""
+def _call_sites(text: str, attribute: str, hosts: set[str]) -> tuple[tuple[str, int], ...]:
+    """(method, line) of every call of the inserted module in the variant's edited classes."""
     code = Code(text, "variant")
     mentions = [number for number, line in enumerate(code.lines, 1) if attribute in line]
     methods = [

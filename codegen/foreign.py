@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import closure, imports, syntax
+from codegen import closure, imports, sources, syntax
 from codegen.closure import needs
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -56,6 +57,36 @@ def gather(foreign: Sequence[Foreign], edits: Mapping[Path, Iterable[Edit]], use
         texts += [text for text in brought.imports if text not in texts]
         bodies.append(brought.body)
     return Gathered(tuple(texts), "\n\n".join(bodies), everything)
+
+
+def with_factories(foreign: Sequence[Foreign], user: Mapping[str, str]) -> tuple[Foreign, ...]:
+    """With the functions and classes of further files that name the classes: `create_attn`, which makes one of many.
+
+    user: the names that the source's own file needs, and what they stand for.
+    """
+    found = {each.file.path: each for each in foreign}
+    while True:
+        targets = {f"{f.file.module}.{name}" for f in found.values() for name in f.names}
+        tables = [user, *map(_used, found.values())]
+        meanings = {imports.canonical(m) for table in tables for m in table.values()} - targets
+        new = [each for meaning in sorted(meanings) if (each := _factory(meaning, targets)) is not None]
+        if not new:
+            return tuple(found.values())
+        for each in new:
+            known = found.get(each.file.path)
+            names = known.names if known else ()
+            found[each.file.path] = replace(each, names=tuple(dict.fromkeys([*names, *each.names])))
+
+
+def _factory(meaning: str, targets: Collection[str]) -> Foreign | None:
+    """The definition with this meaning, where its code names one of the targets."""
+    module, _, name = meaning.rpartition(".")
+    path = sources.module_path(module) if module and module.split(".")[0] not in ("torch", *sys.stdlib_module_names) else None
+    if path is None:
+        return None
+    file = sources.file(path)
+    made = Foreign(file, syntax.shared(file.text, path), (name,))
+    return made if {imports.canonical(m) for m in _used(made).values()} & {*targets} else None
 
 
 def _with_sharing(foreign: Foreign, users: Iterable[Mapping[str, str]]) -> Foreign:

@@ -12,7 +12,7 @@ from typing import Any
 
 from codegen import emit, modules, reading, sources
 from codegen.child import Child, trace_from_json
-from codegen.draft import Draft, draft
+from codegen.draft import Draft, Lesson, draft
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request, Source, Trace
 
@@ -66,15 +66,21 @@ def run(request: Request) -> Report:
 def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -> Report:
     """Write one variant of a measured source and prove it in the child that measured it. Writes no file."""
     target = str(output(request, subject.source))
-    stateless = False
+    lessons: frozenset[Lesson] = frozenset()
     while True:
         with watch.stage("rewrite"):
-            made = draft(request, subject.source, subject.trace, subject.others, stateless=stateless)
+            made = draft(request, subject.source, subject.trace, subject.others, lessons)
         with watch.stage("verify"):
-            proof = prove(child, made, subject.source, made.variant.text)
-        if stateless or proof["state"] or not made.hooked:
+            try:
+                proof = prove(child, made, subject.source, made.variant.text)
+            except CodegenError as error:
+                if error.name != "made-elsewhere" or Lesson.FACTORIES in lessons:
+                    raise
+                lessons |= {Lesson.FACTORIES}
+                continue
+        if proof["state"] or not made.hooked:
             return _report(request, made, proof, watch, target)
-        stateless = True  # the module has no state, which only building it could show: no checkpoint needs a hook for it
+        lessons |= {Lesson.STATELESS}
 
 
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:

@@ -61,6 +61,14 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     return syntax.encodable(_assembled(parts, edits, addition), parts.file.encoding, parts.file.path.name)
 
 
+def used_imports(parts: Parts) -> dict[str, str]:
+    """The imported names that the source's own file needs, and what they stand for."""
+    here = (parts.host_class.split(".")[0],) if parts.host is parts.main else ()
+    found = _needed(parts, (*here, *parts.roots))
+    table = imports.meanings(parts.file, parts.main)
+    return {n: m for n, m in table.items() if parts.keep == "all" or n in found.names}
+
+
 def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     by_file: dict[Path, list[Edit]] = defaultdict(list)
     by_file[parts.host_file.path] += [*_host_addition(parts, addition), *edits]
@@ -68,8 +76,7 @@ def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
         by_file[path].append(edit)
     here = (parts.host_class.split(".")[0],) if parts.host is parts.main else ()
     found = _needed(parts, (*here, *parts.roots))
-    table = imports.meanings(parts.file, parts.main)
-    used = {n: m for n, m in table.items() if parts.keep == "all" or n in found.names}
+    used = used_imports(parts)
     loose = [f for f in parts.foreign if origins.is_beside(parts.file, f.file.path)]
     brought = foreign.gather([f for f in parts.foreign if f not in loose], by_file, used)
     local = foreign.local_names(used, brought, parts.file.path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
+
+from torch import nn
 
 from codegen.types import Width  # noqa: E402
 from codegen.worker import models, widths  # noqa: E402
@@ -165,7 +168,14 @@ HELPER_STAGES = "make = lambda planes: hidden(conv(planes * block.expansion))\ns
         pytest.param("block", HELPER_STAGES, BLOCKS, "64 * block.expansion", "attribute", id="product"),
         pytest.param("width", RECORDS, WIDTHS, 'self.info[1]["chs"]', "attribute", id="record"),
         pytest.param("width", LOCAL_RECORDS, WIDTHS, 'info[1]["chs"]', "name", id="local record"),
-        pytest.param("size=12", "self.site = hidden(conv(7))", ({}, {"size": 24}), "7", "literal", id="literal"),
+        pytest.param(
+            "size=12",
+            "self.site = hidden(conv(7))",
+            ({}, {"size": 24}),
+            "self.site[0][0].out_channels",
+            "attribute",
+            id="what is last inside it",
+        ),
     ],
 )
 def test_each_rank_of_expression(  # noqa: PLR0913
@@ -238,9 +248,15 @@ def test_a_flag_is_no_width(tmp_path: Path) -> None:
     assert found(tmp_path, "flag=True, width=1", "self.site = conv(width)", ({},)).expr == "width"
 
 
-def test_a_literal_that_not_every_build_agrees_on_counts_as_one_build(tmp_path: Path) -> None:
+def test_what_no_name_gives_is_asked_of_the_last_module_inside(tmp_path: Path) -> None:
     body = "self.site = hidden(conv(rounded(width)))\ndel width"
-    assert found(tmp_path, "width", body, WIDTHS) == Width("25", 25, "literal", 1)
+    assert found(tmp_path, "width", body, WIDTHS) == Width("self.site[0][0].out_channels", 25, "attribute", 2)
+
+
+def test_a_literal_that_not_every_build_agrees_on_counts_as_one_build(tmp_path: Path) -> None:
+    seen = observed(tmp_path, "width", "self.site = conv(rounded(width))\ndel width", WIDTHS, "site")
+    nowhere = [replace(o, owner=nn.Module(), scope=replace(o.scope, locals={"self": None})) for o in seen]
+    assert widths.expression(nowhere, "site", outgoing=True, builds=2) == Width("25", 25, "literal", 1)
 
 
 def test_nothing_observed_gives_no_width() -> None:

@@ -44,14 +44,23 @@ class Evidence:
         self._by_class: dict[int, dict[str, list[tuple[str, nn.Module]]]] = {}
         self.counts = Counter(e.module for e in events if e.place)
         self.first = {e.module: e for e in reversed(events)}
-        self.shapes: dict[tuple[str, bool], set[tuple[int, ...]]] = defaultdict(set)
-        for event in events:
-            self.shapes[event.module, True].add(event.output_shape or ())
-            self.shapes[event.module, False].add(event.input_shape or ())
+        self.shapes: dict[tuple[str, bool], dict[str, set[tuple[int, ...]]]] = defaultdict(lambda: defaultdict(set))
+        self.note_shapes(events, full)
         self.builds = [(model, scopes, self.first)]  # builds of any width, at the first image size
         self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)  # of one width: the small build's
         self.grids = [(model, scopes, self.first)]
         self.small: dict[str, Event] = {}
+
+    def note_shapes(self, events: Iterable[Event], build: Setup) -> None:
+        """Note every shape that a module sees in a build, on any path."""
+        for event in events:
+            self.shapes[event.module, True][repr(build.overrides)].add(event.output_shape or ())
+            self.shapes[event.module, False][repr(build.overrides)].add(event.input_shape or ())
+
+    def _is_mixed(self, name: str, layout: Layout, outgoing: bool) -> bool:
+        """Whether one build shows tensors of several widths there: a head that gives logits or, asked for them, features."""
+        seen = self.shapes[name, outgoing].values()
+        return any(len({layouts.channels(layout, shape) for shape in shapes}) > 1 for shapes in seen)
 
     def add_samples(self, events: Iterable[Event], batch: int | None, image: tuple[int, int] | None) -> None:
         """Note the shapes of one run."""
@@ -125,7 +134,7 @@ class Evidence:
             output_index=event.output_index,
             input_argument=event.input_argument,
             mixed=any(
-                len({layouts.channels(layout, shape) for shape in self.shapes[name, outgoing]}) > 1
+                self._is_mixed(name, layout, outgoing)
                 for layout, outgoing in ((after, True), (before, False))
             ),
             after=after,
@@ -193,7 +202,8 @@ class Evidence:
     def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Any:
         owner, _, attribute = name.rpartition(".")
         seen = []
-        sizes = set()
+        sizes: set[int] = set()
+        own: set[int] = set()  # in the full model: objects of a class may differ in width
         for model, scopes, events in self.builds:
             cls = type(self.builds[0][0].get_submodule(owner)).__qualname__
             for host_name, host in self._instances(model).get(cls, ()):
@@ -208,9 +218,12 @@ class Evidence:
                 if value is not None and scope is not None:
                     seen.append(widths.Observation(scope, host, value))
                     sizes.add(value)
+                    own |= {value} if model is self.builds[0][0] else set()
         mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
         value = layouts.channels(layout, mine) if mine else None
         seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
-        return (
-            widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes))) if seen and value else None
-        )
+        if not seen or not value:
+            return None
+        width = widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes)))
+        container = type(self.builds[0][0].get_submodule(owner)).__module__.startswith("torch.")
+        return width if width is None or width.kind != "literal" or len(own) == 1 or container else None

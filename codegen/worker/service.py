@@ -51,44 +51,53 @@ def _subject(request: dict[str, Any], plan: Plan, folder: Path, before: dict[str
 
 
 def _fits(subject: Subject) -> None:
-    """The inserted module must take the site's tensor and give one of the same shape.
+    """The inserted modules must take the site's tensor and give one of the same shape.
 
-    Raises CodegenError("module-does-not-fit") with the module's own error.
+    Raises CodegenError("module-does-not-fit") with the module's own error, or ("made-elsewhere").
     """
     model = subject.build("variant")
     seen: dict[str, Any] = {}
 
     def watch(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        seen.clear()
         tensor = args[0] if args else None
         seen["shape"] = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else None
 
     def result(module: torch.nn.Module, args: Any, output: Any) -> None:
         seen["result"] = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        if seen["result"] != seen["shape"]:
+            raise _misfit(subject, f"turns the site's {seen['shape']} into {seen['result']}")
 
-    inserted = inserted_modules(subject.plan, model)[0][1]
-    inserted.register_forward_pre_hook(watch, with_kwargs=True)
-    inserted.register_forward_hook(result)
+    for _, inserted in _inserted(subject, model):
+        inserted.register_forward_pre_hook(watch, with_kwargs=True)
+        inserted.register_forward_hook(result)
     args, kwargs = subject.inputs()
-    hint = "choose a module made for this layout, or another site"
     try:
         with torch.no_grad():
             model.eval()(*args, **kwargs)
+    except CodegenError:
+        raise
     except Exception as error:
         if "shape" in seen and "result" not in seen:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            raise CodegenError(
-                "module-does-not-fit",
-                f"{subject.plan.class_name} fails on the site's tensor {seen['shape']}: {reason}",
-                hint,
-            ) from error
-        if seen.get("result", seen.get("shape")) == seen.get("shape"):
-            raise
-    if "result" in seen and seen["result"] != seen["shape"]:
+            raise _misfit(subject, f"fails on the site's tensor {seen['shape']}: {reason}") from error
+        raise
+
+
+def _misfit(subject: Subject, how: str) -> CodegenError:
+    hint = "the shape must stay: choose a module made for this layout, or another site"
+    return CodegenError("module-does-not-fit", f"{subject.plan.class_name} {how}", hint)
+
+
+def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    try:
+        return inserted_modules(subject.plan, model)
+    except LookupError:
         raise CodegenError(
-            "module-does-not-fit",
-            f"{subject.plan.class_name} turns the site's {seen['shape']} into {seen['result']}",
-            "the shape must stay; " + hint,
-        )
+            "made-elsewhere",
+            f"the model's objects of class {subject.plan.host} are made by code of the library that the variant imports",
+            "insert around the module that holds them, or into the library's own file",
+        ) from None
 
 
 VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {"trace": trace_source, "prove": prove}

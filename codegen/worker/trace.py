@@ -32,9 +32,9 @@ def trace(request: Mapping[str, Any]) -> Trace:
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)
-    calls, names = _other_paths(small, full)
-    calls.update({(e.module, e.place, "forward"): 1 for e in recording.events if e.place})
     evidence = Evidence(full, model, scopes, completed(model, recording.events))
+    calls, names = _other_paths(small, full, evidence)
+    calls.update({(e.module, e.place, "forward"): 1 for e in recording.events if e.place})
     evidence.resize(small)
     evidence.vary(small, _sister_builds(module, request["text"], small))
     extractor = _extractor(request, module, small)
@@ -67,7 +67,9 @@ def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registr
     return registry.extractor(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
 
 
-def _other_paths(small: Setup, full: Setup) -> tuple[Counter[tuple[str, Place, str]], list[str]]:
+def _other_paths(
+    small: Setup, full: Setup, evidence: Evidence
+) -> tuple[Counter[tuple[str, Place, str]], list[str]]:
     """Run every public path under the tracer: of the small build, of the full one where the small one is too small for
     it. A path that the model itself cannot run is none.
     """
@@ -85,6 +87,7 @@ def _other_paths(small: Setup, full: Setup) -> tuple[Counter[tuple[str, Place, s
                     continue
             names.append(path.name)
             calls.update((e.module, e.place, path.name) for e in recording.events if e.place)
+            evidence.note_shapes(recording.events, candidate)
             break
     return calls, names
 

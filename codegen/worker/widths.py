@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import ast
-import functools
-from collections import Counter
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from codegen.types import Width
+from codegen.worker import written
 from codegen.worker.scopes import Scope
 
-PURE = (
-    ast.Name,
-    ast.Attribute,
-    ast.Subscript,
-    ast.BinOp,
-    ast.UnaryOp,
-    ast.Constant,
-    ast.operator,
-    ast.unaryop,
-    ast.Load,
-)
+# numbers of a layer that are no channels, save of attention weights
+NO_WIDTH = re.compile(r"stride|kernel|padding|dilation|heads|depth|groups|reduction|num_layers|patch|window")
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,9 @@ def expression(observations: Sequence[Observation], attribute: str, *, outgoing:
     if not observations:
         return None
     value = int(observations[0].value)
-    text = search(observations, _candidates(observations[0], attribute, outgoing))
+    candidates = list(_candidates(observations[0], attribute, outgoing))
+    candidates.sort(key=lambda text: bool(NO_WIDTH.search(text)))  # stable: equal by chance, they come last
+    text = search(observations, iter(candidates))
     if text:
         return Width(text, value, "attribute" if "." in text else "name", builds)
     same = all(o.value == value for o in observations)
@@ -91,7 +83,7 @@ class _Names(dict[str, Any]):
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return type(value) is int
 
 
 def _is_pair(value: Any) -> bool:
@@ -127,9 +119,9 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     scope, owner = seen.scope, seen.owner
     me = scope.code.co_varnames[0]
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
-    running = _running(scope)
+    running = written.changing(scope)
     # self.proj = nn.Linear(dim, out_dim): what the site is made with comes first, its last argument where it is the result
-    yield from (n for n in _made_with(scope, attribute, outgoing) if _is_int(scope.locals.get(n)) and n not in running)
+    yield from (n for n in written.made_with(scope, attribute, outgoing) if _is_int(scope.locals.get(n)) and n not in running)
     # embed_dim
     yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)) and p not in running)
     yield from (n for n, v in scope.locals.items() if _is_int(v) and n not in running and not n.startswith("_"))
@@ -138,7 +130,7 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     # dims[-1], self.dims[0]
     yield from _elements([*scope.locals.items(), *own])
     # 512 * block.expansion, as it stands in the code
-    yield from (text for text in _written(scope) if text not in running)
+    yield from (text for text in written.expressions(scope) if text not in running)
     # in_chs and self.inplanes, which changed on the way and now hold the last stage's width
     yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running and not n.startswith("_"))
     # config.hidden_size, cfg["dim"]
@@ -152,57 +144,15 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
         if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
             for index, record in enumerate(records):
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
-
-
-def _made_with(scope: Scope, attribute: str, outgoing: bool) -> list[str]:
-    """The names in the statement that assigns the site."""
-    tree, me = _init_tree(scope), scope.code.co_varnames[0]
-    names: list[str] = []
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.Assign) and any(ast.unparse(t) == f"{me}.{attribute}" for t in node.targets):
-            names += [n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)]
-    return names[::-1] if outgoing else names
+    # self.main.conv[2].out_channels
+    for name, holder in _edge(f"{me}.{attribute}", getattr(owner, attribute, None), outgoing):
+        yield from _own_numbers(name, holder, outgoing)
 
 
 def _elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:
     for name, values in named:
         if isinstance(values, (tuple, list)) and values and all(_is_int(v) for v in values):
             yield from (f"{name}[{i}]" for i in (-1, 0, *range(1, len(values) - 1)))
-
-
-def _running(scope: Scope) -> set[str]:
-    """Names that take several values on the way: assigned in a loop, twice, or by a helper method of the class."""
-    tree = _init_tree(scope)
-    if tree is None:
-        return set()
-    me = scope.code.co_varnames[0]
-    counts: Counter[str] = Counter()
-    for node in ast.walk(tree):
-        weight = 2 if isinstance(node, (ast.For, ast.While)) else 1
-        for inner in ast.walk(node) if weight == 2 else [node]:
-            for target in _targets(inner):
-                counts[ast.unparse(target)] += weight
-    for function in _methods(scope.code.co_filename, tree):
-        if any(isinstance(n, ast.Attribute) and n.attr == function.name for n in ast.walk(tree)):
-            counts.update(
-                {
-                    ast.unparse(t): 2
-                    for n in ast.walk(function)
-                    for t in _targets(n)
-                    if ast.unparse(t).startswith(f"{me}.")
-                }
-            )
-    return {name for name, count in counts.items() if count > 1}
-
-
-def _targets(node: ast.AST) -> Iterator[ast.expr]:
-    """What a statement binds: `a`, `self.b` in `a, (self.b, c) = ...` and in `for a, self.b in ...`."""
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.NamedExpr)):
-        for target in targets:
-            for part in ast.walk(target) if target is not None else ():
-                if isinstance(part, (ast.Name, ast.Attribute)) and isinstance(part.ctx, ast.Store):
-                    yield part
 
 
 def _fields(name: str, holder: Any) -> Iterator[str]:
@@ -223,21 +173,35 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
         if child == attribute:
             holders += [(f"{me}.{child}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
-            found = [k for k, v in _plain(holder).items() if _is_int(v)]
-            yield from (
-                f"{name}.{k}" for k in sorted(found, key=lambda k: (k.startswith(sides[1]), not k.startswith(sides[0])))
-            )
-            if isinstance(shape := getattr(holder, "normalized_shape", None), tuple) and shape:
-                yield f"{name}.normalized_shape[0]"
+            yield from _own_numbers(name, holder, sides[0] == "out")
+
+
+def _own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
+    """A module's own whole numbers, those of the wanted side first."""
+    wanted, other = ("out", "in") if outgoing else ("in", "out")
+    found = sorted(k for k, v in _plain(holder).items() if _is_int(v))
+    yield from (f"{name}.{k}" for k in sorted(found, key=lambda k: (k.startswith(other), not k.startswith(wanted))))
+    if isinstance(shape := getattr(holder, "normalized_shape", None), tuple) and shape:
+        yield f"{name}.normalized_shape[0]"
+
+
+def _edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str, nn.Module]]:
+    """`self.main.conv[2]`: the last (first) child, its last (first) child, and so on; and the ones before each."""
+    found: list[tuple[str, nn.Module]] = []
+    while children := list(module.named_children() if module is not None else ()):
+        for key, child in children[::-1] if outgoing else children:
+            found.append((f"{name}.{key}" if key.isidentifier() else f"{name}[{key}]", child))
+        name, module = found[-len(children)]
+    return found
 
 
 def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str]:
     """`256 * block.expansion`, `channels[2] * block.expansion`: a constant or an element times a small factor in scope."""
-    tree = _init_tree(seen.scope)
+    tree = written.constructor(seen.scope)
     if tree is None:
         return
-    written = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
-    constants = {value for value in written if isinstance(value, int) and value >= 8}
+    numbers = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+    constants = {value for value in numbers if isinstance(value, int) and value >= 8}
     factors = [
         f for name, holder in seen.scope.locals.items() for f in _fields(name, holder) if isinstance(holder, type)
     ]
@@ -249,42 +213,3 @@ def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str
         yield from (f"{name} * {factor}" for name in names if "." in factor)
 
 
-def _written(scope: Scope) -> Iterator[str]:
-    """Expressions without calls that stand in `__init__`, in their order."""
-    tree = _init_tree(scope)
-    if tree is None:
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.BinOp, ast.Attribute, ast.Subscript)) and isinstance(
-            getattr(node, "ctx", ast.Load()), ast.Load
-        ):
-            parts = list(ast.walk(node))
-            if all(isinstance(p, PURE) for p in parts) and any(isinstance(p, ast.Name) for p in parts):
-                yield ast.unparse(node)
-
-
-def _init_tree(scope: Scope) -> ast.FunctionDef | None:
-    return _functions(scope.code.co_filename).get(scope.code.co_firstlineno)
-
-
-def _methods(file: str, init: ast.FunctionDef) -> list[ast.FunctionDef]:
-    """The other methods of the class that an `__init__` belongs to."""
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.ClassDef) and init in node.body:
-            return [n for n in node.body if isinstance(n, ast.FunctionDef) and n is not init]
-    return []
-
-
-@functools.cache
-def _tree(file: str) -> ast.Module:
-    try:
-        return ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return ast.Module([], [])
-
-
-@functools.cache
-def _functions(file: str) -> dict[int, ast.FunctionDef]:
-    """Every `__init__` of a file by its first line (that of its decorators)."""
-    inits = [n for n in ast.walk(_tree(file)) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-    return {min([n.lineno, *(d.lineno for d in n.decorator_list)]): n for n in inits}

@@ -53,8 +53,8 @@ def read_rows(path: Path) -> dict[str, Json]:
 
 
 def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Iterator[Json]:
-    """The cells to run, model by model."""
-    for model in plan["models"]:
+    """The cells to run, model by model, the small models first."""
+    for model in sorted(plan["models"], key=lambda m: m.get("parameters") or 0):
         cells = [cell for cell in model["cells"] if chosen.only in cell["key"]]
         if chosen.reason:
             cells = [cell for cell in cells if rows.get(cell["key"], {}).get("reason") == chosen.reason]

@@ -32,8 +32,8 @@ from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
 from codegen.types import Limits, Report, Request, TracedModule  # noqa: E402
 
-LIMITS = Limits(seconds=600.0, memory=8 << 30)  # of the child; the time is for one cell
-JUDGEMENT = 1000  # seconds for one answer of the oracle, which has a limit of its own
+LIMITS = Limits(seconds=200.0, memory=8 << 30)  # of the child; the time is for one cell
+JUDGEMENT = 200  # seconds for one answer of the oracle, which has a limit of its own
 CELL = 3 * LIMITS.seconds + JUDGEMENT  # seconds after which a cell is given up in any case
 DEAD = ("model-timeout", "model-exited")  # errors after which there is no child any more
 Json = dict[str, Any]

@@ -50,11 +50,16 @@ def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
 
 
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The inserted modules that this build of the variant holds, with their dotted names. LookupError: none."""
-    names = [f"{i}.{plan.attribute}" if i else plan.attribute for i in _hosts(plan, variant)]
-    found = [(name, module) for name in names if (module := _module(variant, name)) is not None]
+    """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
+    found = []
+    for host in _hosts(plan, variant):
+        dot = f"{host}." if host else ""
+        module, site = _module(variant, dot + plan.attribute), _module(variant, dot + plan.site)
+        if module is None and site is not None:
+            raise LookupError(f"the variant has no module {dot}{plan.attribute}")
+        found += [(dot + plan.attribute, module)] if module is not None else []
     if not found:
-        raise LookupError(f"the variant has no module {', '.join(names)}")
+        raise LookupError(f"the variant has no object of class {plan.host}")
     return found
 
 
