@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from codegen import rewrite, syntax
 from codegen.errors import CodegenError
-from codegen.imports import is_import, needed
+from codegen.imports import absolute_edits, is_import, needed
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
 
@@ -129,7 +129,8 @@ def bring(
             neighbours = previous is code.tree.body[index - 1]
             gap = code.text[code.line_end(previous) : start] if neighbours else _gap(previous, node)
             body += gap.replace("\r\n", "\n").replace("\r", "\n")
-        body += rewrite.apply(code.text[start:end], rewrite.inside(edits, start, end)).rstrip() + "\n"
+        inside = rewrite.inside([*edits, *absolute_edits(file, code, node)], start, end)
+        body += rewrite.apply(code.text[start:end], inside).rstrip() + "\n"
         previous = node
     return Brought(tuple(needed(file, code, found.names - local)), body)
 

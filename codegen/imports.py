@@ -27,9 +27,24 @@ def meanings(file: SourceFile, code: Code) -> dict[str, str]:
     """What the file's imported names stand for, relative imports resolved."""
     table = syntax.imports(code.tree)
     for node in code.tree.body:
-        if isinstance(node, ast.ImportFrom) and node.level and file.module:
-            table.update({a.asname or a.name: f"{absolute(file, node)}.{a.name}" for a in node.names})
+        if isinstance(node, ast.ImportFrom) and file.module and (node.level or node.names[0].name == "*"):
+            module = absolute(file, node)
+            names = public_names(module) if node.names[0].name == "*" else {a.asname or a.name: a.name for a in node.names}
+            table.update({name: f"{module}.{original}" for name, original in names.items()})
+    table.pop("*", None)
     return table
+
+
+@functools.cache
+def public_names(module: str) -> dict[str, str]:
+    """What `from module import *` binds, by its `__all__` or else its public definitions; nothing of torch or builtins."""
+    path = sources.module_path(module) if module.split(".", maxsplit=1)[0] not in ("torch", *sys.stdlib_module_names) else None
+    body = syntax.shared(syntax.read(path)[0], path).tree.body if path is not None else []
+    for node in body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            listed = [e.value for e in ast.walk(node.value) if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+            return {name: name for name in listed}
+    return {name: name for node in body for name in syntax.bound_names(node) if not name.startswith("_") and name != "*"}
 
 
 @functools.cache

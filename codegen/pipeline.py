@@ -74,7 +74,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
             try:
                 proof = prove(child, made, subject.source, made.variant.text)
             except CodegenError as error:
-                if error.name != "made-elsewhere" or Lesson.FACTORIES in lessons:
+                if error.name not in ("made-elsewhere", "source-fails") or Lesson.FACTORIES in lessons:
                     raise
                 lessons |= {Lesson.FACTORIES}
                 continue
