@@ -11,7 +11,21 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from codegen import construct, emit, foreign, modules, naming, reading, renaming, sites, sources, standalone, style, syntax
+from codegen import (
+    construct,
+    emit,
+    foreign,
+    modules,
+    naming,
+    reading,
+    renaming,
+    siblings,
+    sites,
+    sources,
+    standalone,
+    style,
+    syntax,
+)
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
@@ -113,7 +127,7 @@ def _chain(trace: Trace, site: Site) -> list[tuple[str, str]]:
 def write(request: Request, source: Source, ground: Ground, trace: Trace | None, others: Sequence[Trace] = ()) -> Draft:
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
-    component = naming.fitted(ground.component, parts.host, parts.main)
+    component = naming.fitted(ground.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     owners = set(site.host.instances)
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
     children = {child for owner, _, child in pairs if owner in owners}

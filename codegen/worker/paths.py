@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from codegen.worker import models
+
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -105,7 +107,7 @@ def run(path: Path, model: nn.Module, inputs: Inputs, seed: int = 0) -> Any:
     try:
         torch.manual_seed(seed)
         with torch.set_grad_enabled(path.checkpointing):
-            return path.run(model, *inputs)
+            return path.run(model, *models.same_input(inputs))  # a model may change its input in place
     finally:
         if path.checkpointing:
             model.set_grad_checkpointing(False)  # type: ignore[operator]

@@ -55,7 +55,7 @@ def _fits(subject: Subject) -> None:
 
     Raises CodegenError("module-does-not-fit") with the module's own error, or ("made-elsewhere").
     """
-    model = subject.build("variant")
+    model = subject.fresh("variant")
     seen: dict[str, Any] = {}
 
     def watch(module: torch.nn.Module, args: Any, kwargs: Any) -> None:

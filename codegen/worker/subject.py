@@ -65,8 +65,16 @@ class Subject:
         return {"base": _root(self.base, self.plan.base_build), "variant": _root(self.variant, self.plan.build)}
 
     @cached_property
+    def _fresh(self) -> dict[str, nn.Module]:
+        return {"base": self.build("base", seed=0), "variant": self.build("variant", seed=1)}
+
+    def fresh(self, which: str) -> nn.Module:
+        """A copy of a small base made under seed 0, or of a small variant made under seed 1, as its constructor left it."""
+        return copy.deepcopy(self._fresh[which])
+
+    @cached_property
     def _pair(self) -> tuple[nn.Module, nn.Module]:
-        base, variant = self.build("base"), self.build("variant", seed=1)
+        base, variant = self._fresh["base"], self.fresh("variant")
         variant.load_state_dict(base.state_dict(), strict=False)
         return base, variant
 
