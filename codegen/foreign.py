@@ -133,6 +133,8 @@ def _used(foreign: Foreign) -> dict[str, str]:
 
 def local_names(table: Mapping[str, str], brought: Gathered, name: str) -> frozenset[str]:
     """The imported names of the source's file `name` that stand for brought definitions. Raises CodegenError("name-clash")."""
+    if not brought.meanings:
+        return frozenset()  # to look where names are defined takes a look at many files
     local = frozenset(n for n, m in table.items() if imports.canonical(m) in brought.meanings)
     other = sorted((brought.names & table.keys()) - local)
     renamed = sorted(n for n in local if n not in brought.names)

@@ -7,7 +7,7 @@ import io
 import re
 import symtable
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -108,7 +108,9 @@ class Code:
         for table in self._scopes:
             if first <= table.get_lineno() <= (node.end_lineno or first):
                 names |= _globals(table)
-        return frozenset(names | _quoted_names(node))
+        if not isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr)):  # often large, and no annotation below it
+            names |= _quoted_names(ast.walk(node))
+        return frozenset(names)
 
     @cached_property
     def _scopes(self) -> list[symtable.SymbolTable]:
@@ -249,8 +251,8 @@ def bound_names(node: ast.stmt) -> frozenset[str]:
 
 def used_names(node: ast.AST) -> set[str]:
     """The names that a node reads, locals and those in string annotations included."""
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return names | _quoted_names(node)
+    nodes = list(ast.walk(node))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} | _quoted_names(nodes)
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
@@ -268,13 +270,13 @@ def _globals(table: symtable.SymbolTable) -> set[str]:
     return own.union(*(_globals(child) for child in table.get_children()))
 
 
-def _quoted_names(node: ast.AST) -> set[str]:
+def _quoted_names(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names in string annotations of these nodes."""
     names: set[str] = set()
-    if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.expr)):
-        return names  # nothing below these has an annotation: a large table is not looked through
-    for child in ast.walk(node):
-        for annotation in (getattr(child, "annotation", None), getattr(child, "returns", None)):
-            for part in ast.walk(annotation) if isinstance(annotation, ast.AST) else ():
+    for node in nodes:
+        if isinstance(node, (ast.arg, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef)):
+            annotation = node.annotation if isinstance(node, (ast.arg, ast.AnnAssign)) else node.returns
+            for part in ast.walk(annotation) if annotation is not None else ():
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     try:
                         names |= used_names(ast.parse(part.value, mode="eval"))
