@@ -51,7 +51,7 @@ def late(block: str, attribute: str, condition: str = "", behind: Sequence[str] 
 
 def present(cls: ast.ClassDef, site: Site) -> str:
     """When an object of the host's class has the site: "" where each has, `self.downsample is not None` where some do."""
-    if site.everywhere:
+    if site.everywhere or not site.attribute.isidentifier():
         return ""
     init = syntax.method(cls, "__init__")
     assigned = [s.targets[0] for s in init.body if isinstance(s, ast.Assign)] if init else []

@@ -36,8 +36,14 @@ class Use:
 def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: str) -> list[Use]:
     """Every use of the site in the class, in the order of the source.
 
-    Raises CodegenError("inherited-forward", "called-elsewhere", "hidden-call") where a measured call cannot be edited.
+    Raises CodegenError("container-element", "inherited-forward", "hidden-call") where a measured call cannot be edited.
     """
+    if not site.attribute.isidentifier():
+        raise CodegenError(
+            "container-element",
+            f"{site.name} is an element that {cls.name} runs by its place: not built yet",
+            "insert after the object of that class, or into the class of the element",
+        )
     reader = _Reader(code, cls, site, operation)
     for call in calls:
         reader.observe(call)
@@ -116,8 +122,11 @@ class _Reader:
     def _use(self, node: ast.Call, call: Call, *, element: bool, deep: bool) -> Use:
         names = dict(call.names)
         holder = f"{call.owner}.{self.site.attribute}" if call.owner else self.site.attribute
-        if call.direct and not deep and self._names_module(node.func, names):
-            condition = self._condition(node.func, element)
+        called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "forward":  # self.neck.forward(x)
+            called = called.value
+        if call.direct and not deep and self._names_module(called, names):
+            condition = self._condition(called, element)
             return self._make(node, condition, node.args, node.keywords)
         for position, argument in enumerate(node.args):
             rest = node.args[position + 1 :]

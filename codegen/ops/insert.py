@@ -71,12 +71,15 @@ def _in_place(place: Place, use: Use) -> Iterator[Edit]:
 
 def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
     # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x)))
-    if use.condition or place.site.module.output_kind != "tensor":
-        why = f"only where {use.condition}" if use.condition else f"it returns a {place.site.module.output_kind}"
+    element = use.condition.endswith(("[-1]", "[0]"))  # of a list: whether the next one gets this result is not known
+    if element or place.site.module.output_kind != "tensor":
+        why = f"only where {use.condition}" if element else f"it returns a {place.site.module.output_kind}"
         raise _refused(place, use, f"the site's result is used inside an expression, {why}")
     code, what = place.code, f"around {use.method.name}:{use.node.lineno}"
-    yield Edit(code.start(use.node), code.start(use.node), f"{use.me}.{place.attribute}(", what)
-    yield Edit(code.end(use.node), code.end(use.node), ")", what)
+    # [m(x) for m in (self.p1, self.p2)] -> [(self.se(m(x)) if m is self.p1 else m(x)) for m in (self.p1, self.p2)]
+    before, behind = ("(", f" if {use.condition} else {code.segment(use.node)})") if use.condition else ("", "")
+    yield Edit(code.start(use.node), code.start(use.node), f"{before}{use.me}.{place.attribute}(", what)
+    yield Edit(code.end(use.node), code.end(use.node), f"){behind}", what)
 
 
 def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -132,21 +133,26 @@ def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
     paths = {id(module): name for name, module in model.named_modules()}
     recording = Recording()
     running: list[nn.Module] = []
+    entering: list[nn.Module] = []  # called, its `forward` not yet entered
     original = nn.Module.__call__
 
     def traced(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return recorded(original, module, args, kwargs)
+
+    def recorded(function: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:
         path = paths.get(id(module))
         if path is None:
-            return original(module, *args, **kwargs)
+            return function(module, *args, **kwargs)
         owner = running[-1] if running else model
-        place = _place(sys._getframe(1), owner, path, paths) if places and path else None
+        place = _place(sys._getframe(2), owner, path, paths) if places and path else None
         argument, tensor_in = first_tensor(args)
         if tensor_in is None:
             argument, tensor_in = first_tensor(kwargs)
         shape_in = tuple(tensor_in.shape) if tensor_in is not None else None
         running.append(module)
+        entering.append(module)
         try:
-            result = original(module, *args, **kwargs)
+            result = function(module, *args, **kwargs)
         finally:
             running.pop()
         index, tensor = first_tensor(result)
@@ -156,9 +162,37 @@ def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
         )
         return result
 
+    def watched(module: nn.Module) -> Any:
+        own = module.forward
+
+        @functools.wraps(own)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            if entering and entering[-1] is module:  # from `__call__`, where it is recorded
+                entering.pop()
+                return own(*args, **kwargs)
+            # y = self.neck.forward(x)
+            return recorded(lambda _, *a, **k: (entering.pop(), own(*a, **k))[1], module, args, kwargs)
+
+        return forward
+
     nn.Module.__call__ = traced  # type: ignore[method-assign]
     try:
-        with Shortcuts():
+        with Shortcuts(), contextlib.ExitStack() as stack:
+            for module in model.modules() if places else ():
+                stack.enter_context(forward_of(module, watched(module)))
             yield recording
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def forward_of(module: nn.Module, forward: Any) -> Iterator[None]:
+    """While active, this one module runs `forward` in place of its own, also where it is called as `module.forward(x)`."""
+    attributes = vars(module)
+    own = {"forward": attributes["forward"]} if "forward" in attributes else {}  # a model may have replaced it too
+    attributes["forward"] = forward
+    try:
+        yield
+    finally:
+        del attributes["forward"]
+        attributes.update(own)

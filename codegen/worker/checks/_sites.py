@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import nn
 
 from codegen.worker.paths import Inputs
 from codegen.worker.subject import Plan
+from codegen.worker.tracer import forward_of
 
 Change = Callable[[Any], Any]  # gets the value at the site; what it returns, if not None, takes the value's place
 
@@ -84,26 +86,40 @@ def at_site(site: nn.Module, plan: Plan, change: Change) -> Iterator[None]:
     chain = _chain(site, last=plan.operation == "after")
     inside: list[int] = []  # depths in the chain that are being called now
 
+    def outermost(depth: int) -> bool:
+        return not any(outer < depth for outer in inside)
+
     def entering(depth: int) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            happens = plan.operation == "before" and not any(outer < depth for outer in inside)
+            happens = outermost(depth)
             inside.append(depth)
             return _change_argument(module, plan.input_argument, (args, kwargs), change) if happens else None
 
         return hook
 
     def leaving(depth: int) -> Callable[..., Any]:
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-            inside.remove(depth)
-            happens = plan.operation == "after" and not any(outer < depth for outer in inside)
-            return _change_output(output, plan.output_index, change) if happens else None
+        return lambda module, args, output: inside.remove(depth)
 
-        return hook
+    def returning(depth: int, own: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(own)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            inside.append(depth)
+            try:
+                output = own(*args, **kwargs)
+            finally:
+                inside.remove(depth)
+            changed = _change_output(output, plan.output_index, change) if outermost(depth) else None
+            return output if changed is None else changed
+
+        return forward
 
     with contextlib.ExitStack() as stack:
         for depth, module in enumerate(chain):
+            if plan.operation == "after":  # also where it is called as `site.forward(x)`
+                stack.enter_context(forward_of(module, returning(depth, module.forward)))
+                continue
             before = module.register_forward_pre_hook(entering(depth), prepend=True, with_kwargs=True)
-            after = module.register_forward_hook(leaving(depth), prepend=True)
+            after = module.register_forward_hook(leaving(depth))
             stack.callback(before.remove)
             stack.callback(after.remove)
         yield
