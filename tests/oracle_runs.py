@@ -137,7 +137,7 @@ def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
 def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> Iterator[list[int]]:
     """The module's output (after) or first tensor argument (before) goes through the inserted module."""
     calls: list[int] = []
-    own: Any = module and module.forward
+    own: Any = module.forward if module is not None else None  # an empty Sequential is false
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
@@ -149,7 +149,7 @@ def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> It
             kwargs = first_through(kwargs, inserted)
         return own(*args, **kwargs)
 
-    with replaced(module, forward) if module else nullcontext():
+    with replaced(module, forward) if module is not None else nullcontext():
         yield calls
 
 

@@ -62,11 +62,12 @@ def _two_lines(error: Exception) -> str:
 def measure(subject: Subject) -> dict[str, Any]:
     """`new_parameters` and `parameters` (of the base) at full size, `state`: the new keys, and `drift` at init."""
     variant = _full(subject, "variant")
-    new = [p for _, module in inserted_modules(subject.plan, variant) for p in module.parameters()]
+    inserted = [module for _, module in inserted_modules(subject.plan, variant)]
+    new = sum(parameter.numel() for module in inserted for parameter in module.parameters())
     return {
-        "new_parameters": sum(parameter.numel() for parameter in new),
-        "state": sum(len(module.state_dict()) for _, module in inserted_modules(subject.plan, variant)),
-        "parameters": sum(parameter.numel() for parameter in _full(subject, "base").parameters()),
+        "new_parameters": new,
+        "state": sum(len(module.state_dict()) for module in inserted),
+        "parameters": sum(parameter.numel() for parameter in variant.parameters()) - new,  # names and shapes are checked
         "drift": drift(subject),
     }
 

@@ -101,12 +101,13 @@ def _variant_loads(variant: nn.Module, own: State, groups: dict[str, list[str]],
         yield f"its own checkpoint is refused: {error}"
     if key := _unlike(variant, own):
         yield f"{key} is not loaded from its own checkpoint"
-    for number, keys in enumerate(groups.values()):
+    first, *others = groups.values()
+    for keys in (first, *others[-1:]):  # the modules are alike: one is damaged in every way, another one once
         if len(keys) == 1:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
             note = "damage not checked where a module has one key: without it, it looks like a base checkpoint"
             notes.extend([] if note in notes else [note])
             continue
-        for key in keys if not number else keys[:1]:  # the modules are alike: one is damaged in every way
+        for key in keys if keys is first else keys[:1]:
             if not _load(variant, _without(own, key)):
                 yield f"its own checkpoint without {key} is accepted with strict=True"
 
