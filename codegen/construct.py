@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
-from codegen import catalogue, reading, style, syntax
+from codegen import catalogue, style, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
@@ -103,22 +103,28 @@ def hook(attribute: str) -> tuple[str, str]:
     return f"self.register_load_state_dict_pre_hook({name})", _rendered("load_hook", name=name, attribute=attribute)
 
 
-def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:
-    """(statement, function) that give the module its place among the children, None where nobody runs them in order.
+def placed(site: Site, attribute: str, operation: str) -> tuple[str, str]:
+    """(statement, function) that put the module beside the site among the children of a host that runs them in order."""
+    return _place(site, attribute, operation, tap="", extractor=False)
 
-    A Sequential runs its children as they are registered; so does a feature extractor that takes the model apart, and taps
-    them by name.
+
+def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:
+    """(statement, function) that do so for a feature extractor, which takes the model apart and taps its children by name.
+
+    None where no extractor runs the children in the order of their registration.
     """
-    values = {"name": f"place_{attribute}", "attribute": attribute, "site": site.attribute, "after": operation == "after"}
-    if reading.in_order(site, trace.calls):
-        return f"place_{attribute}(self)", _rendered("order", **values, tap="", extractor=False)
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
     if site.host.instances != ("",) or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
-    return f"place_{attribute}(self)", _rendered("order", **values, tap=tap, extractor=True)
+    return _place(site, attribute, operation, tap=tap, extractor=True)
+
+
+def _place(site: Site, attribute: str, operation: str, **how: object) -> tuple[str, str]:
+    values = {"name": f"place_{attribute}", "attribute": attribute, "site": site.attribute, "after": operation == "after"}
+    return f"place_{attribute}(self)", _rendered("order", **values, **how)
 
 
 def _rendered(template: str, **values: object) -> str:

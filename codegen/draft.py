@@ -73,7 +73,7 @@ def draft(
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
     parts, cls = prepare(request, source, site, trace.build, _chain(trace, site))
-    ordered = reading.in_order(site, trace.calls)
+    ordered = reading.in_order(cls, site, trace.calls)
     uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
@@ -209,6 +209,8 @@ def _addition(
     code, attribute = place.code, place.attribute
     hooks = [construct.hook(attribute)] if component.stateful else []
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
+    if trace and reading.in_order(place.cls, place.site, trace.calls):
+        order = construct.placed(place.site, attribute, request.operation)
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
     imports += construct.imports(construct.making(trace, place.site, component))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +51,26 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
 
 
-def in_order(site: Site, calls: Iterable[Call]) -> bool:
-    """Whether the host is a Sequential that runs the site as one of its children, in the order of their registration."""
+def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> bool:
+    """Whether the host runs the site as one of its children, in the order of their registration, wherever it runs it."""
     mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
-    return bool(mine) and all(c.method == "Sequential.forward" and Path(c.file).parent.name == "modules" for c in mine)
+    over_children = {syntax.span(n) for n in _over_children(cls)}
+    return bool(mine) and all(
+        c.method == "Sequential.forward" and Path(c.file).parent.name == "modules"
+        or c.file == site.host.file
+        and c.span in over_children
+        for c in mine
+    )
+
+
+def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
+    """The calls that run all children of the object: of a loop over them, or with them as an argument."""
+    for node in ast.walk(cls):
+        if isinstance(node, ast.For) and ast.unparse(node.iter) in ("self.children()", "self._modules.values()", "self"):
+            # for block in self.children(): x = block(x)
+            yield from (n for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name))
+        elif isinstance(node, ast.Call) and any(ast.unparse(a) == "self.children()" for a in node.args):
+            yield node  # x = checkpoint_seq(self.children(), x)
 
 
 def twins(trace: Trace) -> list[Call]:

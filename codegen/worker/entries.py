@@ -73,6 +73,15 @@ def factory_functions(module: ModuleType, tree: ast.Module, class_name: str) -> 
 
 
 def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
+    # model_cls = HighResolutionNet; return build_model_with_cfg(model_cls, ...)
+    makers = makers | {
+        target.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in makers
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
     def makes(node: ast.AST | None) -> bool:
         if isinstance(node, ast.IfExp):
             return makes(node.body) and makes(node.orelse)

@@ -50,8 +50,9 @@ class Subject:
         """A fresh base or variant ("base", "variant") under a seed."""
         module = self.base if which == "base" else self.variant
         expression = self.plan.base_build if which == "base" else self.plan.build
+        root = self._root_class(which)  # found by a build, which may draw random numbers
         torch.manual_seed(seed)
-        with models.overriding(self._root_class(which), self.plan.small if small else {}):
+        with models.overriding(root, self.plan.small if small else {}):
             return models.build(module, expression, device)
 
     def _root_class(self, which: str) -> type | None:

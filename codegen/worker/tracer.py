@@ -127,60 +127,71 @@ def _kind(value: Any) -> str:
     return type(value).__name__ if isinstance(value, (tuple, list, dict)) else "other"
 
 
-@contextlib.contextmanager
-def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
-    """Record the calls of `model`'s submodules while active. places=False leaves out where they stand (quicker)."""
-    paths = {id(module): name for name, module in model.named_modules()}
-    recording = Recording()
-    running: list[nn.Module] = []
-    entering: list[nn.Module] = []  # called, its `forward` not yet entered
-    original = nn.Module.__call__
+class _Tracer:
+    """Records the runs of a model's modules, called as `module(x)` or as `module.forward(x)`."""
 
-    def traced(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return recorded(original, module, args, kwargs)
+    def __init__(self, model: nn.Module, places: bool) -> None:
+        self.model, self.places = model, places
+        self.paths = {id(module): name for name, module in model.named_modules()}
+        self.recording = Recording()
+        self.running: list[nn.Module] = []
+        self.entering: list[nn.Module] = []  # called, its `forward` not yet entered
 
-    def recorded(function: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:
-        path = paths.get(id(module))
+    def run(self, function: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        """Run `function(module, ...)` and record it. The code that called stands two frames further out."""
+        path = self.paths.get(id(module))
         if path is None:
             return function(module, *args, **kwargs)
-        owner = running[-1] if running else model
-        place = _place(sys._getframe(2), owner, path, paths) if places and path else None
+        owner = self.running[-1] if self.running else self.model
+        place = _place(sys._getframe(2), owner, path, self.paths) if self.places and path else None
         argument, tensor_in = first_tensor(args)
         if tensor_in is None:
             argument, tensor_in = first_tensor(kwargs)
         shape_in = tuple(tensor_in.shape) if tensor_in is not None else None
-        running.append(module)
-        entering.append(module)
+        self.running.append(module)
+        self.entering.append(module)
         try:
             result = function(module, *args, **kwargs)
         finally:
-            running.pop()
+            self.running.pop()
         index, tensor = first_tensor(result)
         shape_out = tuple(tensor.shape) if tensor is not None else None
-        recording.events.append(
-            Event(path, paths[id(owner)], place, argument, shape_in, _kind(result), index, shape_out)
-        )
+        event = Event(path, self.paths[id(owner)], place, argument, shape_in, _kind(result), index, shape_out)
+        self.recording.events.append(event)
         return result
 
-    def watched(module: nn.Module) -> Any:
+    def watched(self, module: nn.Module) -> Any:
+        """The module's `forward`, recorded where it is called directly."""
         own = module.forward
+
+        def entered(_: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            self.entering.pop()
+            return own(*args, **kwargs)
 
         @functools.wraps(own)
         def forward(*args: Any, **kwargs: Any) -> Any:
-            if entering and entering[-1] is module:  # from `__call__`, where it is recorded
-                entering.pop()
-                return own(*args, **kwargs)
-            # y = self.neck.forward(x)
-            return recorded(lambda _, *a, **k: (entering.pop(), own(*a, **k))[1], module, args, kwargs)
+            if self.entering and self.entering[-1] is module:  # from `__call__`, where it is recorded
+                return entered(module, *args, **kwargs)
+            return self.run(entered, module, args, kwargs)  # y = self.neck.forward(x)
 
         return forward
+
+
+@contextlib.contextmanager
+def tracing(model: nn.Module, *, places: bool = True) -> Iterator[Recording]:
+    """Record the runs of `model`'s submodules while active. places=False leaves out where they stand (quicker)."""
+    tracer = _Tracer(model, places)
+    original = nn.Module.__call__
+
+    def traced(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return tracer.run(original, module, args, kwargs)
 
     nn.Module.__call__ = traced  # type: ignore[method-assign]
     try:
         with Shortcuts(), contextlib.ExitStack() as stack:
             for module in model.modules() if places else ():
-                stack.enter_context(forward_of(module, watched(module)))
-            yield recording
+                stack.enter_context(forward_of(module, tracer.watched(module)))
+            yield tracer.recording
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
 
