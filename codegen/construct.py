@@ -12,8 +12,8 @@ from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
 
-SAME_NUMBERS = "  # the backbone draws the numbers that it drew without it"
-MADE_LATER = "  # the model makes it, behind its own weight initialisation"
+SAME_NUMBERS = "  # the model draws what it drew without it"
+MADE_LATER = "# the model makes it, after its own weight init"
 
 
 class Making(Enum):
@@ -35,7 +35,7 @@ def statement(attribute: str, component: Component, how: Making = Making.LAST) -
     """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
     made = component.construct
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
-        return f"self.{attribute} = lambda: {made}{MADE_LATER}"
+        return f"{MADE_LATER}\nself.{attribute} = lambda: {made}"
     if how is Making.ASIDE:
         return f"with torch.random.fork_rng(devices=[]):{SAME_NUMBERS}\n    self.{attribute} = {made}"
     return f"self.{attribute} = {made}"

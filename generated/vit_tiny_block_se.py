@@ -261,7 +261,8 @@ class Block(nn.Module):
         )
         self.ls2 = LayerScale(dim, init_values=init_values, **dd) if init_values else nn.Identity()
         self.drop_path2 = DropPath(drop_path) if drop_path > 0. else nn.Identity()
-        self.se = lambda: SqueezeExcite(dim, **dd)  # the model makes it, behind its own weight initialisation
+        # the model makes it, after its own weight init
+        self.se = lambda: SqueezeExcite(dim, **dd)
         self.register_load_state_dict_pre_hook(load_without_se)
 
     def forward(

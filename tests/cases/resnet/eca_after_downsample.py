@@ -54,9 +54,8 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_ch)
         self.downsample = downsample
         if self.downsample is not None:
-            self.eca = lambda: EfficientChannelAttention(
-                out_ch
-            )  # the model makes it, behind its own weight initialisation
+            # the model makes it, after its own weight init
+            self.eca = lambda: EfficientChannelAttention(out_ch)
             self.register_load_state_dict_pre_hook(load_without_eca)
 
     def forward(self, x):

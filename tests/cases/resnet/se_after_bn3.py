@@ -75,9 +75,8 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(out_ch * self.expansion)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
-        self.se = lambda: SqueezeExcite(
-            out_ch * self.expansion
-        )  # the model makes it, behind its own weight initialisation
+        # the model makes it, after its own weight init
+        self.se = lambda: SqueezeExcite(out_ch * self.expansion)
         self.register_load_state_dict_pre_hook(load_without_se)
 
     def forward(self, x):
