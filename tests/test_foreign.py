@@ -1,0 +1,74 @@
+"""Classes from several files of a package, brought into one: order, names that clash, factories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codegen import foreign, sources, syntax
+from codegen.errors import CodegenError
+from codegen.foreign import Foreign
+
+FILES = {
+    "__init__.py": "from .layers import Mlp, make\n",
+    "layers/__init__.py": "from .mlp import Mlp\nfrom .factory import *\n",
+    "layers/mlp.py": "from .helpers import scale\n\n\nclass Mlp:\n    width = scale(2)\n",
+    "layers/helpers.py": "def scale(x):\n    return x\n",
+    "layers/factory.py": "from .mlp import Mlp\n\n__all__ = ['make']\n\n\ndef make():\n    return Mlp()\n",
+    "other.py": "from .layers import Mlp\n\n\nclass Holder:\n    part = Mlp\n",
+    "clash.py": "class Mlp:\n    pass\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A package of its own name for each test: meanings are remembered by name."""
+    name = "foreign_" + "".join(c for c in request.node.name if c.isalnum())
+    for file, text in FILES.items():
+        path = tmp_path / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return name
+
+
+def of(package: str, module: str, *names: str) -> Foreign:
+    path = sources.module_path(f"{package}.{module}")
+    assert path is not None
+    file = sources.file(path)
+    return Foreign(file, syntax.shared(file.text, path), names)
+
+
+def test_a_class_stands_in_front_of_what_uses_it(package: str) -> None:
+    gathered = foreign.gather([of(package, "other", "Holder"), of(package, "layers.mlp", "Mlp")], {}, {})
+    assert gathered.body.index("class Mlp") < gathered.body.index("class Holder")
+    assert gathered.imports == (f"from {package}.layers.helpers import scale",)
+    assert gathered.names == {"Mlp", "Holder"}
+
+
+def test_names_that_stand_for_brought_classes_are_local(package: str) -> None:
+    gathered = foreign.gather([of(package, "layers.mlp", "Mlp")], {}, {})
+    assert foreign.local_names({"Mlp": f"{package}.Mlp", "os": "os"}, gathered, "model.py") == {"Mlp"}
+
+
+@pytest.mark.parametrize("table", [{"Mlp": "elsewhere.Mlp"}, {"Other": "{package}.layers.mlp.Mlp"}])
+def test_another_meaning_or_another_name_is_a_clash(package: str, table: dict[str, str]) -> None:
+    gathered = foreign.gather([of(package, "layers.mlp", "Mlp")], {}, {})
+    known = {name: meaning.format(package=package) for name, meaning in table.items()}
+    with pytest.raises(CodegenError, match="name-clash"):
+        foreign.local_names(known, gathered, "model.py")
+
+
+def test_two_files_that_define_one_name_are_a_clash(package: str) -> None:
+    with pytest.raises(CodegenError, match="name-clash"):
+        foreign.gather([of(package, "clash", "Mlp"), of(package, "layers.mlp", "Mlp")], {}, {})
+
+
+def test_a_factory_comes_along_by_what_it_names(package: str) -> None:
+    user = {"make": f"{package}.make", "scale": f"{package}.layers.helpers.scale"}
+    found = foreign.with_factories([of(package, "layers.mlp", "Mlp")], user)
+    assert {(f.file.module.removeprefix(package), f.names) for f in found} == {
+        (".layers.mlp", ("Mlp",)),
+        (".layers.factory", ("make",)),
+    }

@@ -1,0 +1,61 @@
+"""Whether a model leaves alone what its blocks hold: probes of common layers, planted while it is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+pytest.importorskip("torch")
+
+from codegen.worker import models, settled, setup  # noqa: E402
+
+NET = """
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.conv = nn.Conv2d(dim, dim, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Net(nn.Module):
+    def __init__(self, dim=8):
+        super().__init__()
+        self.stem = nn.Conv2d(3, dim, 3)
+        self.blocks = nn.Sequential(*[Block(dim) for _ in range(2)])
+        self.head = nn.Linear(dim, 10)
+        {last}
+
+    def init(self, module):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            nn.init.normal_(module.weight)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param("pass", True, id="nothing behind"),
+        pytest.param("nn.init.zeros_(self.head.weight)", True, id="only its own layers"),
+        pytest.param("self.apply(self.init)", False, id="apply"),
+        pytest.param("[self.init(m) for m in self.modules()]", False, id="a loop over all modules"),
+        pytest.param("[nn.init.ones_(p) for p in self.parameters()]", False, id="all parameters, no random number"),
+        pytest.param("assert len(list(self.modules())) == 8", False, id="a model that counts its modules"),
+    ],
+)
+def test_whether_the_model_touches_what_a_block_holds(tmp_path: Path, last: str, expected: bool) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(dedent(NET).format(last=last))
+    module = models.import_file(path, "settled_net")
+    small = setup.find(module, ["Net()"], "1x3x32x32")
+    assert settled.is_settled(small, [module.Block]) is expected
