@@ -49,10 +49,10 @@ def public_names(module: str) -> dict[str, str]:
 
 @functools.cache
 def canonical(meaning: str) -> str:
-    """Where a name is defined: `timm.layers.Mlp`, which a package exports again, is `timm.layers.mlp.Mlp`."""
+    """Where a name is defined: `timm.layers.Mlp`, which a package or a module exports again, is `timm.layers.mlp.Mlp`."""
     module, _, name = meaning.rpartition(".")
     path = sources.module_path(module) if module and not module.startswith("torch.") else None
-    if path is None or path.name != "__init__.py" or sources.module_path(meaning) is not None:
+    if path is None or path.name == "__init__.py" and sources.module_path(meaning) is not None:
         return meaning
     file = sources.file(path)
     for node in syntax.shared(file.text, path).tree.body:

@@ -37,7 +37,7 @@ class Place:
 def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
     """The insertions in a pair of models; a small build may hold fewer than the full one, and both hold the same."""
     found = []
-    for instance in dict.fromkeys([*_hosts(plan, base), *_hosts(plan, variant)]):
+    for instance in dict.fromkeys([*hosts(plan, base), *hosts(plan, variant)]):
         dot = f"{instance}." if instance else ""
         site, inserted = dot + plan.site, dot + plan.attribute
         base_site, variant_site = _module(base, site), _module(variant, site)
@@ -54,7 +54,7 @@ def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
     found = []
-    for host in _hosts(plan, variant):
+    for host in hosts(plan, variant):
         dot = f"{host}." if host else ""
         module, site = _module(variant, dot + plan.attribute), _module(variant, dot + plan.site)
         if module is None and site is not None:
@@ -65,7 +65,7 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
     return found
 
 
-def _hosts(plan: Plan, model: nn.Module) -> list[str]:
+def hosts(plan: Plan, model: nn.Module) -> list[str]:
     """The objects of the edited class in this build; a small one may have the site where the full one has none."""
     return [name for name, module in model.named_modules() if type(module).__qualname__ == plan.host]
 
