@@ -62,7 +62,7 @@ class AlexNet(nn.Module):
         )
         if init_weights:
             self._initialize_weights()
-        self.se = SqueezeExcite(32)
+        self.se = SqueezeExcite(self.features[3].out_channels)
         self.register_load_state_dict_pre_hook(load_without_se)
 
     def forward(self, x):

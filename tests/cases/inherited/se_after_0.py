@@ -63,7 +63,7 @@ def load_without_se(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
 def place_se(host: nn.Module) -> None:
     """Register `se` right behind `0`.
 
-    A Sequential runs the children in the order of their registration.
+    The host runs the children in the order of their registration.
     """
     children = host._modules
     names = [name for name in children if name != "se"]
