@@ -51,8 +51,10 @@ def late(block: str, attribute: str, condition: str = "", behind: Sequence[str] 
 
 def present(cls: ast.ClassDef, site: Site) -> str:
     """When an object of the host's class has the site: "" where each has, `self.downsample is not None` where some do."""
-    if site.everywhere or not site.attribute.isidentifier():
+    if site.everywhere:
         return ""
+    if not site.attribute.isidentifier():
+        return f'"{site.attribute}" in self._modules'
     init = syntax.method(cls, "__init__")
     assigned = [s.targets[0] for s in init.body if isinstance(s, ast.Assign)] if init else []
     always = any(isinstance(t, ast.Attribute) and t.attr == site.attribute for t in assigned)

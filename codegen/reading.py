@@ -181,7 +181,9 @@ class _Reader:
             if isinstance(chosen, ast.Constant) and chosen.value == name:
                 return ""
             return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
-        return f"{ast.unparse(callee)} is {me}.{name}"
+        # an object without the site has no such attribute
+        site = f"{me}.{name}" if self.site.everywhere else f'getattr({me}, "{name}", None)'
+        return f"{ast.unparse(callee)} is {site}"
 
     def _make(
         self,

@@ -13,7 +13,7 @@ import torch
 
 from codegen.errors import CodegenError
 from codegen.worker import contract, models, registry, trace
-from codegen.worker.checks._sites import hosts, inserted_modules
+from codegen.worker.checks._sites import holds_site, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
 torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
@@ -31,7 +31,7 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             subject = _subject(request, plan, Path(folder), before)
-            if not hosts(plan, subject.fresh("base")):  # too small to hold the edited class: proved at full size
+            if not holds_site(plan, subject.fresh("base")):  # the small build is too small: proved at full size
                 subject = replace(subject, plan=replace(plan, small={}, small_input=""))
             _fits(subject)
             return {"checks": contract.run(subject), **contract.measure(subject)}

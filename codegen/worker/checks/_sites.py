@@ -65,6 +65,11 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
     return found
 
 
+def holds_site(plan: Plan, model: nn.Module) -> bool:
+    """Whether any object of the edited class in this build has the site."""
+    return any(_module(model, f"{host}.{plan.site}".lstrip(".")) is not None for host in hosts(plan, model))
+
+
 def hosts(plan: Plan, model: nn.Module) -> list[str]:
     """The objects of the edited class in this build; a small one may have the site where the full one has none."""
     return [name for name, module in model.named_modules() if type(module).__qualname__ == plan.host]
