@@ -14,12 +14,17 @@ ORDER = 60
 
 
 def check(subject: Subject) -> Outcome:
-    """Compare every parameter and buffer of the base with the variant's of the same name."""
-    base, variant = _tensors(subject.fresh("base")), _tensors(subject.build("variant", seed=0))
-    different = [name for name, value in base.items() if not _compare.same(value, variant.get(name))]
-    if different:
-        return failed(f"seed 0: {len(different)} of {len(base)} tensors differ, the first is {different[0]}")
-    return passed(f"{len(base)} tensors under one seed")
+    """Compare every parameter and buffer of the base with the variant's of the same name, under two seeds."""
+    pairs = {
+        0: (subject.fresh("base"), subject.build("variant", seed=0)),
+        1: (subject.build("base", seed=1), subject.fresh("variant")),
+    }
+    for seed, models in pairs.items():
+        base, variant = map(_tensors, models)
+        different = [name for name, value in base.items() if not _compare.same(value, variant.get(name))]
+        if different:
+            return failed(f"seed {seed}: {len(different)} of {len(base)} tensors differ, the first is {different[0]}")
+    return passed(f"{len(base)} tensors under seeds {', '.join(map(str, pairs))}")
 
 
 def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:

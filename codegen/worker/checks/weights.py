@@ -102,7 +102,7 @@ def _variant_loads(variant: nn.Module, own: State, groups: dict[str, list[str]],
     if key := _unlike(variant, own):
         yield f"{key} is not loaded from its own checkpoint"
     first, *others = groups.values()
-    for keys in (first, *others[-1:]):  # the modules are alike: one is damaged in every way, another one once
+    for keys in (first, *others):  # the modules are alike: one is damaged in every way, each of the others once
         if len(keys) == 1:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
             note = "damage not checked where a module has one key: without it, it looks like a base checkpoint"
             notes.extend([] if note in notes else [note])
