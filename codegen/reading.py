@@ -7,12 +7,13 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from codegen import syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
-from codegen.types import Call, Layout, Site, Trace, TracedModule, Width
+from codegen.types import Call, Layout, Site, Span, Trace, TracedModule, Width
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def twins(trace: Trace) -> list[Call]:
         path = Path(host.file)
         if path.suffix != ".py":
             continue
-        code = Code(syntax.read(path)[0], path.name)
+        code = syntax.shared(syntax.read(path)[0], path)
         cls = syntax.find_class(code, host.name, host.line)
         if cls is None:
             continue
@@ -100,17 +101,28 @@ def twins(trace: Trace) -> list[Call]:
     return found
 
 
+Survey = tuple[dict[Span, ast.Call], dict[ast.AST, Function], dict[ast.Call, list[ast.For]]]
+
+
+@lru_cache(maxsize=32)
+def _surveyed(cls: ast.ClassDef) -> Survey:
+    """(its calls by where they stand, the method of every node, the loops around every call), once for all its sites."""
+    by_span = {syntax.span(n): n for n in ast.walk(cls) if isinstance(n, ast.Call)}
+    methods = [n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    method_of = {node: method for method in methods for node in ast.walk(method)}
+    loops_around: dict[ast.Call, list[ast.For]] = {call: [] for call in by_span.values()}
+    for loop in (node for node in method_of if isinstance(node, ast.For)):
+        for call in ast.walk(loop):
+            if isinstance(call, ast.Call):
+                loops_around[call].append(loop)
+    return by_span, method_of, loops_around
+
+
 class _Reader:
     def __init__(self, code: Code, cls: ast.ClassDef, site: Site, operation: str) -> None:
         self.code, self.cls, self.site, self.operation = code, cls, site, operation
         self.found: dict[ast.Call, Use] = {}
-        self.by_span = {syntax.span(n): n for n in ast.walk(cls) if isinstance(n, ast.Call)}
-        self.method_of = {
-            child: node
-            for node in cls.body
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-            for child in ast.walk(node)
-        }
+        self.by_span, self.method_of, self.loops_around = _surveyed(cls)
 
     # -- measured calls ----------------------------------------------------------------------------------------------
 
@@ -233,8 +245,7 @@ class _Reader:
 
     def _subject(self, use: Use) -> str:
         """The text of the name that stood for the site: `blk` in `blk(x)` and in `checkpoint(blk, x)`."""
-        left = use.condition.split(" is ")[0] if " is " in use.condition else ""
-        return left
+        return use.condition.split(" is ")[0] if " is " in use.condition else ""
 
     def _runs(self, node: ast.Call, runners: set[str]) -> tuple[ast.expr | None, list[ast.expr]]:
         """(what a call runs, its arguments): (blk, [x]) for `blk(x)`, `blk.forward(x)` and `checkpoint(blk, x)`."""
@@ -252,10 +263,7 @@ class _Reader:
     def _loops_over_site(self, node: ast.Call, subject: ast.expr) -> bool:
         """Whether `subject` is the variable of a loop over the site around `node`: `for blk in self.blocks: blk(x)`."""
         return isinstance(subject, ast.Name) and any(
-            isinstance(loop, ast.For)
-            and loop_variable(loop, self._is_site) == subject.id
-            and node in set(ast.walk(loop))
-            for loop in ast.walk(self.method_of[node])
+            loop_variable(loop, self._is_site) == subject.id for loop in self.loops_around[node]
         )
 
     # -- shared ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.types import Layout, TracedModule
+from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, setup, widths
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
@@ -50,6 +50,7 @@ class Evidence:
         self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)  # of one width: the small build's
         self.grids = [(model, scopes, self.first)]
         self.small: dict[str, Event] = {}
+        self._widths: dict[tuple[type, str, str, bool, int], Width | None] = {}
 
     def note_shapes(self, events: Iterable[Event], build: Setup) -> None:
         """Note every shape that a module sees in a build, on any path."""
@@ -199,31 +200,42 @@ class Evidence:
             self._by_class[id(model)] = found
         return self._by_class[id(model)]
 
-    def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Any:
+    def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Width | None:
+        """The width at a site, as all objects of its host's class show it: asked once for all that are alike."""
         owner, _, attribute = name.rpartition(".")
+        host = type(self.builds[0][0].get_submodule(owner))
+        mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
+        value = layouts.channels(layout, mine) if mine else None
+        if not value:
+            return None
+        key = (host, attribute, layout.kind, outgoing, value)
+        if key not in self._widths:
+            self._widths[key] = self._common_width(host, attribute, layout, value, outgoing=outgoing)
+        return self._widths[key]
+
+    def _common_width(
+        self, cls: type, attribute: str, layout: Layout, value: int, *, outgoing: bool
+    ) -> Width | None:
         seen = []
         sizes: set[int] = set()
         own: set[int] = set()  # in the full model: objects of a class may differ in width
         for model, scopes, events in self.builds:
-            cls = type(self.builds[0][0].get_submodule(owner)).__qualname__
-            for host_name, host in self._instances(model).get(cls, ()):
+            for host_name, host in self._instances(model).get(cls.__qualname__, ()):
                 event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
                 if event is None:
                     continue
                 shape = event.output_shape if outgoing else event.input_shape
                 if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):
                     continue
-                value = layouts.channels(layout, shape)
+                found = layouts.channels(layout, shape)
                 scope = scopes.of(host, type(host))
-                if value is not None and scope is not None:
-                    seen.append(widths.Observation(scope, host, value))
-                    sizes.add(value)
-                    own |= {value} if model is self.builds[0][0] else set()
-        mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
-        value = layouts.channels(layout, mine) if mine else None
-        seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
-        if not seen or not value:
+                if found is not None and scope is not None:
+                    seen.append(widths.Observation(scope, host, found))
+                    sizes.add(found)
+                    own |= {found} if model is self.builds[0][0] else set()
+        if not seen:
             return None
+        seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
         width = widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes)))
-        container = type(self.builds[0][0].get_submodule(owner)).__module__.startswith("torch.")
+        container = cls.__module__.startswith("torch.")
         return width if width is None or width.kind != "literal" or len(own) == 1 or container else None

@@ -1,13 +1,17 @@
-"""The meta device without arithmetic: shapes by rule where torch would run Python kernels. Changes no real tensor."""
+"""The meta device without arithmetic: shapes by rule where torch would run Python kernels. Changes no real tensor.
+
+Those kernels are slow, and the first of them makes torch import its compiler, which takes longer than a whole trace.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 # in-place arithmetic, most of it weight initialisation: it changes nothing about a tensor that holds no numbers
@@ -17,34 +21,135 @@ IN_PLACE = frozenset(
     log_ mul_ neg_ normal_ ones_ pow_ random_ sqrt_ sub_ uniform_ zero_ zeros_
     """.split()  # noqa: SIM905
 )
+# one float tensor in, one of the same shape and order of dims out
+POINTWISE = """
+    relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh mish leaky_relu elu softplus exp softmax log_softmax
+    """.split()  # noqa: SIM905
+ARITHMETIC = "add sub mul div truediv __radd__ __rmul__ __rsub__ __rtruediv__".split()  # noqa: SIM905
+Rule = Callable[..., "Tensor | None"]
+
+
+def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device="meta")
+
+
+def _ordered(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Dense, with the dims in memory in the order of `like`, as arithmetic leaves them."""
+    if tuple(shape) != tuple(like.shape) or like.is_contiguous() or 0 in like.stride():
+        return _empty(shape, like)
+    strides, step = [0] * len(shape), 1
+    for dim in sorted(range(len(shape)), key=lambda d: (like.stride(d), -d)):
+        strides[dim], step = step, step * max(1, shape[dim])
+    return torch.empty_strided(shape, strides, dtype=like.dtype, device="meta")
+
+
+def _pointwise(x: Tensor, *_: Any, **options: Any) -> Tensor | None:
+    return _ordered(x.shape, x) if x.is_floating_point() and options.get("dtype") is None else None
+
+
+def _arithmetic(a: Tensor, b: Any, **options: Any) -> Tensor | None:
+    if isinstance(b, (int, float)) and a.is_floating_point() and not options:
+        return _ordered(a.shape, a)
+    if not isinstance(b, Tensor) or options or a.dtype != b.dtype or not (a.is_meta and b.is_meta and a.is_floating_point()):
+        return None
+    pairs = list(zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1))
+    if any(m != n and 1 not in (m, n) for m, n in pairs):
+        return None
+    shape = [n if m == 1 else m for m, n in pairs[::-1]]
+    return _ordered(shape, b if tuple(a.shape) != tuple(shape) else a)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    return x.new_empty((*x.shape[:-1], weight.shape[0])) if x.shape[-1] == weight.shape[1] else None
+    return _empty((*x.shape[:-1], weight.shape[0]), x) if x.shape[-1] == weight.shape[1] else None
+
+
+def _matmul(a: Tensor, b: Tensor) -> Tensor | None:
+    fits = a.ndim == b.ndim >= 2 and a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2]
+    return _empty((*a.shape[:-1], b.shape[-1]), a) if fits else None
+
+
+def _conv(
+    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor | None:
+    count = weight.ndim - 2
+    if isinstance(padding, str) or x.ndim != weight.ndim or x.shape[1] != weight.shape[1] * groups:
+        return None
+    sides = [v if isinstance(v, (tuple, list)) else (v,) * count for v in (stride, padding, dilation)]
+    if any(len(side) != count for side in sides):
+        return None
+    sizes = zip(x.shape[2:], weight.shape[2:], *sides, strict=True)
+    found = [(size + 2 * p - d * (kernel - 1) - 1) // s + 1 for size, kernel, s, p, d in sizes]
+    return _empty((x.shape[0], weight.shape[0], *found), x) if min(found) > 0 else None
 
 
 def _layer_norm(x: Tensor, normalized_shape: Any, *_: Any, **__: Any) -> Tensor | None:
     fits = x.shape[x.ndim - len(normalized_shape) :] == tuple(normalized_shape)
-    return torch.empty_like(x, memory_format=torch.contiguous_format) if fits else None
+    return _empty(x.shape, x) if fits else None
 
 
 def _batch_norm(
     x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool = False, *_: Any, **__: Any
 ) -> Tensor | None:
     fits = not training and mean is not None and x.shape[1:2] == mean.shape
-    return torch.empty_like(x) if fits else None
+    return _ordered(x.shape, x) if fits else None
 
 
-def _gelu(x: Tensor, **_: Any) -> Tensor:
-    return torch.empty_like(x)
+def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
+    shapes = [list(t.shape) for t in tensors]
+    alike = len({t.dtype for t in tensors}) == 1 and len({len(shape) for shape in shapes}) == 1
+    if not alike or not all(t.is_meta and (t.is_contiguous() or t.ndim < 4) for t in tensors):
+        return None
+    size = sum(shape.pop(dim) for shape in shapes)
+    if any(shape != shapes[0] for shape in shapes):
+        return None
+    shapes[0].insert(dim % (len(shapes[0]) + 1), size)
+    return _empty(shapes[0], tensors[0])
 
 
-# None as a result: the rule does not fit, torch's own kernel answers (with its own error, where there is one)
-RULES: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
-    F.linear: _linear,
-    F.layer_norm: _layer_norm,
-    F.batch_norm: _batch_norm,
-    F.gelu: _gelu,
+def _reshape(x: Tensor, *shape: Any) -> Tensor | None:
+    sizes = list(shape[0]) if shape and isinstance(shape[0], (tuple, list)) else [*shape]
+    try:
+        return x.view(sizes)
+    except RuntimeError:  # a copy, or an error
+        known = prod(size for size in sizes if size != -1)
+    if sizes.count(-1) > 1 or known == 0 or x.numel() % known:
+        return None
+    full = [x.numel() // known if size == -1 else size for size in sizes]
+    return _empty(full, x) if prod(full) == x.numel() else None
+
+
+def _contiguous(x: Tensor, **options: Any) -> Tensor | None:
+    return None if options else x if x.is_contiguous() else _empty(x.shape, x)
+
+
+def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor | None:
+    if dim is None or options or not x.is_floating_point():
+        return None
+    gone = {d % x.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    return _empty([1 if d in gone else n for d, n in enumerate(x.shape) if keepdim or d not in gone], x)
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> Tensor | None:
+    fits = q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2] and q.shape[-1] == k.shape[-1]
+    return _empty((*q.shape[:-1], v.shape[-1]), q) if fits and k.shape[-2] == v.shape[-2] else None
+
+
+# by the names of torch's functions; None as a result: the rule does not fit, torch's own kernel answers (or complains)
+RULES: dict[str, Rule] = {
+    "linear": _linear,
+    "matmul": _matmul,
+    "conv1d": _conv,
+    "conv2d": _conv,
+    "conv3d": _conv,
+    "layer_norm": _layer_norm,
+    "batch_norm": _batch_norm,
+    "cat": _cat,
+    "reshape": _reshape,
+    "contiguous": _contiguous,
+    "mean": _mean,
+    "scaled_dot_product_attention": _attention,
+    **dict.fromkeys(POINTWISE, _pointwise),
+    **dict.fromkeys(ARITHMETIC, _arithmetic),
 }
 
 
@@ -54,13 +159,19 @@ class Shortcuts(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer by rule, or hand the call on."""
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in IN_PLACE:
+        name = getattr(func, "__name__", "")
+        if name in IN_PLACE:
             target = args[0] if args else kwargs.get("tensor")  # nn.init hands it over by keyword
             if isinstance(target, Tensor) and target.is_meta:
                 return target
-        rule = RULES.get(func)
-        if rule is not None and args and args[0].is_meta:
+        rule = RULES.get(name)
+        if rule is not None and args and _is_meta(args[0]):
             result = rule(*args, **kwargs)
             if result is not None:
                 return result
         return func(*args, **kwargs)
+
+
+def _is_meta(first: Any) -> bool:
+    one = first[0] if isinstance(first, (tuple, list)) and first else first
+    return isinstance(one, Tensor) and one.is_meta

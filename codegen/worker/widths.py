@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -119,9 +119,10 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     scope, owner = seen.scope, seen.owner
     me = scope.code.co_varnames[0]
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
-    running = written.changing(scope)
+    running = written.changing(scope.code)
     # self.proj = nn.Linear(dim, out_dim): what the site is made with comes first, its last argument where it is the result
-    yield from (n for n in written.made_with(scope, attribute, outgoing) if _is_int(scope.locals.get(n)) and n not in running)
+    names = written.made_with(scope.code, attribute)[:: -1 if outgoing else 1]
+    yield from (n for n in names if _is_int(scope.locals.get(n)) and n not in running)
     # embed_dim
     yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)) and p not in running)
     yield from (n for n, v in scope.locals.items() if _is_int(v) and n not in running and not n.startswith("_"))
@@ -130,7 +131,7 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
     # dims[-1], self.dims[0]
     yield from _elements([*scope.locals.items(), *own])
     # 512 * block.expansion, as it stands in the code
-    yield from (text for text in written.expressions(scope) if text not in running)
+    yield from (text for text in written.expressions(scope.code) if text not in running)
     # in_chs and self.inplanes, which changed on the way and now hold the last stage's width
     yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running and not n.startswith("_"))
     # config.hidden_size, cfg["dim"]
@@ -160,7 +161,7 @@ def _fields(name: str, holder: Any) -> Iterator[str]:
         yield from (
             f'{name}["{k}"]' for k, v in holder.items() if isinstance(k, str) and k.isidentifier() and _is_int(v)
         )
-    elif not isinstance(holder, (nn.Module, type(ast))) and hasattr(holder, "__dict__"):
+    elif not isinstance(holder, (nn.Module, ModuleType)) and hasattr(holder, "__dict__"):
         yield from (f"{name}.{k}" for k, v in vars(holder).items() if not k.startswith("_") and _is_int(v))
 
 
@@ -197,17 +198,13 @@ def _edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str
 
 def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str]:
     """`256 * block.expansion`, `channels[2] * block.expansion`: a constant or an element times a small factor in scope."""
-    tree = written.constructor(seen.scope)
-    if tree is None:
-        return
-    numbers = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)]
-    constants = {value for value in numbers if isinstance(value, int) and value >= 8}
+    constants = sorted(written.constants(seen.scope.code))
     factors = [
         f for name, holder in seen.scope.locals.items() for f in _fields(name, holder) if isinstance(holder, type)
     ]
     factors += [p for p in seen.scope.parameters if _is_int(seen.scope.locals.get(p))]
     for factor in factors:
-        yield from (f"{constant} * {factor}" for constant in sorted(constants))
+        yield from (f"{constant} * {factor}" for constant in constants)
         yield from (f"{element} * {factor}" for element in _elements([*seen.scope.locals.items(), *own]))
         names = [n for n, v in [*seen.scope.locals.items(), *own] if _is_int(v) and n != factor]
         yield from (f"{name} * {factor}" for name in names if "." in factor)

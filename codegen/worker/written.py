@@ -7,8 +7,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-
-from codegen.worker.scopes import Scope
+from types import CodeType
 
 PURE = (
     ast.Name,
@@ -23,57 +22,64 @@ PURE = (
 )
 
 
-def made_with(scope: Scope, attribute: str, outgoing: bool) -> list[str]:
+@functools.cache
+def made_with(init: CodeType, attribute: str) -> tuple[str, ...]:
     """The names in the statement that assigns the site."""
-    tree, me = constructor(scope), scope.code.co_varnames[0]
+    tree, me = constructor(init), init.co_varnames[0]
     names: list[str] = []
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Assign) and any(ast.unparse(t) == f"{me}.{attribute}" for t in node.targets):
             names += [n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)]
-    return names[::-1] if outgoing else names
+    return tuple(names)
 
 
-def changing(scope: Scope) -> set[str]:
+@functools.cache
+def changing(init: CodeType) -> frozenset[str]:
     """Names that take several values on the way: assigned in a loop, twice, or by a helper method of the class."""
-    tree = constructor(scope)
+    tree = constructor(init)
     if tree is None:
-        return set()
-    me = scope.code.co_varnames[0]
+        return frozenset()
+    me = init.co_varnames[0]
     counts: Counter[str] = Counter()
     for node in ast.walk(tree):
         weight = 2 if isinstance(node, (ast.For, ast.While)) else 1
         for inner in ast.walk(node) if weight == 2 else [node]:
             for target in _targets(inner):
                 counts[ast.unparse(target)] += weight
-    for function in _methods(scope.code.co_filename, tree):
-        if any(isinstance(n, ast.Attribute) and n.attr == function.name for n in ast.walk(tree)):
-            counts.update(
-                {
-                    ast.unparse(t): 2
-                    for n in ast.walk(function)
-                    for t in _targets(n)
-                    if ast.unparse(t).startswith(f"{me}.")
-                }
-            )
-    return {name for name, count in counts.items() if count > 1}
+    called = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    for function in _methods(init.co_filename, tree):
+        if function.name in called:
+            targets = {ast.unparse(t) for n in ast.walk(function) for t in _targets(n)}
+            counts.update({text: 2 for text in targets if text.startswith(f"{me}.")})
+    return frozenset(name for name, count in counts.items() if count > 1)
 
 
-def expressions(scope: Scope) -> Iterator[str]:
+@functools.cache
+def expressions(init: CodeType) -> tuple[str, ...]:
     """Expressions without calls that stand in `__init__`, in their order."""
-    tree = constructor(scope)
-    if tree is None:
-        return
-    for node in ast.walk(tree):
+    tree = constructor(init)
+    found = []
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, (ast.BinOp, ast.Attribute, ast.Subscript)) and isinstance(
             getattr(node, "ctx", ast.Load()), ast.Load
         ):
             parts = list(ast.walk(node))
             if all(isinstance(p, PURE) for p in parts) and any(isinstance(p, ast.Name) for p in parts):
-                yield ast.unparse(node)
+                found.append(ast.unparse(node))
+    return tuple(found)
 
 
-def constructor(scope: Scope) -> ast.FunctionDef | None:
-    return _functions(scope.code.co_filename).get(scope.code.co_firstlineno)
+@functools.cache
+def constants(init: CodeType) -> frozenset[int]:
+    """The whole numbers that stand in `__init__`, from 8 on."""
+    tree = constructor(init)
+    numbers = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)] if tree is not None else []
+    return frozenset(value for value in numbers if isinstance(value, int) and value >= 8)
+
+
+def constructor(init: CodeType) -> ast.FunctionDef | None:
+    """The definition of an `__init__`."""
+    return _functions(init.co_filename).get(init.co_firstlineno)
 
 
 def _targets(node: ast.AST) -> Iterator[ast.expr]:
