@@ -157,6 +157,7 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
                 **m,
                 "input_shape": tuple(m["input_shape"]),
                 "output_shape": tuple(m["output_shape"]),
+                "mixed": tuple(m["mixed"]),
                 "after": layout(m["after"]),
                 "before": layout(m["before"]),
                 "width_after": width(m["width_after"]),
@@ -166,7 +167,14 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         for m in data["modules"]
     )
     calls = tuple(
-        types.Call(**{**c, "span": types.Span(**c["span"]), "names": tuple(map(tuple, c["names"]))})
+        types.Call(
+            **{
+                **c,
+                "span": types.Span(**c["span"]),
+                "names": tuple(map(tuple, c["names"])),
+                "misfits": tuple(c["misfits"]),
+            }
+        )
         for c in data["calls"]
     )
     hosts = tuple(types.HostClass(**{**h, "instances": tuple(h["instances"])}) for h in data["hosts"])

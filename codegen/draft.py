@@ -15,6 +15,7 @@ from codegen import (
     construct,
     emit,
     foreign,
+    loops,
     modules,
     naming,
     reading,
@@ -73,7 +74,7 @@ def draft(
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
     parts, cls = prepare(request, source, site, trace.build, _chain(trace, site))
-    ordered = reading.in_order(cls, site, trace.calls)
+    ordered = loops.in_order(cls, site, trace.calls)
     uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
@@ -155,7 +156,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
-    notes = (*component.notes, *_width_notes(site))
+    left = [f"{p} is left as it is: another width than in forward" for p in _misfits(site, trace, request.operation)]
+    notes = (*component.notes, *_width_notes(site), *left)
     return Draft(
         site,
         variant,
@@ -209,7 +211,7 @@ def _addition(
     code, attribute = place.code, place.attribute
     hooks = [construct.hook(attribute)] if component.stateful else []
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
-    if trace and reading.in_order(place.cls, place.site, trace.calls):
+    if trace and loops.in_order(place.cls, place.site, trace.calls):
         order = construct.placed(place.site, attribute, request.operation)
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
@@ -247,10 +249,23 @@ def _plan(
         "small_input": small.get("input", ""),
         "second_input": small.get("second", ""),
         "identity": request.identity,
+        "channel_dim": _channel_dim(site, trace, request.operation),
         "library": source.library,
         "entry": entry,
         "variant_entry": entry,
     }
+
+
+def _channel_dim(site: Site, trace: Trace | None, operation: str) -> int | None:
+    """The dim that tells the site's tensor from others that it gives on some path; None where it gives no others."""
+    return site.layout.channel_dim if _misfits(site, trace, operation) else None
+
+
+def _misfits(site: Site, trace: Trace | None, operation: str) -> list[str]:
+    """Where the site runs on a tensor of another width than in `forward`: these calls stay as they are."""
+    names = {f"{owner}.{site.attribute}".lstrip(".") for owner in site.host.instances}
+    calls = [c for c in trace.calls if operation in c.misfits and c.module in names] if trace else []
+    return sorted({f"{c.method}:{c.span.line}" for c in calls})
 
 
 def _width_notes(site: Site) -> list[str]:

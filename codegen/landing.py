@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from codegen.reading import Use, loop_variable
+from codegen.loops import loop_variable
+from codegen.reading import Use
 from codegen.syntax import Code, parents
 
 

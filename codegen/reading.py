@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from codegen import syntax
+from codegen import loops, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
-from codegen.types import Call, Layout, Site, Span, Trace, TracedModule, Width
+from codegen.types import Call, Layout, Site, Trace, TracedModule, Width
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Use:
 def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: str) -> list[Use]:
     """Every use of the site in the class, in the order of the source.
 
-    Raises CodegenError("container-element", "inherited-forward", "hidden-call") where a measured call cannot be edited.
+    Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
+    cannot be edited.
     """
     if not site.attribute.isidentifier():
         raise CodegenError(
@@ -48,30 +48,9 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
     reader = _Reader(code, cls, site, operation)
     for call in calls:
         reader.observe(call)
+    reader.leave_misfits()
     reader.read_twins()
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
-
-
-def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> bool:
-    """Whether the host runs the site as one of its children, in the order of their registration, wherever it runs it."""
-    mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
-    over_children = {syntax.span(n) for n in _over_children(cls)}
-    return bool(mine) and all(
-        c.method == "Sequential.forward" and Path(c.file).parent.name == "modules"
-        or c.file == site.host.file
-        and c.span in over_children
-        for c in mine
-    )
-
-
-def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
-    """The calls that run all children of the object: of a loop over them, or with them as an argument."""
-    for node in ast.walk(cls):
-        if isinstance(node, ast.For) and ast.unparse(node.iter) in ("self.children()", "self._modules.values()", "self"):
-            # for block in self.children(): x = block(x)
-            yield from (n for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name))
-        elif isinstance(node, ast.Call) and any(ast.unparse(a) == "self.children()" for a in node.args):
-            yield node  # x = checkpoint_seq(self.children(), x)
 
 
 def twins(trace: Trace) -> list[Call]:
@@ -101,28 +80,12 @@ def twins(trace: Trace) -> list[Call]:
     return found
 
 
-Survey = tuple[dict[Span, ast.Call], dict[ast.AST, Function], dict[ast.Call, list[ast.For]]]
-
-
-@lru_cache(maxsize=32)
-def _surveyed(cls: ast.ClassDef) -> Survey:
-    """(its calls by where they stand, the method of every node, the loops around every call), once for all its sites."""
-    by_span = {syntax.span(n): n for n in ast.walk(cls) if isinstance(n, ast.Call)}
-    methods = [n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    method_of = {node: method for method in methods for node in ast.walk(method)}
-    loops_around: dict[ast.Call, list[ast.For]] = {call: [] for call in by_span.values()}
-    for loop in (node for node in method_of if isinstance(node, ast.For)):
-        for call in ast.walk(loop):
-            if isinstance(call, ast.Call):
-                loops_around[call].append(loop)
-    return by_span, method_of, loops_around
-
-
 class _Reader:
     def __init__(self, code: Code, cls: ast.ClassDef, site: Site, operation: str) -> None:
         self.code, self.cls, self.site, self.operation = code, cls, site, operation
         self.found: dict[ast.Call, Use] = {}
-        self.by_span, self.method_of, self.loops_around = _surveyed(cls)
+        self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
+        self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
 
     # -- measured calls ----------------------------------------------------------------------------------------------
 
@@ -134,6 +97,9 @@ class _Reader:
         head, _, rest = child.partition(".")
         if head == self.site.attribute:
             node = self._node(call)
+            if self.operation in call.misfits:
+                self.misfits.add(node)
+                return
             self.found.setdefault(node, self._use(node, call, element=bool(rest), deep="." in rest))
 
     def _node(self, call: Call) -> ast.Call:
@@ -217,6 +183,16 @@ class _Reader:
             argument = next((k.value for k in keywords if k.arg == wanted), None)
         return Use(node, self.method_of[node], self._me(node), condition, argument, members)
 
+    def leave_misfits(self) -> None:
+        """Calls whose tensor has another width than in `forward` stay as they are: `self.head(x, pre_logits=True)`."""
+        for node in self.misfits & self.found.keys():
+            place = f"{self.cls.name}.{self.method_of[node].name}:{node.lineno}"
+            raise CodegenError(
+                "mixed-widths",
+                f"{place} `{ast.unparse(node)[:60]}` gives {self.site.name} tensors of different widths",
+                "one module cannot fit them all: choose the modules around it",
+            )
+
     # -- twins: calls that no run reached ------------------------------------------------------------------------------
 
     def read_twins(self) -> None:
@@ -225,8 +201,9 @@ class _Reader:
             (use.method, self._subject(use)): use.condition for use in self.found.values() if self._subject(use)
         }
         runners = {ast.unparse(u.node.func) for u in self.found.values() if not self._is_callee(u.node)}
+        known = self.found.keys() | self.misfits
         for node in self.by_span.values():
-            if node in self.found or node not in self.method_of or self.method_of[node].name == "__init__":
+            if node in known or node not in self.method_of or self.method_of[node].name == "__init__":
                 continue
             subject, args = self._runs(node, runners)
             if subject is None:
@@ -263,7 +240,7 @@ class _Reader:
     def _loops_over_site(self, node: ast.Call, subject: ast.expr) -> bool:
         """Whether `subject` is the variable of a loop over the site around `node`: `for blk in self.blocks: blk(x)`."""
         return isinstance(subject, ast.Name) and any(
-            loop_variable(loop, self._is_site) == subject.id for loop in self.loops_around[node]
+            loops.loop_variable(loop, self._is_site) == subject.id for loop in self.loops_around[node]
         )
 
     # -- shared ----------------------------------------------------------------------------------------------------------
@@ -285,15 +262,3 @@ class _Reader:
         method = self.method_of.get(node)
         positional = [*method.args.posonlyargs, *method.args.args] if method else []
         return positional[0].arg if positional else "self"
-
-
-def loop_variable(loop: ast.For, is_site: object) -> str:
-    """`blk` for `for blk in self.blocks` and `for i, blk in enumerate(self.blocks)`, "" for any other loop."""
-    iterable, target = loop.iter, loop.target
-    if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.func.id == "enumerate":
-        if not iterable.args or not isinstance(target, ast.Tuple) or len(target.elts) != 2:
-            return ""
-        iterable, target = iterable.args[0], target.elts[1]
-    if callable(is_site) and is_site(iterable) and isinstance(target, ast.Name):
-        return target.id
-    return ""

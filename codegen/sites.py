@@ -29,7 +29,7 @@ def find(trace: Trace, request: Request) -> Site:
     module = called[0]
     after = request.operation == "after"
     layout = _common([m.after if after else m.before for m in called], name)
-    if module.mixed:
+    if request.operation in module.mixed:
         raise CodegenError(
             "mixed-widths",
             f"{name} is called several times, with tensors of different widths",

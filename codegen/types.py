@@ -95,6 +95,7 @@ class Call:
     path: str  # "forward", "forward_intermediates", ...; "" for a twin: read in the code, reached by no run
     count: int
     names: tuple[tuple[str, str], ...] = ()  # local names there that hold this module or one around it
+    misfits: tuple[str, ...] = ()  # "after", "before": where the tensor is of another width than in the model's `forward`
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class Layout:
     prefix: int = 0
     grid: tuple[int, int] | None = None
     grid_expr: str = ""
+
+    @property
+    def channel_dim(self) -> int | None:
+        """The dim that holds the channels, None where the layout is unknown."""
+        return {"NCHW": 1, "NHWC": 3, "NLC": 2, "NC": 1, "NCXX": 1, "NXXC": 3}.get(self.kind)
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ class TracedModule:
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     parameters: int = 0
-    mixed: bool = False  # its calls see tensors of different widths
+    mixed: tuple[str, ...] = ()  # "after", "before": where one `forward` shows tensors of different widths
     after: Layout = Layout("")
     before: Layout = Layout("")
     width_after: Width | None = None

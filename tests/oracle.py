@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import torch
-from oracle_runs import Inputs, Outcome, Route, Subject, brief, outcome, routes, target, through, watch
+from oracle_runs import Inputs, Outcome, Route, Subject, brief, outcome, routes, shapes, target, through, watch
 from torch import Tensor, nn
 
 
@@ -44,6 +44,8 @@ class Original:
         self.model, self.seed = model, seed
         subject = Subject(model)
         self.plain: list[tuple[Route, Inputs, Outcome, list[int]]] = []
+        with shapes(model.modules()) as self.usual:  # of what the modules return in `forward`
+            outcome(subject, Route("forward"), inputs, seed)
         for route in routes(model):
             head = route.method == "forward_head"
             x = ((subject.run(Route("forward_features"), inputs, seed),), {}) if head else inputs
@@ -173,7 +175,9 @@ def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[s
     for route, x, plain, ran in original.plain:
         with ExitStack() as stack:
             targets = {site: target(base.get_submodule(site), ran, operation) for site in inserted}
-            calls = [stack.enter_context(through(targets[site], copies[site], operation)) for site in inserted]
+            usual = [original.usual.get(id(targets[site]), set()) for site in inserted]
+            wraps = zip(inserted, usual, strict=True)
+            calls = [stack.enter_context(through(targets[s], copies[s], operation, known)) for s, known in wraps]
             expected = outcome(wrapped, route, x, seed)
         with watch(modules.values()) as seen:
             got = outcome(edited, route, x, seed)

@@ -5,6 +5,7 @@ It shares no code with codegen and reads no source. `oracle.py` compares what co
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -126,6 +127,23 @@ def watch(modules: Any) -> Iterator[list[int]]:
         yield ran
 
 
+@contextmanager
+def shapes(modules: Any) -> Iterator[dict[int, set[tuple[int, ...]]]]:
+    """The shapes of the tensors that the modules return, by their ids."""
+    found: dict[int, set[tuple[int, ...]]] = {}
+    with ExitStack() as stack:
+        for module in dict.fromkeys(modules):
+
+            def forward(*args: Any, _module: nn.Module = module, _forward: Any = module.forward, **kwargs: Any) -> Any:
+                value = _forward(*args, **kwargs)
+                if isinstance(value, Tensor):
+                    found.setdefault(id(_module), set()).add(tuple(value.shape))
+                return value
+
+            stack.enter_context(replaced(module, forward))
+        yield found
+
+
 def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
     """The module to wrap: the site, or where it is run element by element its last (before: first) element."""
     if id(site) in ran or not isinstance(site, nn.Sequential | nn.ModuleList) or not len(site):
@@ -134,15 +152,25 @@ def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
 
 
 @contextmanager
-def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> Iterator[list[int]]:
-    """The module's output (after) or first tensor argument (before) goes through the inserted module."""
+def through(
+    module: nn.Module | None, inserted: nn.Module, operation: str, usual: set[tuple[int, ...]]
+) -> Iterator[list[int]]:
+    """The module's output (after) or first tensor argument (before) goes through the inserted module.
+
+    usual: the shapes of the output in the model's `forward`. Another one that the inserted module cannot take (features
+    of a head, asked for them in place of logits) passes as it is.
+    """
     calls: list[int] = []
     own: Any = module.forward if module is not None else None  # an empty Sequential is false
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
         if operation == "after":
-            return first_through(own(*args, **kwargs), inserted)
+            value = own(*args, **kwargs)
+            if usual and isinstance(value, Tensor) and tuple(value.shape) not in usual and not takes(inserted, value):
+                return value
+            calls.append(1)
+            return first_through(value, inserted)
+        calls.append(1)
         if any(isinstance(value, Tensor) for value in args):
             args = first_through(args, inserted)
         else:
@@ -151,6 +179,16 @@ def through(module: nn.Module | None, inserted: nn.Module, operation: str) -> It
 
     with replaced(module, forward) if module is not None else nullcontext():
         yield calls
+
+
+def takes(inserted: nn.Module, value: Tensor) -> bool:
+    """Whether the module runs on such a tensor; it is not changed by the attempt."""
+    try:
+        with torch.no_grad():
+            copy.deepcopy(inserted).eval()(torch.zeros_like(value))
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def first_through(value: Any, inserted: nn.Module) -> Any:

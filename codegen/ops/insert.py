@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen import style
+from codegen import loops, style
 from codegen.errors import CodegenError
 from codegen.landing import Landing, at_edge, landings
 from codegen.reading import Use
@@ -34,7 +34,19 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.node not in covered:
             edits += _in_place(place, use)
-    return edits
+    return [*edits, *_passing_by(place, uses)]
+
+
+def _passing_by(place: Place, uses: list[Use]) -> Iterator[Edit]:
+    """Loops over all children of the host, which would run the inserted one too."""
+    around = loops.surveyed(place.cls)[2]
+    for loop in dict.fromkeys(loop for use in uses for loop in around[use.node]):
+        if variable := loops.over_children(loop):
+            code, me = place.code, uses[0].me
+            inserted = f"{me}.{place.attribute}" if place.site.everywhere else f'getattr({me}, "{place.attribute}", None)'
+            text = f"if {variable} is {inserted}:\n    continue"
+            start = code.line_start(loop.body[0])
+            yield Edit(start, start, style.block(text, code, code.indent(loop.body[0])), f"in the loop at {loop.lineno}")
 
 
 def _statement(place: Place, landing: Landing) -> Edit:

@@ -16,6 +16,8 @@ from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
 from codegen.worker.tracer import Event, tracing
 
+OPERATIONS = {"after": True, "before": False}  # whether it is the tensor that goes out of the site
+
 
 def completed(model: nn.Module, events: list[Event]) -> list[Event]:
     """The events, and one for each container that ran only element by element: in by its first, out by its last."""
@@ -53,15 +55,27 @@ class Evidence:
         self._widths: dict[tuple[type, str, str, bool, int], Width | None] = {}
 
     def note_shapes(self, events: Iterable[Event], build: Setup) -> None:
-        """Note every shape that a module sees in a build, on any path."""
+        """Note every shape that a module sees in `forward` of a build."""
         for event in events:
             self.shapes[event.module, True][repr(build.overrides)].add(event.output_shape or ())
             self.shapes[event.module, False][repr(build.overrides)].add(event.input_shape or ())
 
     def _is_mixed(self, name: str, layout: Layout, outgoing: bool) -> bool:
-        """Whether one build shows tensors of several widths there: a head that gives logits or, asked for them, features."""
+        """Whether `forward` of one build shows tensors of several widths there."""
         seen = self.shapes[name, outgoing].values()
         return any(len({layouts.channels(layout, shape) for shape in shapes}) > 1 for shapes in seen)
+
+    def misfits(self, event: Event, usual: Event | None) -> tuple[str, ...]:
+        """Where a call shows another width than in `forward`: a head that, asked for them, gives features, no logits."""
+        found: list[str] = []
+        if usual is None:
+            return ()
+        for operation, outgoing in OPERATIONS.items():
+            here, there = (e.output_shape if outgoing else e.input_shape for e in (event, usual))
+            if here and there and here != there:
+                layout = self._layout(event.module, outgoing)
+                found += [operation] if layouts.channels(layout, here) != layouts.channels(layout, there) else []
+        return tuple(found)
 
     def add_samples(self, events: Iterable[Event], batch: int | None, image: tuple[int, int] | None) -> None:
         """Note the shapes of one run."""
@@ -134,9 +148,10 @@ class Evidence:
             output_kind=event.output_kind,
             output_index=event.output_index,
             input_argument=event.input_argument,
-            mixed=any(
-                self._is_mixed(name, layout, outgoing)
-                for layout, outgoing in ((after, True), (before, False))
+            mixed=tuple(
+                operation
+                for operation, layout in (("after", after), ("before", before))
+                if self._is_mixed(name, layout, OPERATIONS[operation])
             ),
             after=after,
             before=before,
@@ -188,8 +203,7 @@ class Evidence:
         one, other = (e and (e.output_shape if outgoing else e.input_shape) for e in (usual, event))
         if not one or not other or layout.kind not in ("NCHW", "NHWC"):
             return True
-        channel = layouts.CHANNEL_DIM[layout.kind]
-        return len(one) == len(other) == 4 and all(one[d] == other[d] for d in (1, 2, 3) if d != channel)
+        return len(one) == len(other) == 4 and all(one[d] == other[d] for d in (1, 2, 3) if d != layout.channel_dim)
 
     def _instances(self, model: nn.Module) -> dict[str, list[tuple[str, nn.Module]]]:
         """The modules of a build by the name of their class."""

@@ -20,12 +20,9 @@ class Sample:
     shape: Shape
 
 
-CHANNEL_DIM = {"NCHW": 1, "NHWC": 3, "NLC": 2, "NC": 1, "NCXX": 1, "NXXC": 3}
-
-
 def channels(layout: Layout, shape: Shape) -> int | None:
     """The width of a tensor in this layout."""
-    dim = CHANNEL_DIM.get(layout.kind)
+    dim = layout.channel_dim
     return shape[dim] if dim is not None and dim < len(shape) else None
 
 

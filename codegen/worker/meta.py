@@ -68,11 +68,12 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor | None:
     return _empty((*a.shape[:-1], b.shape[-1]), a) if fits else None
 
 
-def _conv(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor | None:
+def _conv(x: Tensor, weight: Tensor, *given: Any, **options: Any) -> Tensor | None:
     count = weight.ndim - 2
-    if isinstance(padding, str) or x.ndim != weight.ndim or x.shape[1] != weight.shape[1] * groups:
+    options |= dict(zip(("bias", "stride", "padding", "dilation", "groups"), given, strict=False))
+    stride, padding, dilation = options.get("stride", 1), options.get("padding", 0), options.get("dilation", 1)
+    fits = x.ndim == weight.ndim and x.shape[1] == weight.shape[1] * options.get("groups", 1)
+    if isinstance(padding, str) or not fits:
         return None
     sides = [v if isinstance(v, (tuple, list)) else (v,) * count for v in (stride, padding, dilation)]
     if any(len(side) != count for side in sides):

@@ -28,6 +28,7 @@ class Plan:
     input: str
     output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
     input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword
+    channel_dim: int | None = None  # where the site gives other tensors too, on some path: the dim that tells them apart
     small: dict[str, Any] = field(default_factory=dict)  # constructor arguments of a small build
     small_input: str = ""
     second_input: str = ""  # another resolution that the base accepts, "" where it accepts none

@@ -6,8 +6,8 @@ import ast
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,16 @@ from codegen.worker import entries, models, paths, registry, settled, setup
 from codegen.worker.evidence import Evidence, completed
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
-from codegen.worker.tracer import Place, tracing
+from codegen.worker.tracer import Event, Place, tracing
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one public path of one build ran."""
+
+    path: str
+    build: Setup
+    events: Sequence[Event]
 
 
 def trace(request: Mapping[str, Any]) -> Trace:
@@ -33,8 +42,10 @@ def trace(request: Mapping[str, Any]) -> Trace:
         args, kwargs = full.inputs()
         model(*args, **kwargs)
     evidence = Evidence(full, model, scopes, completed(model, recording.events))
-    calls, names = _other_paths(small, full, evidence)
-    calls.update({(e.module, e.place, "forward"): 1 for e in recording.events if e.place})
+    runs = [Run("forward", full, recording.events), *_other_paths(small, full)]
+    for run in runs:
+        if run.path == "forward":
+            evidence.note_shapes(run.events, run.build)
     evidence.resize(small)
     evidence.vary(small, _sister_builds(module, request["text"], small))
     extractor = _extractor(request, module, small)
@@ -44,8 +55,8 @@ def trace(request: Mapping[str, Any]) -> Trace:
         input=full.input,
         hosts=tuple(_hosts(model, scopes)),
         modules=tuple(evidence.module(name, m, wanted) for name, m in model.named_modules()),
-        calls=tuple(_call(*key, count) for key, count in calls.items()),
-        paths=tuple(names),
+        calls=tuple(_calls(runs, evidence)),
+        paths=tuple(run.path for run in runs[1:]),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
         device=full.device,
         other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
@@ -67,14 +78,10 @@ def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registr
     return registry.extractor(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
 
 
-def _other_paths(
-    small: Setup, full: Setup, evidence: Evidence
-) -> tuple[Counter[tuple[str, Place, str]], list[str]]:
+def _other_paths(small: Setup, full: Setup) -> Iterator[Run]:
     """Run every public path under the tracer: of the small build, of the full one where the small one is too small for
     it. A path that the model itself cannot run is none.
     """
-    calls: Counter[tuple[str, Place, str]] = Counter()
-    names = []
     builds = [(candidate, candidate.model()) for candidate in ([small] if small is full else [small, full])]
     for path in paths.PATHS:
         for candidate, model in builds:
@@ -85,17 +92,25 @@ def _other_paths(
                     paths.run(path, model, candidate.inputs())
                 except Exception:  # noqa: BLE001 - too small for this path, or a path that the model cannot run
                     continue
-            names.append(path.name)
-            calls.update((e.module, e.place, path.name) for e in recording.events if e.place)
-            evidence.note_shapes(recording.events, candidate)
+            yield Run(path.name, candidate, recording.events)
             break
-    return calls, names
 
 
-def _call(module: str, place: Place, path: str, count: int) -> Call:
-    line, end_line, column, end_column = place.position
-    span = Span(line, column, end_line, end_column)
-    return Call(module, place.owner, place.file, place.method, span, place.direct, path, count, place.names)
+def _calls(runs: Sequence[Run], evidence: Evidence) -> Iterator[Call]:
+    """The places that ran modules, once for each path."""
+    usual = {id(run.build): {e.module: e for e in reversed(run.events)} for run in runs if run.path == "forward"}
+    counts: Counter[tuple[str, Place, str, tuple[str, ...]]] = Counter()
+    for run in runs[1:]:
+        seen = usual.get(id(run.build), {})
+        for event in run.events:
+            if event.place:
+                misfits = evidence.misfits(event, seen.get(event.module))
+                counts[event.module, event.place, run.path, misfits] += 1
+    counts.update({(e.module, e.place, "forward", ()): 1 for e in runs[0].events if e.place})
+    for (module, place, path, misfits), count in counts.items():
+        line, end_line, column, end_column = place.position
+        span = Span(line, column, end_line, end_column)
+        yield Call(module, place.owner, place.file, place.method, span, place.direct, path, count, place.names, misfits)
 
 
 def _hosts(model: nn.Module, scopes: Scopes) -> Iterable[HostClass]:

@@ -102,17 +102,24 @@ def _named_values(seen: Observation, attribute: str, wanted: Callable[[Any], boo
     yield from (n for n, v in scope.locals.items() if wanted(v) and n not in scope.parameters)
     yield from (f"{me}.{k}" for k, v in _plain(seen.owner).items() if wanted(v))
     for child in _neighbours(seen.owner, attribute):
-        module = getattr(seen.owner, child)
-        yield from (f"{me}.{child}.{k}" for k, v in _plain(module).items() if wanted(v))
+        holder = _reached(me, child)
+        yield from (f"{holder}.{k}" for k, v in _plain(getattr(seen.owner, child)).items() if wanted(v))
 
 
 def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
     """The site first, then the children before it (nearest first), then those behind it."""
-    names = [name for name, _ in owner.named_children() if name.isidentifier()]
+    names = [name for name, _ in owner.named_children() if name.isidentifier() or name == attribute]
     if attribute not in names:
         return names
     index = names.index(attribute)
     return [attribute, *reversed(names[:index]), *names[index + 1 :]]
+
+
+def _reached(owner: str, child: str) -> str:
+    """`self.conv`, and `self[0]` of a host that is a list itself."""
+    if child.isidentifier():
+        return f"{owner}.{child}"
+    return f"{owner}[{child}]" if child.isdigit() else f'{owner}.get_submodule("{child}")'
 
 
 def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[str]:
@@ -146,8 +153,10 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
             for index, record in enumerate(records):
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
     # self.main.conv[2].out_channels
-    for name, holder in _edge(f"{me}.{attribute}", getattr(owner, attribute, None), outgoing):
+    site = owner.get_submodule(attribute) if attribute in owner._modules else None
+    for name, holder in _edge(_reached(me, attribute), site, outgoing):
         yield from _own_numbers(name, holder, outgoing)
+    yield from _parameter_sizes(owner, me, attribute, outgoing)
 
 
 def _elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:
@@ -170,9 +179,9 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
     for child in _neighbours(owner, attribute):
         module = getattr(owner, child)
         sides = ("out", "in") if outgoing == (child == attribute or outgoing) else ("in", "out")
-        holders = [(f"{me}.{child}", module)]
+        holders = [(_reached(me, child), module)]
         if child == attribute:
-            holders += [(f"{me}.{child}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
+            holders += [(f"{_reached(me, child)}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
             yield from _own_numbers(name, holder, sides[0] == "out")
 
@@ -186,12 +195,20 @@ def _own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
         yield f"{name}.normalized_shape[0]"
 
 
+def _parameter_sizes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:
+    """Sizes of the last and the first weights of a block of any class: a wrapper has nothing else that tells its width."""
+    for child in _neighbours(owner, attribute):
+        block = _reached(me, child)
+        sizes = [f"[*{block}.parameters()][-1].shape[0]", f"next({block}.parameters()).shape[1]"]
+        yield from sizes if outgoing or child != attribute else sizes[::-1]
+
+
 def _edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str, nn.Module]]:
     """`self.main.conv[2]`: the last (first) child, its last (first) child, and so on; and the ones before each."""
     found: list[tuple[str, nn.Module]] = []
     while children := list(module.named_children() if module is not None else ()):
         for key, child in children[::-1] if outgoing else children:
-            found.append((f"{name}.{key}" if key.isidentifier() else f"{name}[{key}]", child))
+            found.append((_reached(name, key), child))
         name, module = found[-len(children)]
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import select
 import shlex
 import signal
@@ -32,6 +33,7 @@ from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
 from codegen.types import Limits, Report, Request, TracedModule  # noqa: E402
 
+os.environ["PYTHONPATH"] = str(ROOT)  # of the children: they run this very copy of the code
 LIMITS = Limits(seconds=200.0, memory=8 << 30)  # of the child; the time is for one cell
 JUDGEMENT = 200  # seconds for one answer of the oracle, which has a limit of its own
 CELL = 3 * LIMITS.seconds + JUDGEMENT  # seconds after which a cell is given up in any case

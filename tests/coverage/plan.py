@@ -148,7 +148,8 @@ def blocks(model: nn.Module, file: str) -> list[Json]:
         named = by_name.setdefault(cls.__qualname__, cls) is cls
         own = cls.__module__.endswith(f".models.{file}")
         for name in children(module):
-            cell = {"site": name, "host": cls.__qualname__, "file": path, "named": named, "own": own}
+            cell = {"site": name, "host": cls.__qualname__, "file": path, "list": is_list(module, name)}
+            cell |= {"named": named, "own": own}
             found.setdefault(identity(cell), cell)
     return list(found.values())
 
@@ -164,7 +165,7 @@ def shared_out(models: list[Json]) -> list[Json]:
         for model, cell in known:
             if cell["named"] and cell["own"] >= own and identity(cell) not in claimed:
                 claimed.add(identity(cell))
-                model["cells"].append({key: cell[key] for key in ("site", "host", "file")})
+                model["cells"].append({key: cell[key] for key in ("site", "host", "file", "list")})
     lost = {identity(cell): {"source": model["source"], **cell} for model, cell in known}
     return [cell for key, cell in lost.items() if key not in claimed]
 
@@ -177,6 +178,11 @@ def children(module: nn.Module) -> list[str]:
     return [name for name, child in module._modules.items() if child is not None]
 
 
+def is_list(module: nn.Module, name: str) -> bool:
+    """Whether a child cannot be called: a ModuleList or ModuleDict, whose elements the code around it runs."""
+    return type(module._modules[name]).forward is nn.Module.forward
+
+
 def plan(library: str, every: bool) -> Json:
     files = timm_files() if library == "timm" else torchvision_files()
     namespace = vars(importlib.import_module(NAMESPACES[library]))
@@ -186,7 +192,7 @@ def plan(library: str, every: bool) -> Json:
         left_out += [{"file": file, **failure} for failure in failed]
         for entry, model in chosen:
             about = {"file": file, "source": f"{library}:{entry['name']}", "shape": shape_of(model), **entry}
-            own = [{"site": name, "host": "", "file": ""} for name in children(model)]
+            own = [{"site": n, "host": "", "file": "", "list": is_list(model, n)} for n in children(model)]
             models.append({"build": "", "input": "", **about, "cells": own, "blocks": blocks(model, file)})
         print(f"{number}/{len(files)} {file}: {', '.join(entry['name'] for entry, _ in chosen)}", file=sys.stderr)
     about = {"library": library, "version": importlib.import_module(library).__version__}

@@ -13,7 +13,8 @@ Json = dict[str, Any]
 
 def table(plan: Json, rows: dict[str, Json], command: str) -> str:
     """Markdown: totals, a line a model, every reason that is not a pass, sizes of diffs, widths, times."""
-    done = [rows[cell["key"]] for model in plan["models"] for cell in model["cells"] if cell["key"] in rows]
+    cells_done = (cell for model in plan["models"] for cell in model["cells"] if cell["key"] in rows)
+    done = [{**rows[cell["key"]], "list": cell["list"]} for cell in cells_done]
     cells = sum(len(model["cells"]) for model in plan["models"])
     lines = [
         f"# Backbones of {plan['library']}",
@@ -27,7 +28,7 @@ def table(plan: Json, rows: dict[str, Json], command: str) -> str:
 
 
 def totals(rows: list[Json]) -> list[str]:
-    called = [row for row in rows if row.get("called", True)]
+    called = [row for row in rows if row.get("called", True) and not row["list"]]
     groups = {
         "all": rows,
         "children of a model": [row for row in rows if not row["host"]],
@@ -35,6 +36,7 @@ def totals(rows: list[Json]) -> list[str]:
         "sites that are called": called,
         "of these, of a model": [row for row in called if not row["host"]],
         "of these, of a block": [row for row in called if row["host"]],
+        "lists, whose elements are called": [row for row in rows if row.get("called", True) and row["list"]],
     }
     lines = ["", f"| | cells | {' | '.join(OUTCOMES)} | share passed |", f"|---|---:|{'---:|' * len(OUTCOMES)}---:|"]
     for name, group in groups.items():

@@ -43,6 +43,7 @@ class Pair:
     places: list[Place]
     copies: list[nn.Module]  # of the inserted modules: they run in the base
     modes: list[dict[str, bool]]  # in which an inserted module and its parts ran last: training or not
+    widths: list[int | None]  # channels of what an inserted module got, where its site gives other tensors too
 
 
 def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
@@ -52,7 +53,7 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
         place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
         place.inserted.register_forward_pre_hook(_learning(seen))
     copies = [copy.deepcopy(place.inserted) for place in found]
-    return Pair(base, copy.deepcopy(base), variant, found, copies, modes)
+    return Pair(base, copy.deepcopy(base), variant, found, copies, modes, [None] * len(found))
 
 
 def telling_pair(subject: Subject) -> Pair:
@@ -79,7 +80,8 @@ def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
     logs: list[Log] = [[] for _ in pair.places]
     counts = [0] * len(pair.places)
     output, variant_error = _run_variant(plan, pair, run, logs)
-    expected, error = _run_base(plan, pair, run, _insertions(pair, counts))
+    _tell_apart(plan, pair, logs)
+    expected, error = _run_base(plan, pair, run, _insertions(plan, pair, counts))
     if variant_error or error:
         _, plain_error = _attempt(run, pair.plain)
         if plain_error:
@@ -135,11 +137,28 @@ def _learning(modes: dict[str, bool]) -> Callable[[nn.Module, Any], None]:
     return lambda module, args: modes.update({name: part.training for name, part in module.named_modules()})
 
 
-def _insertions(pair: Pair, counts: list[int]) -> list[Change]:
+def _tell_apart(plan: Plan, pair: Pair, logs: list[Log]) -> None:
+    """Where a site gives tensors of several widths, those of the width that its module got are the site's; drop others."""
+    if plan.channel_dim is None:
+        return
+    for number, log in enumerate(logs):
+        got = [value.shape[plan.channel_dim] for kind, value in log if kind == "module"]
+        pair.widths[number] = pair.widths[number] or (got[0] if got else None)
+        log[:] = [event for event in log if event[0] == "module" or _is_meant(plan, pair, number, event[1])]
+
+
+def _is_meant(plan: Plan, pair: Pair, number: int, value: Any) -> bool:
+    width = pair.widths[number]
+    return plan.channel_dim is None or width is None or bool(value.shape[plan.channel_dim] == width)
+
+
+def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
     """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran."""
 
     def insertion(number: int) -> Change:
         def change(value: Any) -> Any:
+            if not _is_meant(plan, pair, number, value):
+                return None
             counts[number] += 1
             for name, part in pair.copies[number].named_modules():
                 part.training = pair.modes[number].get(name, pair.base.training)

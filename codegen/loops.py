@@ -1,0 +1,81 @@
+"""How a class runs its children: its calls, the loops around them, whether it runs all in order. Changes nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from codegen import syntax
+from codegen.syntax import Function
+from codegen.types import Call, Site, Span
+
+Survey = tuple[dict[Span, ast.Call], dict[ast.AST, Function], dict[ast.Call, list[ast.For]]]
+
+
+@lru_cache(maxsize=32)
+def surveyed(cls: ast.ClassDef) -> Survey:
+    """(its calls by where they stand, the method of every node, the loops around every call), once for all its sites."""
+    by_span = {syntax.span(n): n for n in ast.walk(cls) if isinstance(n, ast.Call)}
+    methods = [n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    method_of = {node: method for method in methods for node in ast.walk(method)}
+    loops_around: dict[ast.Call, list[ast.For]] = {call: [] for call in by_span.values()}
+    for loop in (node for node in method_of if isinstance(node, ast.For)):
+        for call in ast.walk(loop):
+            if isinstance(call, ast.Call):
+                loops_around[call].append(loop)
+    return by_span, method_of, loops_around
+
+
+def loop_variable(loop: ast.For, is_site: Callable[[ast.AST], bool]) -> str:
+    """`blk` for `for blk in self.blocks` and `for i, blk in enumerate(self.blocks)`, "" for any other loop."""
+    iterable, target = loop.iter, loop.target
+    if isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.func.id == "enumerate":
+        if not iterable.args or not isinstance(target, ast.Tuple) or len(target.elts) != 2:
+            return ""
+        iterable, target = iterable.args[0], target.elts[1]
+    if is_site(iterable) and isinstance(target, ast.Name):
+        return target.id
+    return ""
+
+
+def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> bool:
+    """Whether the host runs the site as one of its children, in the order of their registration, wherever it runs it."""
+    mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
+    over_children = {syntax.span(n) for n in _over_children(cls)}
+    return bool(mine) and all(
+        c.method == "Sequential.forward" and Path(c.file).parent.name == "modules"
+        or c.file == site.host.file
+        and c.span in over_children
+        for c in mine
+    )
+
+
+def over_children(loop: ast.For) -> str:
+    """The variable of a loop over all children of the object, "" for any other loop."""
+    iterable, target = ast.unparse(loop.iter), loop.target
+    if iterable in ("self.items()", "self.named_children()", "self._modules.items()") and isinstance(target, ast.Tuple):
+        target = target.elts[-1]  # for name, layer in self.items()
+    elif iterable not in ("self", "self.children()", "self.values()", "self._modules.values()"):
+        return ""
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
+    """The calls that run all children of the object one on the result of the other."""
+    for node in ast.walk(cls):
+        if isinstance(node, ast.For) and over_children(node):
+            yield from _chained(node)  # for block in self.children(): x = block(x)
+        elif isinstance(node, ast.Call) and any(ast.unparse(a) == "self.children()" for a in node.args):
+            yield node  # x = checkpoint_seq(self.children(), x)
+
+
+def _chained(loop: ast.For) -> Iterator[ast.Call]:
+    for statement in ast.walk(loop):
+        if isinstance(statement, ast.Assign):
+            results = {n.id for t in statement.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+            for call in ast.walk(statement.value):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                    given = {argument.id for argument in call.args if isinstance(argument, ast.Name)}
+                    yield from [call] if results & given else []
