@@ -46,8 +46,7 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
             "insert after the object of that class, or into the class of the element",
         )
     reader = _Reader(code, cls, site, operation)
-    for call in calls:
-        reader.observe(call)
+    reader.observe_all(calls)
     reader.leave_misfits()
     reader.read_twins()
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
@@ -89,18 +88,40 @@ class _Reader:
 
     # -- measured calls ----------------------------------------------------------------------------------------------
 
+    def observe_all(self, calls: Iterable[Call]) -> None:
+        """Take in the measured calls of the site.
+
+        Raises CodegenError("hidden-call") where one is inside a call of other code - unless it runs only elements before the
+        last (after the first): `x = self.stem[:-1](x)`.
+        """
+        holders = {owner: f"{owner}.{self.site.attribute}.".lstrip(".") for owner in self.site.host.instances}
+        mine = [c for c in calls if c.owner in holders and f"{c.module}.".startswith(holders[c.owner])]
+        edges: dict[str, int] = {}
+        for call in mine:
+            element = self._element(call).partition(".")[0]
+            if element.isdigit():
+                choose = max if self.operation == "after" else min
+                edges[call.owner] = choose(edges.get(call.owner, int(element)), int(element))
+        for call in mine:
+            try:
+                self.observe(call)
+            except CodegenError as error:
+                element = self._element(call).partition(".")[0]
+                if error.name != "hidden-call" or not element.isdigit() or int(element) == edges[call.owner]:
+                    raise
+
     def observe(self, call: Call) -> None:
-        """Take in one measured call of a child of the host, if it is about the site."""
-        if call.owner not in self.site.host.instances:
+        """Take in one measured call of the site or of an element of it; `rest` names the element."""
+        rest = self._element(call)
+        node = self._node(call)
+        if self.operation in call.misfits:
+            self.misfits.add(node)
             return
-        child = call.module[len(call.owner) + 1 if call.owner else 0 :]
-        head, _, rest = child.partition(".")
-        if head == self.site.attribute:
-            node = self._node(call)
-            if self.operation in call.misfits:
-                self.misfits.add(node)
-                return
-            self.found.setdefault(node, self._use(node, call, element=bool(rest), deep="." in rest))
+        self.found.setdefault(node, self._use(node, call, element=bool(rest), deep="." in rest))
+
+    def _element(self, call: Call) -> str:
+        """"" for a call of the site itself, `3` and `3.mlp` for one of an element."""
+        return call.module[len(call.owner) + 1 if call.owner else 0 :].partition(".")[2]
 
     def _node(self, call: Call) -> ast.Call:
         node = self.by_span.get(call.span)
@@ -150,8 +171,8 @@ class _Reader:
         """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""
         me, name = self._me(callee), self.site.attribute
         if element:
-            edge = "[-1]" if self.operation == "after" else "[0]"
-            return f"{ast.unparse(callee)} is {me}.{name}{edge}"
+            edge = f"{me}.{name}[-1]" if self.operation == "after" else f"{me}.{name}[0]"
+            return "" if ast.unparse(callee) == edge else f"{ast.unparse(callee)} is {edge}"
         if self._is_site(callee):
             return ""
         if isinstance(callee, ast.Call) and isinstance(callee.func, ast.Name) and callee.func.id == "getattr":

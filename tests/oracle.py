@@ -124,11 +124,17 @@ def sites_of(model: nn.Module, place: Place) -> list[str]:
     """The modules that a name (`layer2`, `blocks.*`) stands for, in the model or in every instance of the host's class."""
     names = dict(model.named_modules(remove_duplicate=False))
     if not place.host:
-        return [name for name in fnmatch.filter(names, place.site) if name.count(".") == place.site.count(".")]
+        found = [name for name in fnmatch.filter(names, place.site) if name.count(".") == place.site.count(".")]
+        return once_each(names, found)
     classes = {type(module) for module in names.values() if type(module).__qualname__ == place.host}
     known = {cls for cls in classes if place.file in ("", getattr(sys.modules.get(cls.__module__), "__file__", None))}
     owners = [owner for owner, module in model.named_modules() if type(module) in known]
-    return [site for owner in owners if (site := f"{owner}.{place.site}".lstrip(".")) in names]
+    return once_each(names, [site for owner in owners if (site := f"{owner}.{place.site}".lstrip(".")) in names])
+
+
+def once_each(modules: dict[str, nn.Module], names: list[str]) -> list[str]:
+    """The first name of each of these modules: one may stand in several places."""
+    return list({id(modules[name]): name for name in reversed(names)}.values())[::-1]
 
 
 def find_inserted(base: nn.Module, variant: nn.Module, sites: Sequence[str], attribute: str) -> dict[str, str]:

@@ -98,19 +98,43 @@ def _other_paths(small: Setup, full: Setup) -> Iterator[Run]:
 
 def _calls(runs: Sequence[Run], evidence: Evidence) -> Iterator[Call]:
     """The places that ran modules, once for each path."""
+    objects: dict[str, list[str]] = defaultdict(list)  # of the full model, by the names of their classes
+    for name, module in evidence.builds[0][0].named_modules():
+        objects[type(module).__qualname__].append(name)
     usual = {id(run.build): {e.module: e for e in reversed(run.events)} for run in runs if run.path == "forward"}
     counts: Counter[tuple[str, Place, str, tuple[str, ...]]] = Counter()
     for run in runs[1:]:
         seen = usual.get(id(run.build), {})
         for event in run.events:
-            if event.place:
+            place, called = _in_full(event, objects)
+            if place:
                 misfits = evidence.misfits(event, seen.get(event.module))
-                counts[event.module, event.place, run.path, misfits] += 1
+                counts[called, place, run.path, misfits] += 1
     counts.update({(e.module, e.place, "forward", ()): 1 for e in runs[0].events if e.place})
-    for (module, place, path, misfits), count in counts.items():
+    for (called, place, path, misfits), count in counts.items():
         line, end_line, column, end_column = place.position
         span = Span(line, column, end_line, end_column)
-        yield Call(module, place.owner, place.file, place.method, span, place.direct, path, count, place.names, misfits)
+        yield Call(called, place.owner, place.file, place.method, span, place.direct, path, count, place.names, misfits)
+
+
+def _in_full(event: Event, objects: Mapping[str, list[str]]) -> tuple[Place | None, str]:
+    """The place and the module of a call by their names in the full model.
+
+    A build with fewer blocks may have a block of another class under the same name: then they are those of the first object
+    of its class; None where the full model has none.
+    """
+    place = event.place
+    if place is None:
+        return None, ""
+    owners = objects.get(place.owner_class, [])
+    if not owners or place.owner in owners:
+        return place if owners else None, event.module
+
+    def renamed(name: str) -> str:
+        return f"{owners[0]}.{name[len(place.owner) :].lstrip('.')}".strip(".")
+
+    names = tuple((local, renamed(name)) for local, name in place.names)
+    return replace(place, owner=owners[0], names=names), renamed(event.module)
 
 
 def _hosts(model: nn.Module, scopes: Scopes) -> Iterable[HostClass]:

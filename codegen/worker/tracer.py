@@ -25,6 +25,7 @@ class Place:
     """A call expression in a method of the module that was running."""
 
     owner: str
+    owner_class: str
     file: str
     method: str
     position: Position
@@ -99,7 +100,8 @@ def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[i
             if position is None:
                 return None
             names = _names(frame, module, paths)
-            return Place(paths[id(owner)], code.co_filename, code.co_qualname, position, direct, names)
+            kind = type(owner).__qualname__
+            return Place(paths[id(owner)], kind, code.co_filename, code.co_qualname, position, direct, names)
         if not code.co_filename.endswith(("torch/nn/modules/module.py", "worker/tracer.py")):
             direct = False
         frame = frame.f_back

@@ -230,7 +230,6 @@ def outcome(name: str, reason: str = "", detail: str = "") -> Json:
 def kind(difference: str) -> str:
     """A word for what the oracle found first."""
     words = {
-        "cannot be judged": "not judged",
         "cannot be built": "variant not built",
         "no new module": "not inserted",
         "weights:": "weights",

@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
-from oracle import Original, Place, build, load, make_inputs, sites_of  # noqa: E402
+from oracle import Original, Place, build, load, make_inputs  # noqa: E402
 from oracle_runs import Route, Subject, brief, outcome  # noqa: E402
 
 SIZES = (96, 112, 128, 160, 192, 224, 256)  # of images smaller than the model's own, tried in this order
@@ -91,9 +91,6 @@ def called(original: Original) -> list[str]:
 def judge(original: Original, option: str, job: Json) -> Json:
     """The differences that the variant of a job shows; `error` where it cannot even be built."""
     place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"])
-    sites = [original.model.get_submodule(site) for site in sites_of(original.model, place)]
-    if len(set(map(id, sites))) < len(sites):
-        return {"differences": ["cannot be judged: several sites share one module"]}
     try:
         variant = build(load(job["variant"]), with_option(job["build"], option), 0)
     except Exception as error:  # any code of any model

@@ -31,7 +31,7 @@ def check(subject: Subject) -> Outcome:
     names = [name for name, _ in inserted_modules(subject.plan, variant)]
     groups = {name: [key for key in own if key.startswith(f"{name}.")] for name in names}
     new = [key for keys in groups.values() for key in keys]
-    wrong = _keys(saved, own, new)
+    wrong = _keys(saved, own, {*new, *_aliases(variant, names)})
     if wrong:
         return failed(wrong)
     notes: list[str] = []
@@ -41,7 +41,14 @@ def check(subject: Subject) -> Outcome:
     return failed(wrong) if wrong else passed("; ".join([f"{len(new)} new keys" if new else "no state", *notes]))
 
 
-def _keys(saved: State, own: State, new: list[str]) -> str:
+def _aliases(variant: nn.Module, names: list[str]) -> list[str]:
+    """The keys of the inserted modules by every name that they have: two blocks may share the module that holds one."""
+    inserted = {id(variant.get_submodule(name)) for name in names}
+    every = [(name, module) for name, module in variant.named_modules(remove_duplicate=False) if id(module) in inserted]
+    return [f"{name}.{key}" for name, module in every for key in module.state_dict()]
+
+
+def _keys(saved: State, own: State, new: set[str]) -> str:
     for key, value in saved.items():
         if key not in own:
             return f"{key} of the base is not in the variant"
