@@ -28,6 +28,19 @@ def surveyed(cls: ast.ClassDef) -> Survey:
     return by_span, method_of, loops_around
 
 
+@lru_cache(maxsize=32)
+def constructing(cls: ast.ClassDef) -> frozenset[str]:
+    """`__init__` and the methods that it calls: what they run, they run before the inserted module is made."""
+    methods = {n.name: n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    found, new = {"__init__"}, {"__init__"}
+    while new:
+        bodies = [methods[name] for name in new if name in methods]
+        called = {n.func for body in bodies for n in ast.walk(body) if isinstance(n, ast.Call)}
+        new = {f.attr for f in called if isinstance(f, ast.Attribute) and f.attr in methods} - found
+        found |= new
+    return frozenset(found)
+
+
 def loop_variable(loop: ast.For, is_site: Callable[[ast.AST], bool]) -> str:
     """`blk` for `for blk in self.blocks` and `for i, blk in enumerate(self.blocks)`, "" for any other loop."""
     iterable, target = loop.iter, loop.target

@@ -224,7 +224,7 @@ class _Reader:
         runners = {ast.unparse(u.node.func) for u in self.found.values() if not self._is_callee(u.node)}
         known = self.found.keys() | self.misfits
         for node in self.by_span.values():
-            if node in known or node not in self.method_of or self.method_of[node].name == "__init__":
+            if node in known or node not in self.method_of or self.method_of[node].name in loops.constructing(self.cls):
                 continue
             subject, args = self._runs(node, runners)
             if subject is None:
