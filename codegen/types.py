@@ -102,8 +102,9 @@ class Call:
 class Layout:
     """What the dims of a tensor mean.
 
-    kind: "NCHW", "NHWC", "NLC" (tokens), "NC" (a vector a sample), or "" where measurement could not tell. "NXXC" and
-    "NCXX": channels last or first with positions that are no rows and columns - heads, windows, tokens twice.
+    kind: "NCHW", "NHWC", "NLC" (tokens), "NC" (a vector a sample), "NCDHW" and "NDHWC" (volumes, clips), or "" where
+    measurement could not tell. "NXXC" and "NCXX": channels last or first with positions that are no rows and columns -
+    heads, windows, tokens twice.
     prefix: class and register tokens before the grid tokens (NLC). grid: (rows, columns) of the tokens (NLC).
     grid_expr: an expression for the grid at the end of the host's `__init__`, "" where none was found.
     """
@@ -116,7 +117,7 @@ class Layout:
     @property
     def channel_dim(self) -> int | None:
         """The dim that holds the channels, None where the layout is unknown."""
-        return {"NCHW": 1, "NHWC": 3, "NLC": 2, "NC": 1, "NCXX": 1, "NXXC": 3}.get(self.kind)
+        return self.kind.index("C") if self.kind else None
 
 
 @dataclass(frozen=True)

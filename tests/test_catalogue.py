@@ -104,6 +104,19 @@ def test_map_modules_are_timms(make: Any, name: str) -> None:
     torch.testing.assert_close(ours(sample(NCHW)), theirs(sample(NCHW)))
 
 
+@pytest.mark.parametrize("name", ["adapter", "eca", "se"])
+def test_volumes_are_maps_with_more_rows(make: Any, name: str) -> None:
+    """What these modules compute of a position does not depend on where it is."""
+    volume = torch.randn(3, CHANNELS, 2, ROWS, COLUMNS, generator=torch.Generator().manual_seed(1))
+    of_maps = shake(make(name, NCHW, ARGUMENTS[name]))
+    expected = of_maps(volume.flatten(2, 3)).reshape(volume.shape)
+    first, last = (make(name, Layout(kind), ARGUMENTS[name]) for kind in ("NCDHW", "NDHWC"))
+    for module in (first, last):
+        load(module, of_maps)
+    torch.testing.assert_close(first(volume), expected)
+    torch.testing.assert_close(last(volume.permute(0, 2, 3, 4, 1)), expected.permute(0, 2, 3, 4, 1))
+
+
 def test_se_is_its_equation(make: Any) -> None:
     se, x = shake(make("se", PREFIXED, {"reduction": "4"})), sample(PREFIXED)
     for image, result in zip(x, se(x), strict=True):
@@ -290,7 +303,7 @@ def test_the_folder_is_the_registry() -> None:
     for each in catalogue.entries():
         assert all([each.summary, each.paper, each.equation, each.licence, each.url.startswith("https://")])
     assert catalogue.entry("se").arguments == (("reduction", "16"),)
-    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NCXX", "NXXC", "NC")
+    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NCXX", "NXXC", "NCDHW", "NDHWC", "NC")
 
 
 def test_importing_it_is_instant() -> None:

@@ -38,7 +38,7 @@ def tokens(prefix: int, stride: int = 16) -> ShapeAt:
         pytest.param(lambda n, h, w: (n, 1, 1, 64), "NHWC", id="pooled channels last"),
         pytest.param(lambda n, h, w: (n, 64), "NC", id="vector"),
         pytest.param(lambda n, h, w: (n,), "", id="one number a sample"),
-        pytest.param(lambda n, h, w: (n, 3, h, w, 2), "", id="five dims"),
+        pytest.param(lambda n, h, w: (n, 64, 1, 1, 1), "NCDHW", id="pooled clip"),
         pytest.param(lambda n, h, w: (h * w, n, 64), "", id="batch second"),
         pytest.param(lambda n, h, w: (n * h * w // 64, 64, 96), "NLC", id="windows in the batch"),
         pytest.param(lambda n, h, w: (n, 64) if n == 2 else (n, 64, 1), "", id="ranks differ"),
@@ -72,6 +72,13 @@ def test_what_moves_otherwise_than_an_image_is_no_map(shape: ShapeAt, runs: Runs
 )
 def test_positions_that_are_no_rows_and_columns(shape: ShapeAt, kind: str, runs: Runs) -> None:
     assert inferred(shape, runs).kind == kind
+
+
+@pytest.mark.parametrize("runs", [RUNS, LONG, ROWS_ONLY])
+def test_clips_and_volumes(runs: Runs) -> None:
+    assert inferred(lambda n, h, w: (n, 64, 8, h // 16, w // 16), runs).kind == "NCDHW"
+    assert inferred(lambda n, h, w: (n, 8, h // 16, w // 16, 64), runs).kind == "NDHWC"
+    assert inferred(lambda n, h, w: (n, h, w, 3, 2), runs).kind == ""
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 2, 5])

@@ -49,7 +49,17 @@ def infer(samples: Sequence[Sample]) -> Layout:
     if rank == 4:
         kind = _map_kind(first, moving, _image_moves(samples))
         return Layout(kind) if kind and all(_like_image(s, kind) for s in samples) else _positions(samples, moving)
+    if rank == 5:
+        return Layout(_volume_kind(first, moving, _image_moves(samples)))
     return Layout("")
+
+
+def _volume_kind(shape: Shape, moving: tuple[int, ...], image: tuple[int, ...]) -> str:
+    """A clip or a volume, whose rows and columns follow the image; a pooled one is all ones but for its channels."""
+    if moving:
+        kinds = {tuple(d + 3 for d in image): "NCDHW", tuple(d + 2 for d in image): "NDHWC"}
+        return kinds.get(moving, "")
+    return "NCDHW" if shape[2:] == (1, 1, 1) else "NDHWC" if shape[1:4] == (1, 1, 1) else ""
 
 
 def _positions(samples: Sequence[Sample], moving: tuple[int, ...]) -> Layout:

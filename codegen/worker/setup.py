@@ -69,12 +69,12 @@ class Setup:
         return asked if models.takes_batch(self.input) else None
 
     def image(self) -> tuple[int, int] | None:
-        """(rows, columns) of the input, None where it is no map."""
+        """(rows, columns) of the input, None where it is neither a map nor a clip (N, C, D, H, W)."""
         try:
             shape = models.parse_input(self.input)[0][0]
         except ValueError:
             return None
-        return (shape[2], shape[3]) if len(shape) == 4 else None
+        return (shape[-2], shape[-1]) if len(shape) in (4, 5) else None
 
 
 def find(module: ModuleType, builds: list[str], input_spec: str) -> Setup:
@@ -162,11 +162,12 @@ def _input_candidates(model: nn.Module, arguments: dict[str, Any]) -> list[str]:
     specs = [f"1x{size[0]}x{size[1]}x{size[2]}"] if isinstance(size, (tuple, list)) and len(size) == 3 else []
     channels = [v for k in CHANNEL_NAMES if isinstance(v := arguments.get(k), int)]
     sizes = [_pair(arguments[k]) for k in SIZE_NAMES if _pair(arguments.get(k))]
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    first = next((m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))), None)
     if first is not None:
         channels.append(first.in_channels)
+    frames = "x16" if isinstance(first, nn.Conv3d) else ""
     for count, pair in itertools.product([*channels, 3, 1], [*sizes, *((s, s) for s in COMMON_SIZES)]):
-        specs.append(f"1x{count}x{pair[0]}x{pair[1]}")  # type: ignore[index]
+        specs.append(f"1x{count}{frames}x{pair[0]}x{pair[1]}")  # type: ignore[index]
     if first is None:
         linear = next((m for m in model.modules() if isinstance(m, nn.Linear)), None)
         specs += [f"1x{linear.in_features}", f"1x16x{linear.in_features}"] if linear is not None else []
@@ -186,9 +187,9 @@ def resized(setup: Setup, rows: int, columns: int, *, rebuild: bool) -> Iterator
     if setup.image() is None:
         return
     shapes = models.parse_input(setup.input)
-    first = "x".join(map(str, (*shapes[0][0][:2], rows, columns)))
-    rest = [("x".join(map(str, shape)) + ("" if dtype == "float32" else f":{dtype}")) for shape, dtype in shapes[1:]]
-    spec = ",".join([first, *rest])
+    first = shapes[0][0]
+    sized = [((*shape[:-2], rows, columns) if shape == first else shape, dtype) for shape, dtype in shapes]
+    spec = ",".join("x".join(map(str, shape)) + ("" if dtype == "float32" else f":{dtype}") for shape, dtype in sized)
     if not rebuild:
         yield replace(setup, input=spec)
         return
