@@ -76,17 +76,21 @@ def copied(value: Any) -> Any:
 
 
 def routes(model: nn.Module) -> Iterator[Route]:
-    """Every public path that the model has, in eval and train mode and with checkpointing."""
-    methods = [name for name in ("forward", "forward_features", "forward_intermediates") if hasattr(model, name)]
-    if hasattr(model, "forward_features") and hasattr(model, "forward_head"):
-        methods.append("forward_head")
+    """Every public path that the model has: those that run by themselves in eval and train mode and with checkpointing,
+    the parts of `forward` and the options in eval mode.
+    """
     modes = [(False, False), (True, False)]
     modes += [(True, True)] if hasattr(model, "set_grad_checkpointing") else []
-    for method, (train, checkpointing) in itertools.product(methods, modes):
+    whole = [name for name in ("forward", "forward_intermediates") if hasattr(model, name)]
+    for method, (train, checkpointing) in itertools.product(whole, modes):
         yield Route(method, (), train, checkpointing)
-        if method == "forward_intermediates":
-            yield Route(method, (("norm", True),), train, checkpointing)
-            yield Route(method, (("intermediates_only", True),), train, checkpointing)
+    if hasattr(model, "forward_features"):
+        yield Route("forward_features")
+        if hasattr(model, "forward_head"):
+            yield Route("forward_head")
+    if hasattr(model, "forward_intermediates"):
+        yield Route("forward_intermediates", (("norm", True),))
+        yield Route("forward_intermediates", (("intermediates_only", True),))
 
 
 def outcome(subject: Subject, route: Route, inputs: Inputs, seed: int) -> Outcome:
