@@ -26,7 +26,8 @@ class Making(Enum):
 
 def making(trace: Trace | None, site: Site, component: Component) -> Making:
     """How the module of this site is made."""
-    if trace is None or site.host.instances == ("",) or not component.stateful:
+    own = site.host.instances == ("",) and not site.host.inherited
+    if trace is None or own or not component.stateful:
         return Making.LAST
     return Making.ASIDE if trace.settled else Making.LATE
 

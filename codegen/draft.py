@@ -121,7 +121,7 @@ def _foreign(source: Source, definitions: Iterable[tuple[str, str]]) -> tuple[Fo
 def _chain(trace: Trace, site: Site) -> list[tuple[str, str]]:
     """The classes of the modules around the host's instances, from the model inwards: their code makes the host."""
     around = {path[:i] for path in site.host.instances for i, c in enumerate(f"{path}.") if c == "."} | {""}
-    classes = [h for h in trace.hosts if around & set(h.instances)]
+    classes = [h for h in trace.hosts if around & set(h.instances) and not h.inherited]
     return [(h.file, h.name) for h in classes]
 
 
@@ -156,8 +156,9 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
-    left = [f"{p} is left as it is: another width than in forward" for p in _misfits(site, trace, request.operation)]
-    notes = (*component.notes, *_width_notes(site), *left)
+    misfits = sites.misfits(trace, site, request.operation) if trace else []
+    left = [f"{place} is left as it is: another width than in forward" for place in misfits]
+    notes = (*component.notes, *_width_notes(site), *_host_notes(site, trace), *left)
     return Draft(
         site,
         variant,
@@ -191,6 +192,12 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
 def _late(parts: Parts, place: insert.Place, trace: Trace, ordering: Sequence[str]) -> tuple[Path, Edit]:
     """The model's own `__init__`, where it has initialised its weights, has every block make its module."""
     model = trace.hosts[0]
+    if "" in place.site.host.instances:
+        raise CodegenError(
+            "inherited-forward",
+            f"{model.name} initialises all its weights behind {place.cls.name}.__init__, whose code runs {place.site.name}",
+            "choose a site that the model's own class runs",
+        )
     path = Path(model.file).resolve()
     files = {parts.file.path.resolve(): (parts.file, parts.main)}
     files |= {f.file.path.resolve(): (f.file, f.code) for f in parts.foreign}
@@ -249,23 +256,17 @@ def _plan(
         "small_input": small.get("input", ""),
         "second_input": small.get("second", ""),
         "identity": request.identity,
-        "channel_dim": _channel_dim(site, trace, request.operation),
+        "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.operation) else None,
         "library": source.library,
         "entry": entry,
         "variant_entry": entry,
     }
 
 
-def _channel_dim(site: Site, trace: Trace | None, operation: str) -> int | None:
-    """The dim that tells the site's tensor from others that it gives on some path; None where it gives no others."""
-    return site.layout.channel_dim if _misfits(site, trace, operation) else None
-
-
-def _misfits(site: Site, trace: Trace | None, operation: str) -> list[str]:
-    """Where the site runs on a tensor of another width than in `forward`: these calls stay as they are."""
-    names = {f"{owner}.{site.attribute}".lstrip(".") for owner in site.host.instances}
-    calls = [c for c in trace.calls if operation in c.misfits and c.module in names] if trace else []
-    return sorted({f"{c.method}:{c.span.line}" for c in calls})
+def _host_notes(site: Site, trace: Trace | None) -> list[str]:
+    if trace is None or not site.host.inherited:
+        return []
+    return [f"{site.host.name} has the code that runs {site.name}: all classes derived from it get the module"]
 
 
 def _width_notes(site: Site) -> list[str]:

@@ -62,7 +62,7 @@ def twins(trace: Trace) -> list[Call]:
             children[owner][name].append(module)
     for host in trace.hosts:
         path = Path(host.file)
-        if path.suffix != ".py":
+        if path.suffix != ".py" or host.inherited:
             continue
         code = syntax.shared(syntax.read(path)[0], path)
         cls = syntax.find_class(code, host.name, host.line)

@@ -44,7 +44,7 @@ def find(trace: Trace, request: Request) -> Site:
             f"{host.name}, which holds {name}, has no __init__ of its own: not built yet",
             "edit a class of the model that has one: codegen sites SOURCE names the sites inside it",
         )
-    whole = next(h for h in trace.hosts if (h.name, h.file) == (host.name, host.file))
+    whole = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited))
     everywhere = len(host.instances) == len(whole.instances)
     return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, called, layout), everywhere)
 
@@ -75,6 +75,12 @@ def holds(trace: Trace, request: Request) -> bool:
             return False
         raise
     return True
+
+
+def misfits(trace: Trace, site: Site, operation: str) -> list[str]:
+    """Where the site runs on a tensor of another width than in `forward`: these calls stay as they are."""
+    names = {f"{owner}.{site.attribute}".lstrip(".") for owner in site.host.instances}
+    return sorted({f"{c.method}:{c.span.line}" for c in trace.calls if operation in c.misfits and c.module in names})
 
 
 def without_trace(host: HostClass, request: Request, width: str, layout: Layout) -> Site:
@@ -135,7 +141,10 @@ def _element_ran(module: TracedModule, ran: set[str]) -> bool:
 
 def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
     owners = {m.name.rpartition(".")[0] for m in matched}
-    hosts = [h for h in trace.hosts if owners & set(h.instances)]
+    runners = {m.runner for m in matched}
+    hosts = [h for h in trace.hosts if owners & set(h.instances) and h.inherited == (runners != {""})]
+    if runners != {""}:  # a base class runs them all, or some: then they are asked for one by one
+        hosts = [h for h in hosts if h.name in runners]
     loose = owners - {path for h in hosts for path in h.instances}
     if loose:
         owner = sorted(loose)[0]

@@ -76,7 +76,7 @@ def host_class(source: Source, name: str, code: Code) -> HostClass:
         name = _gathering(code)
     cls = syntax.find_class(code, name)
     if cls is not None:
-        return HostClass(name, str(source.file.path), cls.lineno, ("",), _factory(cls))
+        return HostClass(name, str(source.file.path), cls.lineno, ("",), factory=_factory(cls))
     for node in code.tree.body:
         if isinstance(node, ast.ImportFrom) and name.split(".")[0] in syntax.bound_names(node):
             path = sources.module_path(imports.absolute(source.file, node))

@@ -144,6 +144,7 @@ class TracedModule:
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     parameters: int = 0
     mixed: tuple[str, ...] = ()  # "after", "before": where one `forward` shows tensors of different widths
+    runner: str = ""  # the base class whose code runs it, where the class of the object that holds it inherits that code
     after: Layout = Layout("")
     before: Layout = Layout("")
     width_after: Width | None = None
@@ -152,12 +153,15 @@ class TracedModule:
 
 @dataclass(frozen=True)
 class HostClass:
-    """A class whose code runs sites, and where that code stands."""
+    """A class whose code runs sites, and where that code stands. inherited: `instances` are those of classes derived from it
+    too, which run its code.
+    """
 
     name: str
     file: str
     line: int
     instances: tuple[str, ...]  # dotted paths of the model's modules that are exactly of this class; "" is the model
+    inherited: bool = False
     factory: str = ""  # how device and dtype reach a new child: "**dd", "device=device, dtype=dtype" or ""
 
 

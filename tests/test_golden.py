@@ -42,7 +42,6 @@ NEEDS = {"einops_mixer": "einops"}  # folder -> a package that its model imports
 
 # Manners that must work one day. Each comes out of this list with a golden case in its folder.
 PENDING = {
-    "inherited --class WideNet --after body": "a host without __init__ of its own",
     "mobilenet_two_space --after features.stage1_0": "one element of a Sequential",
     "alexnet_gbk --after features.3": "one element of a Sequential",
 }

@@ -12,6 +12,7 @@ from torch import nn
 
 from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, setup, widths
+from codegen.worker.runs import Located
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
 from codegen.worker.tracer import Event, tracing
@@ -52,6 +53,7 @@ class Evidence:
         self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)  # of one width: the small build's
         self.grids = [(model, scopes, self.first)]
         self.small: dict[str, Event] = {}
+        self.runners: dict[str, type] = {}  # of modules that are run by inherited code: the class that it stands in
         self._widths: dict[tuple[type, str, str, bool, int], Width | None] = {}
 
     def note_shapes(self, events: Iterable[Event], build: Setup) -> None:
@@ -64,6 +66,20 @@ class Evidence:
         """Whether `forward` of one build shows tensors of several widths there."""
         seen = self.shapes[name, outgoing].values()
         return any(len({layouts.channels(layout, shape) for shape in shapes}) > 1 for shapes in seen)
+
+    def note_runners(self, calls: Iterable[Located]) -> None:
+        """Note which modules are run by code that the class of their owner inherits, all their calls by that of one class."""
+        found: dict[str, set[type]] = defaultdict(set)
+        own: dict[str, type] = {}
+        for call in calls:
+            inner = call.module[len(call.place.owner) :].lstrip(".")
+            site = f"{call.place.owner}.{inner.partition('.')[0]}".lstrip(".")
+            found[site].add(call.place.runner)
+            own[site] = call.place.owner_class
+        for site, runners in found.items():
+            if len(runners) == 1 and own[site] not in runners:
+                base = next(iter(runners))
+                self.runners |= {} if base.__module__.split(".")[0] == "torch" else {site: base}
 
     def misfits(self, event: Event, usual: Event | None) -> tuple[str, ...]:
         """Where a call shows another width than in `forward`: a head that, asked for them, gives features, no logits."""
@@ -148,6 +164,7 @@ class Evidence:
             output_kind=event.output_kind,
             output_index=event.output_index,
             input_argument=event.input_argument,
+            runner=self.runners[name].__qualname__ if name in self.runners else "",
             mixed=tuple(
                 operation
                 for operation, layout in (("after", after), ("before", before))
@@ -173,7 +190,7 @@ class Evidence:
             widths.Observation(scope, host, other.grid)
             for model, scopes, events in self.grids
             if name in events and (host := model.get_submodule(owner)) is not None
-            if (scope := scopes.of(host, type(host))) is not None
+            if (scope := scopes.of(host, self.runners.get(name) or type(host))) is not None
             for other in [self._grid_of(events[name], layout, outgoing)]
             if other.grid is not None
         ]
@@ -214,10 +231,17 @@ class Evidence:
             self._by_class[id(model)] = found
         return self._by_class[id(model)]
 
+    def _running(self, model: nn.Module, cls: type) -> list[tuple[str, nn.Module]]:
+        """The modules of a build that run the code of a class."""
+        if cls in self.runners.values():
+            modules: list[tuple[str, nn.Module]] = list(model.named_modules())
+            return [(name, module) for name, module in modules if isinstance(module, cls)]
+        return self._instances(model).get(cls.__qualname__, [])
+
     def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Width | None:
         """The width at a site, as all objects of its host's class show it: asked once for all that are alike."""
         owner, _, attribute = name.rpartition(".")
-        host = type(self.builds[0][0].get_submodule(owner))
+        host = self.runners.get(name) or type(self.builds[0][0].get_submodule(owner))
         mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
         value = layouts.channels(layout, mine) if mine else None
         if not value:
@@ -234,7 +258,7 @@ class Evidence:
         sizes: set[int] = set()
         own: set[int] = set()  # in the full model: objects of a class may differ in width
         for model, scopes, events in self.builds:
-            for host_name, host in self._instances(model).get(cls.__qualname__, ()):
+            for host_name, host in self._running(model, cls):
                 event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
                 if event is None:
                     continue
@@ -242,7 +266,7 @@ class Evidence:
                 if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):
                     continue
                 found = layouts.channels(layout, shape)
-                scope = scopes.of(host, type(host))
+                scope = scopes.of(host, cls if isinstance(host, cls) else type(host))
                 if found is not None and scope is not None:
                     seen.append(widths.Observation(scope, host, found))
                     sizes.add(found)

@@ -7,7 +7,7 @@ import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -25,7 +25,8 @@ class Place:
     """A call expression in a method of the module that was running."""
 
     owner: str
-    owner_class: str
+    owner_class: type
+    runner: type  # the class in whose code the call stands: the owner's own, or one that it derives from
     file: str
     method: str
     position: Position
@@ -90,6 +91,15 @@ def _names(frame: FrameType, module: str, paths: dict[int, str]) -> tuple[tuple[
     return tuple(sorted(found))
 
 
+def _runner(cls: type, code: CodeType) -> type:
+    """The class of these bases whose method the code is."""
+    for base in cls.__mro__:
+        file = getattr(sys.modules.get(base.__module__), "__file__", None)
+        if code.co_qualname.startswith(f"{base.__qualname__}.") and file == code.co_filename:
+            return base
+    return cls
+
+
 def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[int, str]) -> Place | None:
     """Walk outward to the method of `owner` in whose body the call stands; torch's and helpers' frames lie between."""
     direct = True
@@ -100,8 +110,8 @@ def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[i
             if position is None:
                 return None
             names = _names(frame, module, paths)
-            kind = type(owner).__qualname__
-            return Place(paths[id(owner)], kind, code.co_filename, code.co_qualname, position, direct, names)
+            kinds = type(owner), _runner(type(owner), code)
+            return Place(paths[id(owner)], *kinds, code.co_filename, code.co_qualname, position, direct, names)
         if not code.co_filename.endswith(("torch/nn/modules/module.py", "worker/tracer.py")):
             direct = False
         frame = frame.f_back

@@ -72,7 +72,13 @@ def holds_site(plan: Plan, model: nn.Module) -> bool:
 
 def hosts(plan: Plan, model: nn.Module) -> list[str]:
     """The objects of the edited class in this build; a small one may have the site where the full one has none."""
-    return [name for name, module in model.named_modules() if type(module).__qualname__ == plan.host]
+    found = []
+    for name, module in model.named_modules():
+        kinds = [cls.__qualname__ for cls in type(module).__mro__]
+        # a class derived from it may do without its __init__
+        if kinds[0] == plan.host or plan.host in kinds and (_module(module, plan.attribute) or _module(module, plan.site)):
+            found.append(name)
+    return found
 
 
 def _module(model: nn.Module, name: str) -> nn.Module | None:
