@@ -18,6 +18,7 @@ from codegen import (
     loops,
     modules,
     naming,
+    notes,
     reading,
     renaming,
     siblings,
@@ -156,16 +157,14 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
-    misfits = sites.misfits(trace, site, request.operation) if trace else []
-    left = [f"{place} is left as it is: another width than in forward" for place in misfits]
-    notes = (*component.notes, *_width_notes(site), *_host_notes(site, trace), *left)
+    about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [])
     return Draft(
         site,
         variant,
         tuple(plans),
         trace.input if trace else "",
         _call_sites(text, attribute, {site.host.name, *(o.hosts[0].name for o in others if how is Making.LAST)}),
-        notes,
+        (*component.notes, *about),
         component.stateful,
     )
 
@@ -261,21 +260,6 @@ def _plan(
         "entry": entry,
         "variant_entry": entry,
     }
-
-
-def _host_notes(site: Site, trace: Trace | None) -> list[str]:
-    if trace is None or not site.host.inherited:
-        return []
-    return [f"{site.host.name} has the code that runs {site.name}: all classes derived from it get the module"]
-
-
-def _width_notes(site: Site) -> list[str]:
-    width = site.width
-    if width.kind == "literal":
-        return [f"the width {width.expr} is a literal: no name in scope gives it"]
-    if width.builds == 1:
-        return [f"the width {width.expr} was seen at one size only ({width.value})"]
-    return []
 
 
 def _call_sites(text: str, attribute: str, hosts: set[str]) -> tuple[tuple[str, int], ...]:

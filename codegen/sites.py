@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from codegen.errors import CodegenError
-from codegen.types import HostClass, Layout, Request, Site, Trace, TracedModule, Width
+from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
 
 def find(trace: Trace, request: Request) -> Site:
@@ -77,10 +77,10 @@ def holds(trace: Trace, request: Request) -> bool:
     return True
 
 
-def misfits(trace: Trace, site: Site, operation: str) -> list[str]:
-    """Where the site runs on a tensor of another width than in `forward`: these calls stay as they are."""
+def misfits(trace: Trace, site: Site, operation: str) -> list[Call]:
+    """The calls whose tensor has another width than in `forward`: they stay as they are."""
     names = {f"{owner}.{site.attribute}".lstrip(".") for owner in site.host.instances}
-    return sorted({f"{c.method}:{c.span.line}" for c in trace.calls if operation in c.misfits and c.module in names})
+    return [c for c in trace.calls if operation in c.misfits and c.module in names]
 
 
 def without_trace(host: HostClass, request: Request, width: str, layout: Layout) -> Site:
