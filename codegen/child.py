@@ -41,7 +41,7 @@ class Child:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "codegen.worker", str(write), str(_memory(limits))],
+                [sys.executable, "-P", "-m", "codegen.worker", str(write), str(_memory(limits))],
                 stdin=subprocess.PIPE,
                 stdout=self.log,
                 stderr=self.log,

@@ -123,6 +123,20 @@ def test_a_folder_named_codegen_does_not_make_its_errors_ours(child: Child, tmp_
     assert (error.name, error.exit_code) == ("source-fails", USER)
 
 
+def test_a_folder_named_codegen_where_it_runs_is_not_taken_for_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "codegen" / "worker").mkdir(parents=True)
+    (tmp_path / "codegen" / "__init__.py").write_text("raise ImportError('another codegen')\n")
+    (tmp_path / "here.py").write_text("value = 1\n")
+    monkeypatch.chdir(tmp_path)
+    model = tmp_path / "models"
+    model.mkdir()
+    with Child(Limits()) as child:
+        error = refused(child, request(model, NET + "\nimport here\nraise ValueError(here.value)\n"))
+    assert error.message.endswith("ValueError: 1")
+
+
 def test_an_error_of_the_worker_itself_is_a_bug(child: Child) -> None:
     error = refused(child, {"file": {}})
     assert (error.name, error.exit_code) == ("internal-error", BUG) and "KeyError" in error.message

@@ -15,6 +15,9 @@ from typing import Any, BinaryIO
 from codegen.errors import BUG, CodegenError
 
 
+sys.path.insert(0, "")  # as for any script; behind `-P`, so that a folder `codegen` here is not taken for the package
+
+
 def main() -> None:
     """Read requests from stdin and write answers to the file descriptor FD; stdout belongs to the model's code."""
     answers = os.fdopen(int(sys.argv[1]), "wb")
