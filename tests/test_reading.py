@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from small_host import INIT, check, edited, host, make_site, seen
 
+from codegen import loops, reading, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 
@@ -137,3 +140,69 @@ def test_calls_of_other_modules_are_not_the_site() -> None:
     code = host("def forward(self, x):\n    x = self.m2(x)\n    x = self.m(x)\n    return x")
     calls = [seen(code, "self.m2(x)", "m2"), seen(code, "self.m(x)"), seen(code, "self.m(x)", "inner.m", owner="inner")]
     assert edited(code, calls).count("self.se") == 1
+
+
+HEAD = "def forward_head(self, x, pre_logits=False):\n    return self.m(x, True) if pre_logits else self.m(x)"
+
+
+def test_calls_that_give_another_width_stay_as_they_are() -> None:
+    code = host(HEAD)
+    calls = [seen(code, "self.m(x)"), seen(code, "self.m(x, True)", misfits=("after",))]
+    assert edited(code, calls).endswith("return self.m(x, True) if pre_logits else self.se(self.m(x))")
+    assert edited(code, calls, "before").endswith("self.m(self.se(x), True) if pre_logits else self.m(self.se(x))")
+
+
+def test_a_call_that_gives_now_this_and_now_another_width_is_refused() -> None:
+    code = host("def forward_head(self, x, pre_logits=False):\n    return self.m(x, pre_logits)")
+    calls = [seen(code, "self.m(x, pre_logits)"), seen(code, "self.m(x, pre_logits)", misfits=("after",))]
+    with pytest.raises(CodegenError) as refused:
+        edited(code, calls)
+    assert refused.value.name == "mixed-widths" and "Net.forward_head:" in refused.value.message
+
+
+def test_what_the_constructor_runs_stays_as_it_is() -> None:
+    """The inserted module is not made yet."""
+    code = host("def probe(self, x):\n    return self.m(x)\n\ndef forward(self, x):\n    return self.m(x)")
+    code = Code(code.text.replace("nn.Conv2d(3, 3, 1)\n", "nn.Conv2d(3, 3, 1)\n        self.probe(0)\n", 1), "net.py")
+    cls = syntax.find_class(code, "Net")
+    assert cls is not None
+    found = reading.uses(code, cls, make_site(), [seen(code, "self.m(x)", nth=1)], "after")
+    assert [use.method.name for use in found] == ["forward"]
+
+
+def test_elements_run_before_the_last_are_not_the_sites_result() -> None:
+    code = host("def forward(self, x):\n    x = self.m[:-1](x)\n    self.keep(x)\n    x = self.m[-1](x)\n    return x")
+    calls = [seen(code, "self.m[:-1](x)", "m.0", direct=False), seen(code, "self.m[-1](x)", "m.1")]
+    assert edited(code, calls).splitlines()[3:5] == ["    x = self.m[-1](x)", "    x = self.se(x)"]
+    with pytest.raises(CodegenError, match="inside"):
+        edited(code, calls, "before")
+
+
+@pytest.mark.parametrize(
+    ("loop", "variable"),
+    [
+        ("for name, layer in self.items()", "layer"),
+        ("for layer in self.children()", "layer"),
+        ("for key, m in self.named_children()", "m"),
+        ("for layer in self.blocks", ""),
+        ("for name in self.items()", ""),
+    ],
+)
+def test_loops_over_all_children(loop: str, variable: str) -> None:
+    statement = ast.parse(f"{loop}: pass").body[0]
+    assert isinstance(statement, ast.For) and loops.over_children(statement) == variable
+
+
+def test_a_loop_over_all_children_passes_the_inserted_one_by() -> None:
+    code = host(
+        "def forward(self, x):\n    found = [x]\n    for name, layer in self.items():\n"
+        "        new = layer(found)\n        found.append(new)\n    return found"
+    )
+    text = edited(code, [seen(code, "layer(found)", names=(("layer", "m"),))])
+    assert text.splitlines()[3:8] == [
+        "        if layer is self.se:",
+        "            continue",
+        "        new = layer(found)",
+        "        if layer is self.m:",
+        "            new = self.se(new)",
+    ]

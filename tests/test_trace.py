@@ -266,6 +266,65 @@ def test_a_module_that_sees_tensors_of_different_widths_is_mixed(resnet: Trace) 
     assert mixed == {m.name for m in resnet.modules if m.name.endswith(".act")}
 
 
+ASKED = """
+import torch
+from torch import nn
+
+
+class Head(nn.Module):
+    def __init__(self, dim, classes):
+        super().__init__()
+        self.fc = nn.Linear(dim, classes)
+
+    def forward(self, x, pre_logits=False):
+        x = x.mean((2, 3))
+        return x if pre_logits else self.fc(x)
+
+
+class Base(nn.Module):
+    def __init__(self, dim=16, classes=10):
+        super().__init__()
+        self.stem = nn.Conv2d(3, dim, 4, 4)
+        self.head = Head(dim, classes)
+
+    def forward_features(self, x):
+        return self.stem(x)
+
+    def forward_head(self, x, pre_logits=False):
+        return self.head(x, pre_logits=True) if pre_logits else self.head(x)
+
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
+
+
+class Wide(Base):
+    def __init__(self, classes=10):
+        super().__init__(32, classes)
+"""
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    return traced(tmp_path_factory.mktemp("asked"), ASKED)
+
+
+def test_a_call_that_gives_another_width_than_in_forward_is_a_misfit(asked: Trace) -> None:
+    calls = {c.path: c.misfits for c in asked.calls if c.module == "head"}
+    assert calls["forward"] == calls["forward_head"] == () and calls["forward_head (pre_logits)"] == ("after",)
+    assert module(asked, "head").mixed == ()
+
+
+def test_what_inherited_code_runs_is_of_the_class_that_has_the_code(asked: Trace) -> None:
+    assert asked.build == "Wide()" and module(asked, "stem").runner == module(asked, "head").runner == "Base"
+    assert module(asked, "head.fc").runner == ""
+    assert {h.name: (h.inherited, h.instances) for h in asked.hosts} == {
+        "Wide": (False, ("",)),
+        "Head": (False, ("head",)),
+        "Base": (True, ("",)),
+    }
+    assert module(asked, "stem").width_after == Width("dim", 32, "name")
+
+
 def test_the_host_and_the_classes_inside_it(vit: Trace) -> None:
     hosts = {h.name: h for h in vit.hosts}
     assert next(iter(hosts)) == "Vit" and set(hosts) == {"Vit", "Embed", "Block"}

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 from codegen.errors import BUG, CodegenError
 
-
 sys.path.insert(0, "")  # as for any script; behind `-P`, so that a folder `codegen` here is not taken for the package
 
 
