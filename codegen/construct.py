@@ -77,11 +77,7 @@ def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
     """Statements at the end of `__init__`, `self` named as it is there. Raises CodegenError("no-init", "early-return")."""
     init = syntax.method(cls, "__init__")
     if init is None:
-        raise CodegenError(
-            "no-init",
-            f"{cls.name} has no __init__ of its own: not built yet",
-            "insert into the class that defines it: --class NAME",
-        )
+        return _own_init(code, cls, statements)
     leaving = [n for n in _own(init) if isinstance(n, ast.Return)]
     if leaving:
         where = f"{cls.name}.__init__:{leaving[0].lineno}"
@@ -98,6 +94,21 @@ def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
     if not code.text[:end].endswith(("\n", "\r")):
         return Edit(end, end, code.newline + text.removesuffix(code.newline), "end of __init__")
     return Edit(end, end, text, "end of __init__")
+
+
+def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
+    """An `__init__` for a class that has none, in front of its first method. Raises CodegenError("no-init")."""
+    first = next((n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
+    if first is None or first.lineno == cls.lineno:
+        raise CodegenError(
+            "no-init",
+            f"{cls.name} has neither an __init__ nor a method of its own",
+            "insert into the class that it derives from: --class NAME",
+        )
+    lines = ["super().__init__(*args, **kwargs)", *(line for statement in statements for line in statement.split("\n"))]
+    text = "\n".join(["def __init__(self, *args, **kwargs):", *(f"    {line}" for line in lines)])
+    start = code.line_start(min([first, *first.decorator_list], key=lambda n: n.lineno))
+    return Edit(start, start, style.block(text, code, code.indent(first)) + code.newline, "__init__")
 
 
 def hook(attribute: str) -> tuple[str, str]:

@@ -38,12 +38,6 @@ def find(trace: Trace, request: Request) -> Site:
     if not (module.output_shape if after else module.input_shape):
         side = "returns" if after else "receives"
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
-    if not host.line:
-        raise CodegenError(
-            "no-init",
-            f"{host.name}, which holds {name}, has no __init__ of its own: not built yet",
-            "edit a class of the model that has one: codegen sites SOURCE names the sites inside it",
-        )
     whole = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited))
     everywhere = len(host.instances) == len(whole.instances)
     return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, called, layout), everywhere)

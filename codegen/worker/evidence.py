@@ -190,7 +190,7 @@ class Evidence:
             widths.Observation(scope, host, other.grid)
             for model, scopes, events in self.grids
             if name in events and (host := model.get_submodule(owner)) is not None
-            if (scope := scopes.of(host, self.runners.get(name) or type(host))) is not None
+            if (scope := scopes.at_end(host, self.runners.get(name) or type(host))) is not None
             for other in [self._grid_of(events[name], layout, outgoing)]
             if other.grid is not None
         ]
@@ -266,7 +266,7 @@ class Evidence:
                 if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):
                     continue
                 found = layouts.channels(layout, shape)
-                scope = scopes.of(host, cls if isinstance(host, cls) else type(host))
+                scope = scopes.at_end(host, cls if isinstance(host, cls) else type(host))
                 if found is not None and scope is not None:
                     seen.append(widths.Observation(scope, host, found))
                     sizes.add(found)

@@ -32,11 +32,22 @@ class Scopes:
 
     found: dict[tuple[int, CodeType], Scope] = field(default_factory=dict)
 
+    def at_end(self, module: nn.Module, cls: type) -> Scope | None:
+        """The scope at the end of `cls.__init__`, or of the one that is written for a class which has none."""
+        if "__init__" in vars(cls):
+            return self.of(module, cls)
+        defining = sys.modules.get(cls.__module__)
+        return Scope(_written.__code__, {"self": module}, vars(defining) if defining else {}, ())
+
     def of(self, module: nn.Module, cls: type) -> Scope | None:
         """The scope at the end of `cls.__init__` for this module; None where the class has no `__init__` of its own."""
         init = vars(cls).get("__init__")
         code = getattr(init, "__code__", None)
         return self.found.get((id(module), code)) if code is not None else None
+
+
+def _written(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+    """What the written `__init__` has in scope."""
 
 
 @contextlib.contextmanager

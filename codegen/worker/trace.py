@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import sys
 from collections import Counter, defaultdict
@@ -98,7 +99,7 @@ def _hosts(model: nn.Module, scopes: Scopes) -> Iterable[HostClass]:
         if cls.__module__.split(".")[0] == "torch" or defining is None:
             continue
         scope = scopes.of(model.get_submodule(found[0]), cls)
-        line = scope.code.co_firstlineno if scope else 0
+        line = scope.code.co_firstlineno if scope else _first_line(cls)
         yield HostClass(cls.__qualname__, getattr(defining, "__file__", "") or "", line, tuple(found), factory=_factory(scope))
 
 
@@ -108,8 +109,13 @@ def _bases(model: nn.Module, scopes: Scopes, evidence: Evidence) -> Iterator[Hos
         names = tuple(name for name, module in model.named_modules() if isinstance(module, base))
         scope = scopes.of(model.get_submodule(names[0]), base)
         file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
-        line = scope.code.co_firstlineno if scope else 0
+        line = scope.code.co_firstlineno if scope else _first_line(base)
         yield HostClass(base.__qualname__, file, line, names, True, _factory(scope))
+
+
+def _first_line(cls: type) -> int:
+    """A line inside a class, 0 where it has no method."""
+    return min((value.__code__.co_firstlineno for value in vars(cls).values() if inspect.isfunction(value)), default=0)
 
 
 def _factory(scope: Any) -> str:
