@@ -74,7 +74,9 @@ def draft(
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
     site = sites.find(trace, request)
-    parts, cls = prepare(request, source, site, trace.build, _chain(trace, site))
+    others = [o for o in others if sites.holds(o, request)]
+    chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
+    parts, cls = prepare(request, source, site, trace.build, chain)
     ordered = loops.in_order(cls, site, trace.calls)
     uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
@@ -82,7 +84,7 @@ def draft(
     if Lesson.FACTORIES in lessons:
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
     ground = Ground(parts, cls, site, tuple(uses), component)
-    return write(request, source, ground, trace, [o for o in others if sites.holds(o, request)])
+    return write(request, source, ground, trace, others)
 
 
 def prepare(

@@ -94,6 +94,7 @@ class _Reader:
         Raises CodegenError("hidden-call") where one is inside a call of other code - unless it runs only elements before the
         last (after the first): `x = self.stem[:-1](x)`.
         """
+        self._refuse_strangers(calls := list(calls))
         holders = {owner: f"{owner}.{self.site.attribute}.".lstrip(".") for owner in self.site.host.instances}
         mine = [c for c in calls if c.owner in holders and f"{c.module}.".startswith(holders[c.owner])]
         edges: dict[str, int] = {}
@@ -109,6 +110,18 @@ class _Reader:
                 element = self._element(call).partition(".")[0]
                 if error.name != "hidden-call" or not element.isdigit() or int(element) == edges[call.owner]:
                     raise
+
+    def _refuse_strangers(self, calls: Iterable[Call]) -> None:
+        """Raises CodegenError("hidden-call") where an object that was given the site runs it: no edit here reaches that."""
+        names = {f"{owner}.{self.site.attribute}".lstrip(".") for owner in self.site.host.instances}
+        for call in calls:
+            if call.module in names and call.owner != call.module.rpartition(".")[0]:
+                raise CodegenError(
+                    "hidden-call",
+                    f"{self.site.name} is run by {call.method}:{call.span.line}, of {call.owner or 'the model'}, which holds "
+                    "it too",
+                    f"insert there: --class {call.method.rpartition('.')[0]}",
+                )
 
     def observe(self, call: Call) -> None:
         """Take in one measured call of the site or of an element of it; `rest` names the element."""
