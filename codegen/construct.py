@@ -85,7 +85,7 @@ def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
             "early-return", f"{where} returns: the new module would be missing", "restructure __init__ first"
         )
     last = init.body[-1]
-    if not code.stands_alone(last):
+    if init.body[0].lineno == init.lineno or not code.ends_its_line(last):  # def __init__(self): self.a = 1
         where = f"{cls.name}.__init__:{last.lineno}"
         raise CodegenError("early-return", f"{where} shares its line with other code", "put it on a line of its own")
     me = init.args.args[0].arg

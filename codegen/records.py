@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +12,8 @@ from codegen.types import Layout, Report, Trace, TracedModule
 
 
 def unified(base: str, variant: str, name: str) -> list[str]:
-    """The unified diff of two texts, line ends left out."""
-    old, new = base.splitlines(), variant.splitlines()
+    """The unified diff of two texts, line ends left out. A form feed ends no line."""
+    old, new = ([line.rstrip("\r\n") for line in io.StringIO(text, newline="")] for text in (base, variant))
     return list(difflib.unified_diff(old, new, f"base/{name}", f"variant/{name}", lineterm=""))
 
 

@@ -42,8 +42,8 @@ def report(report: Report, *, full_diff: bool) -> None:
     assert variant is not None and report.site is not None
     verb = "would write" if request.dry_run else "wrote"
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {variant.host}.{variant.attribute} "
-                  f"{request.operation} {escape(report.site.name)}, width {escape(report.site.width.expr)}"
-                  f" = {report.site.width.value}, {_layout(report.site.layout)}")  # fmt: skip
+                  f"{request.operation} {escape(report.site.name)}, width {escape(_width(report.site.width))}"
+                  f", {_layout(report.site.layout)}")  # fmt: skip
     header = emit.header_of(variant.text)
     base = emit.with_header(variant.base, header) if header else variant.base
     lines = unified(base, variant.text, report.output)
@@ -100,7 +100,10 @@ def _layout(layout: Layout) -> str:
 
 
 def _width(width: Width | None) -> str:
-    return "" if width is None else width.expr if width.kind == "literal" else f"{width.expr} = {width.value}"
+    if width is None:
+        return ""
+    known = width.kind != "literal" and width.value  # 0: nothing was measured
+    return f"{width.expr} = {width.value}" if known else width.expr
 
 
 def sites(trace: Trace) -> None:

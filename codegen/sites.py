@@ -125,7 +125,8 @@ def _matched(trace: Trace, request: Request) -> list[TracedModule]:
     if not matched:
         names = [m.name for m in trace.modules if m.name]
         near = difflib.get_close_matches(name, names, 4, 0.4) or [n for n in names if "." not in n][:8]
-        raise CodegenError("unknown-site", f"the model has no {name}", f"near it: {', '.join(near)}")
+        owner = request.host or (trace.hosts[0].name if trace.hosts else "the model")
+        raise CodegenError("unknown-site", f"{owner} has no {name}", f"near it: {', '.join(near)}")
     return matched
 
 

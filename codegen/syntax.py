@@ -97,8 +97,12 @@ class Code:
     def stands_alone(self, node: ast.stmt) -> bool:
         """Whether a statement has its lines for itself: nothing before it, at most a comment behind it."""
         before = self.text[self.line_start(node) : self.start(node)]
+        return not before.strip() and self.ends_its_line(node)
+
+    def ends_its_line(self, node: ast.stmt) -> bool:
+        """Whether at most a comment stands behind a statement."""
         behind = self.text[self.end(node) : self.line_end(node)].strip()
-        return not before.strip() and (not behind or behind.startswith("#"))
+        return not behind or behind.startswith("#")
 
     @lru_cache(maxsize=4096)  # noqa: B019 - bounded; asked again for the variant what was asked for the base
     def names_read(self, node: ast.stmt) -> frozenset[str]:
@@ -207,10 +211,8 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 def find_class(code: Code, name: str, line: int = 0) -> ast.ClassDef | None:
     """The class of this qualified name; of several (conditional definitions), the one around `line`."""
     found = [node for qualified, node in code.classes if qualified == name]
-    for node in found:
-        if node.lineno <= line <= (node.end_lineno or 0):
-            return node
-    return found[-1] if found else None
+    around = [node for node in found if node.lineno <= line <= (node.end_lineno or 0)]
+    return next(iter([*around, *found[::-1]]), None)
 
 
 def method(cls: ast.ClassDef, name: str) -> Function | None:
@@ -291,9 +293,8 @@ def imports(tree: ast.Module) -> dict[str, str]:
     for node in tree.body:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                table[alias.asname or alias.name.split(".")[0]] = (
-                    alias.name if alias.asname else alias.name.split(".")[0]
-                )
+                first = alias.name.split(".")[0]
+                table[alias.asname or first] = alias.name if alias.asname else first
         elif isinstance(node, ast.ImportFrom) and not node.level:
             table.update({a.asname or a.name: f"{node.module}.{a.name}" for a in node.names})
     return table

@@ -99,8 +99,21 @@ def test_a_return_of_a_function_inside_is_none_of_the_constructor() -> None:
     assert inner + "        self.se = SE(dim)\n" in planned(HEAD + inner + FORWARD)
 
 
-def test_a_last_statement_that_shares_its_line_is_refused() -> None:
+def test_a_body_on_the_line_of_the_constructor_is_refused() -> None:
     assert refused("class Net:\n    def __init__(self): self.a = 1; self.b = 2\n").name == "early-return"
+
+
+def test_several_statements_on_the_last_line_are_one_end() -> None:
+    lines = "        self.a = 1; self.b = 2  # both\n"
+    assert lines + "        self.se = SE(dim)\n" in planned(HEAD + lines + FORWARD)
+
+
+def test_a_class_without_constructor_gets_one_before_its_first_method() -> None:
+    text = planned("class Net(Base):\n    width = 8\n\n    @once\n" + FORWARD.lstrip("\n"))
+    assert text.startswith(
+        "class Net(Base):\n    width = 8\n\n    def __init__(self, *args, **kwargs):\n"
+        "        super().__init__(*args, **kwargs)\n        self.se = SE(dim)\n\n    @once\n"
+    )
 
 
 def test_a_class_without_constructor_is_refused() -> None:
