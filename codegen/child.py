@@ -185,6 +185,7 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         "modules": modules,
         "calls": calls,
         "paths": tuple(data["paths"]),
+        "early": tuple(data["early"]),
         "taps": tuple(data["taps"]),
     }
     return types.Trace(**{**rest, **lists})

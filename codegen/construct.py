@@ -22,6 +22,7 @@ class Making(Enum):
     LAST = "at the end of the model's own __init__, behind everything else"
     ASIDE = "in a block, without moving the random numbers that the model draws behind it"
     LATE = "by the model, once it has initialised all its weights"
+    LATE_PASSING = "likewise, in a block that runs before: until then what it is given passes"
 
 
 def making(trace: Trace | None, site: Site, component: Component) -> Making:
@@ -29,7 +30,9 @@ def making(trace: Trace | None, site: Site, component: Component) -> Making:
     own = site.host.instances == ("",) and not site.host.inherited
     if trace is None or own or not component.stateful:
         return Making.LAST
-    return Making.ASIDE if trace.settled else Making.LATE
+    if trace.settled:
+        return Making.ASIDE
+    return Making.LATE_PASSING if site.host.name in trace.early else Making.LATE
 
 
 def statement(attribute: str, component: Component, how: Making = Making.LAST) -> str:
@@ -37,6 +40,8 @@ def statement(attribute: str, component: Component, how: Making = Making.LAST) -
     made = component.construct
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
         return f"{MADE_LATER}\nself.{attribute} = lambda: {made}"
+    if how is Making.LATE_PASSING:
+        return f"{MADE_LATER}; until then x passes\nself.{attribute} = lambda *x: x[0] if x else {made}"
     if how is Making.ASIDE:
         return f"with torch.random.fork_rng(devices=[]):{SAME_NUMBERS}\n    self.{attribute} = {made}"
     return f"self.{attribute} = {made}"

@@ -140,9 +140,10 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
     edits = insert.plan(place, list(ground.uses))
-    made = [construct.statement(attribute, component, how), *hooks, *(ordering if how is not Making.LATE else ())]
+    late = how in (Making.LATE, Making.LATE_PASSING)
+    made = [construct.statement(attribute, component, how), *hooks, *(() if late else ordering)]
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
-    if how is Making.LATE:
+    if late:
         models = tuple(_late(parts, place, t, ordering) for t in (trace, *others) if t)
         addition = replace(addition, elsewhere=models)
     for other in others if how is Making.LAST else ():

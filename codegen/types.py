@@ -179,6 +179,7 @@ class Trace:
     device: str = "meta"
     other_build: str = ""  # builds the class of the file that the library makes instead of the host (features_only)
     settled: bool = True  # what a block makes in its `__init__` is left alone when the model's own weights are initialised
+    early: tuple[str, ...] = ()  # classes whose objects run while the model is constructed
     taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the model's children in their order
 
 

@@ -58,4 +58,12 @@ def test_whether_the_model_touches_what_a_block_holds(tmp_path: Path, last: str,
     path.write_text(dedent(NET).format(last=last))
     module = models.import_file(path, "settled_net")
     small = setup.find(module, ["Net()"], "1x3x32x32")
-    assert settled.is_settled(small, [module.Block]) is expected
+    assert settled.watched(small, [module.Block]) == settled.Construction(expected)
+
+
+def test_blocks_that_run_while_the_model_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "early.py"
+    path.write_text(dedent(NET).format(last="self.size = self.blocks(torch.zeros(1, dim, 4, 4)).shape"))
+    module = models.import_file(path, "early_net")
+    small = setup.find(module, ["Net()"], "1x3x32x32")
+    assert "Block" in settled.watched(small, [module.Block]).early

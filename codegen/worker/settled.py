@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,11 +19,21 @@ State = dict[str, torch.Tensor]
 PROBE = "codegen_probe"
 
 
-def is_settled(small: Setup, classes: Iterable[type]) -> bool:
+@dataclass(frozen=True)
+class Construction:
+    """What the construction of a model does with its blocks.
+
+    settled: what a block makes is left alone; False for models that initialise all their modules again (`self.apply(...)`,
+    loops over `self.modules()`). early: the classes whose objects run before the model is made, to learn a size, say.
+    """
+
+    settled: bool
+    early: tuple[str, ...] = ()
+
+
+def watched(small: Setup, classes: Iterable[type]) -> Construction:
     """Build the model with a probe of common layers in every object of these classes: it must keep its numbers, and the
     model must get the numbers that it gets without.
-
-    False for hosts that initialise all their modules again (`self.apply(...)`, loops over `self.modules()`).
     """
     probes: list[tuple[nn.Module, State]] = []
 
@@ -34,16 +46,35 @@ def is_settled(small: Setup, classes: Iterable[type]) -> bool:
         probes.append((probe, {key: value.clone() for key, value in probe.state_dict().items()}))
 
     wanted = set(classes)
+    early: set[str] = set()
     try:
-        plain = _built(small)
+        with _running(early):
+            plain = _built(small)
         with contextlib.ExitStack() as stack:
             for cls in wanted:
                 stack.enter_context(models.constructed(cls, plant))
             probed = _built(small)
     except Exception:  # noqa: BLE001 - a model that cannot be built with a further child is none that leaves it alone
-        return False
+        return Construction(False, tuple(sorted(early)))
     kept = all(_compare.same(value, probe.state_dict()[key]) for probe, state in probes for key, value in state.items())
-    return kept and all(_compare.same(value, probed.get(name)) for name, value in plain.items())
+    same = all(_compare.same(value, probed.get(name)) for name, value in plain.items())
+    return Construction(kept and same, tuple(sorted(early)))
+
+
+@contextlib.contextmanager
+def _running(names: set[str]) -> Iterator[None]:
+    """While active, note the classes of all modules that run."""
+    original = nn.Module.__call__
+
+    def noted(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        names.update(cls.__qualname__ for cls in type(module).__mro__ if issubclass(cls, nn.Module))
+        return original(module, *args, **kwargs)
+
+    nn.Module.__call__ = noted  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
 
 
 def _built(small: Setup) -> State:

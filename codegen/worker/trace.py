@@ -44,6 +44,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
     evidence.resize(small)
     evidence.vary(small, _sister_builds(module, request["text"], small))
     extractor = _extractor(request, module, small)
+    construction = _construction(request, model, small, evidence)
     wanted = request["wanted"].rpartition(".")[2]
     return Trace(
         build=full.build,
@@ -56,16 +57,19 @@ def trace(request: Mapping[str, Any]) -> Trace:
         device=full.device,
         other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
         taps=extractor.taps,
-        settled=_settled(request, model, small, evidence),
+        settled=construction.settled,
+        early=construction.early,
     )
 
 
-def _settled(request: Mapping[str, Any], model: nn.Module, small: Setup, evidence: Evidence) -> bool:
+def _construction(
+    request: Mapping[str, Any], model: nn.Module, small: Setup, evidence: Evidence
+) -> settled.Construction:
     bases = {base for base in evidence.runners.values() if isinstance(model, base)}
     if request["wanted"] and "." not in request["wanted"] and not request["host"] and not bases:
-        return True  # a child of the model itself: it is made last, and nothing comes behind
+        return settled.Construction(True)  # a child of the model itself: it is made last, and nothing comes behind
     kinds = {type(m) for m in model.modules()} - {type(model)} | bases
-    return settled.is_settled(small, [k for k in kinds if k.__module__.split(".")[0] != "torch"])
+    return settled.watched(small, [k for k in kinds if k.__module__.split(".")[0] != "torch"])
 
 
 def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registry.Extractor:
