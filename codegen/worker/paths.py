@@ -59,7 +59,17 @@ def _both(first: Callable[[nn.Module], bool], second: Callable[[nn.Module], bool
     return lambda model: first(model) and second(model)
 
 
-_CHECKPOINTING = _takes("set_grad_checkpointing")
+def _checkpointing(model: nn.Module) -> bool:
+    """Whether the model can be told to checkpoint: many have the method and refuse."""
+    try:
+        model.set_grad_checkpointing(True)  # type: ignore[operator]
+        model.set_grad_checkpointing(False)  # type: ignore[operator]
+    except Exception:  # noqa: BLE001 - the model's own code
+        return False
+    return True
+
+
+_CHECKPOINTING = _both(_takes("set_grad_checkpointing"), _checkpointing)
 
 PATHS: tuple[Path, ...] = (
     Path("forward", _forward, lambda model: True),

@@ -31,7 +31,7 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             subject = _subject(request, plan, Path(folder), before)
-            if not holds_site(plan, subject.fresh("base")):  # the small build is too small: proved at full size
+            if not holds_site(plan, subject.shown("base")):  # the small build is too small: proved at full size
                 subject = replace(subject, plan=replace(plan, small={}, small_input=""))
             _fits(subject)
             return {"checks": contract.run(subject), **contract.measure(subject)}

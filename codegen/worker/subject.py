@@ -70,6 +70,10 @@ class Subject:
     def _fresh(self) -> dict[str, nn.Module]:
         return {"base": self.build("base", seed=0), "variant": self.build("variant", seed=1)}
 
+    def shown(self, which: str) -> nn.Module:
+        """The model itself that `fresh` copies: to be looked at, never run or changed."""
+        return self._fresh[which]
+
     def fresh(self, which: str) -> nn.Module:
         """A copy of a small base made under seed 0, or of a small variant made under seed 1, as its constructor left it."""
         return copy.deepcopy(self._fresh[which])

@@ -38,7 +38,6 @@ class Pair:
     """
 
     base: nn.Module
-    plain: nn.Module  # another base, in which nothing is inserted
     variant: nn.Module
     places: list[Place]
     copies: list[nn.Module]  # of the inserted modules: they run in the base
@@ -53,7 +52,7 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
         place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
         place.inserted.register_forward_pre_hook(_learning(seen))
     copies = [copy.deepcopy(place.inserted) for place in found]
-    return Pair(base, copy.deepcopy(base), variant, found, copies, modes, [None] * len(found))
+    return Pair(base, variant, found, copies, modes, [None] * len(found))
 
 
 def telling_pair(subject: Subject) -> Pair:
@@ -76,14 +75,17 @@ def make_telling(base: nn.Module, variant: nn.Module, seed: int = 0) -> None:
 
 
 def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
-    """Run both models once and say whether the rule holds. `run` must give both the same random numbers."""
+    """Run both models once and say whether the rule holds. `run` must give both the same random numbers.
+
+    Where it does not hold, or the base cannot run, the sides may be unlike afterwards.
+    """
     logs: list[Log] = [[] for _ in pair.places]
     counts = [0] * len(pair.places)
     output, variant_error = _run_variant(plan, pair, run, logs)
     _tell_apart(plan, pair, logs)
     expected, error = _run_base(plan, pair, run, _insertions(plan, pair, counts))
     if variant_error or error:
-        _, plain_error = _attempt(run, pair.plain)
+        _, plain_error = _attempt(run, pair.base)  # now without the insertions
         if plain_error:
             return Verdict("not run", plain_error)
         return Verdict("broken", f"the module cannot run here: {variant_error or error}")
@@ -95,7 +97,7 @@ def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
 
 def is_visible(pair: Pair, run: Run) -> bool:
     """Whether what the modules return reaches the output, so that a dropped result would be seen."""
-    return bool(_compare.values(_attempt(run, pair.plain)[0], _attempt(run, pair.variant)[0]))
+    return bool(_compare.values(_attempt(run, pair.base)[0], _attempt(run, pair.variant)[0]))
 
 
 def reason(error: BaseException) -> str:

@@ -19,7 +19,7 @@ State = dict[str, torch.Tensor]
 
 def check(subject: Subject) -> Outcome:
     """Build the variant while every new module of the inserted class is photographed at the end of its construction."""
-    classes = {type(module) for _, module in inserted_modules(subject.plan, subject.pair()[1])}
+    classes = {type(module) for _, module in inserted_modules(subject.plan, subject.shown("variant"))}
     made: dict[int, tuple[nn.Module, State]] = {}  # the module is kept: an id is its own only while it lives
 
     def photograph(module: nn.Module) -> None:

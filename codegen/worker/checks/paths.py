@@ -53,8 +53,8 @@ def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
             yield path.name, Verdict("not seen", "the small build does not hold the site")
             continue
         verdict = judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
-        if verdict.kind == "not run":
-            pair = telling_pair(subject)  # a run that broke off may have left its sides unlike
+        if verdict.kind in ("not run", "broken"):
+            pair = telling_pair(subject)
         if verdict.kind == "not run" and subject.plan.small:
             # the small build may be too small for this path
             full = replace(subject, plan=replace(subject.plan, small={}, small_input=""))

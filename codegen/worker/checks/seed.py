@@ -16,8 +16,8 @@ ORDER = 60
 def check(subject: Subject) -> Outcome:
     """Compare every parameter and buffer of the base with the variant's of the same name, under two seeds."""
     pairs = {
-        0: (subject.fresh("base"), subject.build("variant", seed=0)),
-        1: (subject.build("base", seed=1), subject.fresh("variant")),
+        0: (subject.shown("base"), subject.build("variant", seed=0)),
+        1: (subject.build("base", seed=1), subject.shown("variant")),
     }
     for seed, models in pairs.items():
         base, variant = map(_tensors, models)

@@ -26,7 +26,7 @@ FILLED = "num_batches_tracked"  # torch makes up this buffer of a batch norm whe
 
 def check(subject: Subject) -> Outcome:
     """Look at the keys, load a base checkpoint in every way, then whole and damaged ones of the variant."""
-    base, variant = subject.fresh("base"), subject.fresh("variant")
+    base, variant = subject.shown("base"), subject.fresh("variant")
     saved, own = base.state_dict(), copy.deepcopy(variant.state_dict())
     names = [name for name, _ in inserted_modules(subject.plan, variant)]
     groups = {name: [key for key in own if key.startswith(f"{name}.")] for name in names}
