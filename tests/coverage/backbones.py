@@ -56,7 +56,7 @@ def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Itera
     """The cells to run, model by model, the small models first."""
     for model in sorted(plan["models"], key=lambda m: m.get("parameters") or 0):
         cells = [cell for cell in model["cells"] if chosen.only in cell["key"]]
-        cells = [cell for cell in cells if not chosen.skip or chosen.skip not in cell["key"]]
+        cells = [cell for cell in cells if not any(part in cell["key"] for part in chosen.skip)]
         if chosen.reason:
             cells = [cell for cell in cells if rows.get(cell["key"], {}).get("reason") == chosen.reason]
         elif not chosen.again:
@@ -134,7 +134,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("library", choices=["timm", "torchvision"])
     parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
-    parser.add_argument("--skip", default="", metavar="SUBSTRING", help="not those whose command contains this")
+    parser.add_argument("--skip", action="append", default=[], metavar="SUBSTRING", help="not those whose command contains this")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many cells of a model")
     parser.add_argument("--reason", default="", metavar="NAME", help="run those again that have this reason now")
     parser.add_argument("--again", action="store_true", help="run cells that have a row already")
