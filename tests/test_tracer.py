@@ -296,3 +296,30 @@ def test_tracing_changes_nothing_and_ends(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), tracing(model):
         model(torch.ones(1, 7, 2, 2))
     assert nn.Module.__call__ is before
+
+
+def test_a_method_that_is_called_past_the_module_is_still_the_modules() -> None:
+    """x = blk.tapped(x) runs no `__call__` of blk; what it runs is run by blk."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.LayerNorm(4)
+
+        def tapped(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(x)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blk = Block()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.blk.tapped(x)
+
+    net = Net()
+    with tracing(net) as recording:
+        net(torch.zeros(2, 4))
+    (event,) = [e for e in recording.events if e.module == "blk.norm"]
+    assert event.place is not None
+    assert (event.place.owner, event.place.method.rpartition(".")[2], event.place.direct) == ("blk", "tapped", True)

@@ -100,12 +100,20 @@ def _runner(cls: type, code: CodeType) -> type:
     return cls
 
 
+def _runs_directly(holder: Any, module: str, paths: dict[int, str]) -> bool:
+    """Whether a method of a module around the called one is running, without a call of that module: `blk.tapped(x)`."""
+    path = paths.get(id(holder)) if isinstance(holder, nn.Module) else None
+    return path is not None and (not path or module.startswith(f"{path}."))
+
+
 def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[int, str]) -> Place | None:
     """Walk outward to the method of `owner` in whose body the call stands; torch's and helpers' frames lie between."""
     direct = True
     while frame is not None:
         code = frame.f_code
-        if _self_of(frame) is owner or _is_comprehension_of(frame, owner):
+        if _runs_directly(holder := _self_of(frame), module, paths):
+            owner = holder
+        if holder is owner or _is_comprehension_of(frame, owner):
             position = _position(frame)
             if position is None:
                 return None
