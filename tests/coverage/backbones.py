@@ -58,7 +58,7 @@ def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Itera
         cells = [cell for cell in model["cells"] if chosen.only in cell["key"]]
         cells = [cell for cell in cells if not any(part in cell["key"] for part in chosen.skip)]
         if chosen.reason:
-            cells = [cell for cell in cells if rows.get(cell["key"], {}).get("reason") == chosen.reason]
+            cells = [cell for cell in cells if rows.get(cell["key"], {}).get("reason") in chosen.reason]
         elif not chosen.again:
             cells = [cell for cell in cells if cell["key"] not in rows]
         if cells := cells[: chosen.limit or None]:
@@ -134,9 +134,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("library", choices=["timm", "torchvision"])
     parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
-    parser.add_argument("--skip", action="append", default=[], metavar="SUBSTRING", help="not those whose command contains this")
+    parser.add_argument("--skip", action="append", default=[], metavar="SUBSTRING", help="not those that contain this")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many cells of a model")
-    parser.add_argument("--reason", default="", metavar="NAME", help="run those again that have this reason now")
+    parser.add_argument("--reason", action="append", metavar="NAME", help="run those again that have this reason now")
     parser.add_argument("--again", action="store_true", help="run cells that have a row already")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--variants", type=Path, metavar="FOLDER", help="keep the variants there")
