@@ -102,9 +102,9 @@ class Call:
 class Layout:
     """What the dims of a tensor mean.
 
-    kind: "NCHW", "NHWC", "NLC" (tokens), "NC" (a vector a sample), "NCDHW" and "NDHWC" (volumes, clips), or "" where
-    measurement could not tell. "NXXC" and "NCXX": channels last or first with positions that are no rows and columns -
-    heads, windows, tokens twice.
+    kind: "NCHW", "NHWC", "NLC" (tokens), "NCL" (channels before them), "NC" (a vector a sample), "NCDHW" and "NDHWC"
+    (volumes, clips), or "" where measurement could not tell. "NXXC" and "NCXX": channels last or first with positions that
+    are no rows and columns - heads, windows, tokens twice.
     prefix: class and register tokens before the grid tokens (NLC). grid: (rows, columns) of the tokens (NLC).
     grid_expr: an expression for the grid at the end of the host's `__init__`, "" where none was found.
     """

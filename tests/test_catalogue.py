@@ -117,6 +117,14 @@ def test_volumes_are_maps_with_more_rows(make: Any, name: str) -> None:
     torch.testing.assert_close(last(volume.permute(0, 2, 3, 4, 1)), expected.permute(0, 2, 3, 4, 1))
 
 
+@pytest.mark.parametrize("name", ["adapter", "eca", "se"])
+def test_a_row_of_positions_is_a_map_of_one_row(make: Any, name: str) -> None:
+    x = torch.randn(3, CHANNELS, COLUMNS, generator=torch.Generator().manual_seed(1))
+    of_maps, of_rows = shake(make(name, NCHW, ARGUMENTS[name])), make(name, Layout("NCL"), ARGUMENTS[name])
+    load(of_rows, of_maps)
+    torch.testing.assert_close(of_rows(x), of_maps(x.unsqueeze(2)).squeeze(2))
+
+
 def test_se_is_its_equation(make: Any) -> None:
     se, x = shake(make("se", PREFIXED, {"reduction": "4"})), sample(PREFIXED)
     for image, result in zip(x, se(x), strict=True):
@@ -303,7 +311,7 @@ def test_the_folder_is_the_registry() -> None:
     for each in catalogue.entries():
         assert all([each.summary, each.paper, each.equation, each.licence, each.url.startswith("https://")])
     assert catalogue.entry("se").arguments == (("reduction", "16"),)
-    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NCXX", "NXXC", "NCDHW", "NDHWC", "NC")
+    assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NCL", "NCXX", "NXXC", "NCDHW", "NDHWC", "NC")
 
 
 def test_importing_it_is_instant() -> None:

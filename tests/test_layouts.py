@@ -52,7 +52,6 @@ def test_the_kind(shape: ShapeAt, kind: str, runs: Runs) -> None:
 @pytest.mark.parametrize(
     "shape",
     [
-        pytest.param(lambda n, h, w: (n, 64, h * w // 256), id="channels before the tokens"),
         pytest.param(lambda n, h, w: (n, h * w), id="flattened"),
     ],
 )
@@ -72,6 +71,11 @@ def test_what_moves_otherwise_than_an_image_is_no_map(shape: ShapeAt, runs: Runs
 )
 def test_positions_that_are_no_rows_and_columns(shape: ShapeAt, kind: str, runs: Runs) -> None:
     assert inferred(shape, runs).kind == kind
+
+
+@pytest.mark.parametrize("runs", [RUNS, LONG, ROWS_ONLY])
+def test_channels_before_the_tokens(runs: Runs) -> None:
+    assert inferred(lambda n, h, w: (n, 64, h * w // 256), runs) == Layout("NCL")
 
 
 @pytest.mark.parametrize("runs", [RUNS, LONG, ROWS_ONLY])

@@ -46,6 +46,8 @@ def infer(samples: Sequence[Sample]) -> Layout:
     if rank == 3 and 2 not in moving:
         prefix, grid = tokens(samples)
         return Layout("NLC", prefix, grid)
+    if rank == 3 and moving == (2,):
+        return Layout("NCL")
     if rank == 4:
         kind = _map_kind(first, moving, _image_moves(samples))
         return Layout(kind) if kind and all(_like_image(s, kind) for s in samples) else _positions(samples, moving)
