@@ -32,7 +32,7 @@ def find(trace: Trace, request: Request) -> Site:
     if request.operation in module.mixed:
         raise CodegenError(
             "mixed-widths",
-            f"{name} is called several times, with tensors of different widths",
+            f"{name} is called several times, with tensors of different widths or layouts",
             "one module cannot fit them all: choose the modules around it",
         )
     if not (module.output_shape if after else module.input_shape):

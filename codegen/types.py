@@ -143,7 +143,7 @@ class TracedModule:
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     parameters: int = 0
-    mixed: tuple[str, ...] = ()  # "after", "before": where one `forward` shows tensors of different widths
+    mixed: tuple[str, ...] = ()  # "after", "before": where a forward shows several widths, or some path another layout
     runner: str = ""  # the base class whose code runs it, where the class of the object that holds it inherits that code
     after: Layout = Layout("")
     before: Layout = Layout("")

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from codegen.types import Layout  # noqa: E402
-from codegen.worker.layouts import Sample, Shape, channels, infer  # noqa: E402
+from codegen.worker.layouts import Sample, Shape, channels, infer, of_width  # noqa: E402
 
 ShapeAt = Callable[[int, int, int], Shape]  # (batch, rows, columns) -> shape
 Runs = Sequence[tuple[int, int, int]]
@@ -71,6 +71,12 @@ def test_what_moves_otherwise_than_an_image_is_no_map(shape: ShapeAt, runs: Runs
 )
 def test_positions_that_are_no_rows_and_columns(shape: ShapeAt, kind: str, runs: Runs) -> None:
     assert inferred(shape, runs).kind == kind
+
+
+def test_a_tensor_of_another_rank_has_the_width_first_or_last() -> None:
+    tokens, logits = (2, 196, 384), (2, 10)
+    assert of_width((2, 14, 14, 384), 2, tokens) and not of_width((2, 14, 14, 192), 2, tokens)
+    assert not of_width((2, 512, 1, 1), 1, logits) and not of_width((2, 512), 1, logits) and of_width((4, 10), 1, logits)
 
 
 @pytest.mark.parametrize("runs", [RUNS, LONG, ROWS_ONLY])

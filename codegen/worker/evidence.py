@@ -53,6 +53,7 @@ class Evidence:
         self.samples: dict[tuple[str, bool], list[layouts.Sample]] = defaultdict(list)  # of one width: the small build's
         self.grids = [(model, scopes, self.first)]
         self.small: dict[str, Event] = {}
+        self.reshaped: set[tuple[str, str]] = set()  # (module, operation) whose tensor has the same width in another layout
         self.runners: dict[str, type] = {}  # of modules that are run by inherited code: the class that it stands in
         self._widths: dict[tuple[type, str, str, bool, int], Width | None] = {}
 
@@ -89,8 +90,11 @@ class Evidence:
         for operation, outgoing in OPERATIONS.items():
             here, there = (e.output_shape if outgoing else e.input_shape for e in (event, usual))
             if here and there and here != there:
-                layout = self._layout(event.module, outgoing)
-                found += [operation] if layouts.channels(layout, here) != layouts.channels(layout, there) else []
+                dim = self._layout(event.module, outgoing).channel_dim
+                if dim is not None and dim < len(there) and not layouts.of_width(here, dim, there):
+                    found.append(operation)
+                elif len(here) != len(there):
+                    self.reshaped.add((event.module, operation))
         return tuple(found)
 
     def add_samples(self, events: Iterable[Event], batch: int | None, image: tuple[int, int] | None) -> None:
@@ -168,7 +172,7 @@ class Evidence:
             mixed=tuple(
                 operation
                 for operation, layout in (("after", after), ("before", before))
-                if self._is_mixed(name, layout, OPERATIONS[operation])
+                if self._is_mixed(name, layout, OPERATIONS[operation]) or (name, operation) in self.reshaped
             ),
             after=after,
             before=before,

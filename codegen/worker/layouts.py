@@ -26,6 +26,12 @@ def channels(layout: Layout, shape: Shape) -> int | None:
     return shape[dim] if dim is not None and dim < len(shape) else None
 
 
+def of_width(shape: Shape, dim: int, usual: Shape) -> bool:
+    """Whether a tensor has the channels of the usual one, whose channel dim is `dim`: of another rank, first or last."""
+    channels = usual[dim]
+    return shape[dim] == channels if len(shape) == len(usual) else channels in (shape[1:2] + shape[-1:])
+
+
 def infer(samples: Sequence[Sample]) -> Layout:
     """The layout of a tensor from its shapes; `Layout("")` where they do not tell.
 

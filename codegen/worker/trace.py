@@ -46,12 +46,13 @@ def trace(request: Mapping[str, Any]) -> Trace:
     extractor = _extractor(request, module, small)
     construction = _construction(request, model, small, evidence)
     wanted = request["wanted"].rpartition(".")[2]
+    found = tuple(_calls(runs, calls, evidence))
     return Trace(
         build=full.build,
         input=full.input,
         hosts=(*_hosts(model, scopes), *_bases(model, scopes, evidence)),
         modules=tuple(evidence.module(name, m, wanted) for name, m in model.named_modules()),
-        calls=tuple(_calls(runs, calls, evidence)),
+        calls=found,
         paths=tuple(run.path for run in runs[1:]),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
         device=full.device,

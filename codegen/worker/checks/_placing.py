@@ -16,6 +16,7 @@ from torch import nn
 
 from codegen.worker.checks import _compare
 from codegen.worker.checks._sites import Change, Place, at_site, places
+from codegen.worker.layouts import of_width
 from codegen.worker.subject import Plan, Subject
 
 Run = Callable[[nn.Module], Any]
@@ -42,7 +43,7 @@ class Pair:
     places: list[Place]
     copies: list[nn.Module]  # of the inserted modules: they run in the base
     modes: list[dict[str, bool]]  # in which an inserted module and its parts ran last: training or not
-    widths: list[int | None]  # channels of what an inserted module got, where its site gives other tensors too
+    shapes: list[tuple[int, ...]]  # of what an inserted module got, where its site gives tensors of other widths too
 
 
 def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
@@ -52,7 +53,7 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
         place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
         place.inserted.register_forward_pre_hook(_learning(seen))
     copies = [copy.deepcopy(place.inserted) for place in found]
-    return Pair(base, variant, found, copies, modes, [None] * len(found))
+    return Pair(base, variant, found, copies, modes, [()] * len(found))
 
 
 def telling_pair(subject: Subject) -> Pair:
@@ -144,14 +145,14 @@ def _tell_apart(plan: Plan, pair: Pair, logs: list[Log]) -> None:
     if plan.channel_dim is None:
         return
     for number, log in enumerate(logs):
-        got = [value.shape[plan.channel_dim] for kind, value in log if kind == "module"]
-        pair.widths[number] = pair.widths[number] or (got[0] if got else None)
+        got = [tuple(value.shape) for kind, value in log if kind == "module"]
+        pair.shapes[number] = pair.shapes[number] or (got[0] if got else ())
         log[:] = [event for event in log if event[0] == "module" or _is_meant(plan, pair, number, event[1])]
 
 
 def _is_meant(plan: Plan, pair: Pair, number: int, value: Any) -> bool:
-    width = pair.widths[number]
-    return plan.channel_dim is None or width is None or bool(value.shape[plan.channel_dim] == width)
+    usual = pair.shapes[number]
+    return plan.channel_dim is None or not usual or of_width(tuple(value.shape), plan.channel_dim, usual)
 
 
 def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
