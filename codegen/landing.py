@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from codegen.loops import loop_variable
 from codegen.reading import Use
 from codegen.syntax import Code, parents
+from codegen.types import TracedModule
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ class Grounds:
     uses: dict[ast.Call, Use]
     parents: dict[ast.AST, ast.AST]
     attribute: str
-    output_index: str
+    key: str  # where the tensor stands in the site's result, as in `result[key]`: "" for a bare tensor
+    mutable: bool  # the result is a list or dict
     after: bool
 
 
-def landings(
-    code: Code, cls: ast.ClassDef, uses: Iterable[Use], attribute: str, output_index: str, after: bool
-) -> list[Landing]:
+def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedModule, after: bool) -> list[Landing]:
     """The landings that take care of as many uses as can be; uses without one must be wrapped where they stand."""
-    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, output_index, after)
+    positions = site.output_kind in ("tuple", "list")
+    key = site.output_index if positions or not site.output_index else json.dumps(site.output_index)
+    attribute = site.name.rpartition(".")[2]
+    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, key, site.output_kind != "tuple", after)
     found: dict[ast.stmt, Landing] = {}
     taken: set[ast.Call] = set()
     for use in grounds.uses.values():
@@ -104,17 +107,18 @@ def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt,
     if use is None or len(targets) != 1 or _split_needed(use, grounds.attribute, grounds.after):
         return None
     target = targets[0]
-    if grounds.after and grounds.output_index.isdigit():
+    if grounds.after and grounds.key.isdigit() and isinstance(target, ast.Tuple):
         # x, size = self.m(x)
-        index = int(grounds.output_index)
-        if not isinstance(target, ast.Tuple) or index >= len(target.elts):
+        index = int(grounds.key)
+        if index >= len(target.elts):
             return None
         target = target.elts[index]
+    elif grounds.after and grounds.key and isinstance(target, ast.Name):
+        # features = self.m(x), where the tensor is features["out"], or features[0] of a list
+        element = f"{target.id}[{grounds.key}]"
+        return Landing(statement, element, use.condition, (use,)) if grounds.mutable else None
     if not isinstance(target, ast.Name):
         return None
-    if grounds.after and grounds.output_index and not grounds.output_index.isdigit():
-        # features = self.m(x), where the tensor is features["out"]
-        return Landing(statement, f"{target.id}[{json.dumps(grounds.output_index)}]", use.condition, (use,))
     if not grounds.after:
         read = [n for n in ast.walk(use.node) if isinstance(n, ast.Name) and n.id == target.id]
         if read != [use.argument]:

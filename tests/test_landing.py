@@ -34,6 +34,19 @@ def test_a_tensor_in_a_dict_is_put_back_into_it() -> None:
     assert text.splitlines()[1:3] == ["    feats = self.m(x)", '    feats["out"] = self.se(feats["out"])']
 
 
+@pytest.mark.parametrize(("kind", "key", "element"), [("list", "1", "xs[1]"), ("dict", "0", 'xs["0"]')])
+def test_a_tensor_in_a_list_or_under_a_number_in_a_dict(kind: str, key: str, element: str) -> None:
+    code = host("def forward(self, xs):\n    xs = self.m(xs)\n    return xs")
+    text = edited(code, [seen(code, "self.m(xs)")], "after", make_site(output_kind=kind, output_index=key))
+    assert text.splitlines()[2] == f"    {element} = self.se({element})"
+
+
+def test_a_tensor_in_a_tuple_with_one_name_is_refused() -> None:
+    code = host("def forward(self, xs):\n    xs = self.m(xs)\n    return xs")
+    with pytest.raises(CodegenError, match="returns a tuple"):
+        edited(code, [seen(code, "self.m(xs)")], "after", make_site(output_kind="tuple", output_index="0"))
+
+
 def test_a_dict_that_has_no_name_is_refused() -> None:
     code = host("def forward(self, x):\n    return self.m(x)['out']")
     with pytest.raises(CodegenError) as refused:

@@ -27,8 +27,7 @@ class Place:
 
 def plan(place: Place, uses: list[Use]) -> list[Edit]:
     """The edits of the class's methods. Raises CodegenError("site-not-editable") where a use cannot be edited exactly."""
-    index = place.site.module.output_index if place.after else ""
-    found = landings(place.code, place.cls, uses, place.site.attribute, index, place.after)
+    found = landings(place.code, place.cls, uses, place.site.module, place.after)
     covered = {use.node for landing in found for use in landing.uses}
     edits = [_statement(place, landing) for landing in found]
     for use in uses:

@@ -144,7 +144,7 @@ def first_tensor(value: Any) -> tuple[str, torch.Tensor | None]:
 def _kind(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return "tensor"
-    return type(value).__name__ if isinstance(value, (tuple, list, dict)) else "other"
+    return next((kind.__name__ for kind in (tuple, list, dict) if isinstance(value, kind)), "other")
 
 
 class _Tracer:
