@@ -138,24 +138,29 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
     owners = {m.name.rpartition(".")[0] for m in matched}
     runners = {m.runner for m in matched}
     hosts = [h for h in trace.hosts if owners & set(h.instances) and h.inherited == (runners != {""})]
-    if runners != {""}:  # a base class runs them all, or some: then they are asked for one by one
+    if runners != {""}:
         hosts = [h for h in hosts if h.name in runners]
     loose = owners - {path for h in hosts for path in h.instances}
-    if loose:
+    if loose and len(runners) == 1:
         owner = sorted(loose)[0]
         raise CodegenError(
             "container-element",
             f"{request.site} is an element of the container {owner}, whose class is torch's: not built yet",
             f"insert after the container itself ({owner}), or at a child of a block class ({owner}.*.NAME)",
         )
-    if len(hosts) > 1:
+    if len(hosts) > 1 or len(runners) > 1:
+        names = [h.name for h in trace.hosts if owners & set(h.instances)]
         raise CodegenError(
             "ambiguous-host",
-            f"{request.site} stands in several classes: {', '.join(h.name for h in hosts)}",
+            f"{request.site} stands in several classes: {', '.join(names)}",
             "choose one with --class NAME and the site's name in it",
         )
     missing = sorted(set(hosts[0].instances) - owners)
-    if missing and not request.host:
+    if hosts[0].inherited:  # objects of other classes that derive from it would get the module too
+        attribute = matched[0].name.rpartition(".")[2]
+        children = {m.name for m in trace.modules}
+        missing = [path for path in missing if f"{path}.{attribute}".lstrip(".") in children]
+    if missing and (hosts[0].inherited or not request.host):
         where = f"{missing[0]}.{matched[0].name.rpartition('.')[2]}"
         raise CodegenError(
             "some-instances",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from codegen.worker import contract, models, registry, trace
 from codegen.worker.checks._sites import holds_site, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
+PROOFS = itertools.count()
 torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
 
 
@@ -43,8 +45,9 @@ def _subject(request: dict[str, Any], plan: Plan, folder: Path, before: dict[str
     """Both files imported, the variant first: what it enters into a registry must not stand there already."""
     loaded = {}
     overwritten: tuple[str, ...] = ()
+    number = next(PROOFS)  # a module name of its own: torch.jit remembers classes by their names
     for which in ("variant", "base"):
-        path = folder / f"{request['stem']}_{which}.py"
+        path = folder / f"{request['stem']}_{which}{number or ''}.py"
         path.write_bytes(request[which].encode(request["encoding"]))
         loaded[which] = models.import_file(path, path.stem)
         if which == "variant":

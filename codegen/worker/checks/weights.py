@@ -96,7 +96,9 @@ def _base_loads(variant: nn.Module, saved: State, own: State, new: list[str]) ->
 
 def _nested(variant: nn.Module, saved: State) -> Iterator[str]:
     outer = nn.ModuleDict({"backbone": nn.Sequential(copy.deepcopy(variant))})
-    state = {f"backbone.0.{key}": value for key, value in saved.items()}
+    state = type(saved)({f"backbone.0.{key}": value for key, value in saved.items()})
+    if versions := getattr(saved, "_metadata", None):
+        state._metadata = {f"backbone.0.{key}".rstrip("."): value for key, value in versions.items()}  # type: ignore[attr-defined]
     if error := _load(outer, state):
         yield f"a base checkpoint is refused where the variant is part of another module: {error}"
     if key := _unlike(outer, state):
