@@ -148,9 +148,21 @@ class Evidence:
                 model(*args, **kwargs)
         except Exception:  # noqa: BLE001 - a size that the model does not accept is no evidence
             return None
-        events = completed(model, recording.events)
+        events = [e for e in completed(model, recording.events) if self._is_alike(model, e.module)]
         self.add_samples(events, other.batch(batch), other.image())
         return model, scopes, {e.module: e for e in reversed(events)}
+
+    def _is_alike(self, model: nn.Module, name: str) -> bool:
+        """Whether a module of another build is of the class that it is of in the first, and so is the one that holds it.
+
+        With fewer blocks, another one may stand under its name.
+        """
+        owner = name.rpartition(".")[0]
+        try:
+            pairs = [(m.get_submodule(name), m.get_submodule(owner)) for m in (model, self.builds[0][0])]
+        except AttributeError:
+            return False
+        return len({tuple(map(type, pair)) for pair in pairs}) == 1
 
     def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
         """What was seen of one module; width and layout only where its own name is `wanted` ("": everywhere)."""
