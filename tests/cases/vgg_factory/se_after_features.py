@@ -78,7 +78,7 @@ class VGG(Module):
         )
         if kwargs:
             raise TypeError(f"unknown arguments: {', '.join(kwargs)}")
-        self.se = SqueezeExcite(32)
+        self.se = SqueezeExcite([*self.features.parameters()][-1].shape[0])
         self.register_load_state_dict_pre_hook(load_without_se)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
