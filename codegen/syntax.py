@@ -211,8 +211,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 def find_class(code: Code, name: str, line: int = 0) -> ast.ClassDef | None:
     """The class of this qualified name; of several (conditional definitions), the one around `line`."""
     found = [node for qualified, node in code.classes if qualified == name]
-    around = [node for node in found if node.lineno <= line <= (node.end_lineno or 0)]
-    return next(iter([*around, *found[::-1]]), None)
+    return next((node for node in found if node.lineno <= line <= (node.end_lineno or 0)), found[-1] if found else None)
 
 
 def method(cls: ast.ClassDef, name: str) -> Function | None:
