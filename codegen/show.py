@@ -138,7 +138,10 @@ def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
     for call in (c for m in modules for c in call_sites(trace, m)):
         text = f"{call['method'].rpartition('.')[2]}:{call['line']}"
         found[text] = found.get(text, False) or bool(call["paths"])
-    return ", ".join(text if ran else f"{text} (not run)" for text, ran in found.items()) or "never called"
+    calls = ", ".join(text if ran else f"{text} (not run)" for text, ran in found.items())
+    inside = tuple(f"{m.name}." for m in modules)
+    by_element = any(call.module.startswith(inside) and call.owner != m.name for call in trace.calls for m in modules)
+    return calls or ("element by element" if by_element else "never called")
 
 
 def entries(found: Sequence[catalogue.Entry]) -> None:

@@ -29,7 +29,7 @@ def find(trace: Trace, request: Request) -> Site:
     module = called[0]
     after = request.operation == "after"
     layout = _common([m.after if after else m.before for m in called], name)
-    if request.operation in module.mixed:
+    if any(request.operation in m.mixed for m in called):
         raise CodegenError(
             "mixed-widths",
             f"{name} is called several times, with tensors of different widths or layouts",
@@ -143,6 +143,9 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
     loose = owners - {path for h in hosts for path in h.instances}
     if loose and len(runners) == 1:
         owner = sorted(loose)[0]
+        if not owner:
+            what = f"the class of the model, which holds {request.site}, is torch's own"
+            raise CodegenError("host-not-found", what, "give a class of a file of yours, or of a package, that uses it")
         raise CodegenError(
             "container-element",
             f"{request.site} is an element of the container {owner}, whose class is torch's: not built yet",

@@ -124,6 +124,12 @@ def test_a_host_that_is_not_there(folder: Folder, words: list[str]) -> None:
     assert name == "host-not-found" and "Net" in hint
 
 
+def test_a_model_whose_class_is_torchs(folder: Folder) -> None:
+    (folder.path / "net.py").write_text("from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Conv2d(3, 8, 1))\n")
+    name, message, _ = folder.refuses("--build=net()", site="--after=0")
+    assert name == "host-not-found" and "torch's own" in message and "0" in message
+
+
 def test_a_syntax_error_costs_no_time(folder: Folder) -> None:
     (folder.path / "net.py").write_text(NET + "def f(:\n")
     start = time.monotonic()

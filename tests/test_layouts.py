@@ -89,6 +89,13 @@ def test_clips_and_volumes(runs: Runs) -> None:
     assert inferred(lambda n, h, w: (n, 64, 8, h // 16, w // 16), runs).kind == "NCDHW"
     assert inferred(lambda n, h, w: (n, 8, h // 16, w // 16, 64), runs).kind == "NDHWC"
     assert inferred(lambda n, h, w: (n, h, w, 3, 2), runs).kind == ""
+    assert inferred(lambda n, h, w: (n, 6, 64, 9, 9), runs).kind == ""
+
+
+def test_clips_of_one_size_are_told_by_their_equal_dims() -> None:
+    assert inferred(lambda n, h, w: (n, 96, 8, 56, 56), ONE_SIZE).kind == "NCDHW"
+    assert inferred(lambda n, h, w: (n, 8, 56, 56, 96), ONE_SIZE).kind == "NDHWC"
+    assert inferred(lambda n, h, w: (n, 8, 7, 6, 5), ONE_SIZE).kind == ""
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 2, 5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,13 @@ def test_places_are_named_once_and_twins_marked(capsys: pytest.CaptureFixture[st
     show.sites(TRACE)
     out = capsys.readouterr().out
     assert "forward:9, forward_late:12 (not run)" in out and out.count("forward:7") == 1 and "never called" in out
+
+
+def test_a_list_that_is_run_by_a_loop_is_not_never_called(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = TracedModule("blocks", "ModuleList", 0)
+    show.sites(replace(TRACE, modules=(blocks, *TRACE.modules)))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "ModuleList" in line]
+    assert line.rstrip().endswith("element by element")
 
 
 def test_a_report_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -308,6 +308,11 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return traced(tmp_path_factory.mktemp("asked"), ASKED)
 
 
+def test_an_element_of_torchs_own_container_has_a_number_for_its_width(vit: Trace) -> None:
+    """No name in a class of torch can be written down."""
+    assert module(vit, "blocks.1").width_after == Width("8", 8, "literal")
+
+
 def test_a_call_that_gives_another_width_than_in_forward_is_a_misfit(asked: Trace) -> None:
     calls = {c.path: c.misfits for c in asked.calls if c.module == "head"}
     assert calls["forward"] == calls["forward_head"] == () and calls["forward_head (pre_logits)"] == ("after",)

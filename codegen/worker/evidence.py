@@ -85,7 +85,7 @@ class Evidence:
     def misfits(self, event: Event, usual: Event | None) -> tuple[str, ...]:
         """Where a call shows another width than in `forward`: a head that, asked for them, gives features, no logits."""
         found: list[str] = []
-        if usual is None:
+        if usual is None or event.module not in self.first:
             return ()
         for operation, outgoing in OPERATIONS.items():
             here, there = (e.output_shape if outgoing else e.input_shape for e in (event, usual))
@@ -289,7 +289,8 @@ class Evidence:
                     own |= {found} if model is self.builds[0][0] else set()
         if not seen:
             return None
+        if cls.__module__.startswith("torch."):  # nothing can be written into its `__init__`
+            return Width(str(value), value, "literal")
         seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
         width = widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes)))
-        container = cls.__module__.startswith("torch.")
-        return width if width is None or width.kind != "literal" or len(own) == 1 or container else None
+        return width if width is None or width.kind != "literal" or len(own) == 1 else None

@@ -67,7 +67,10 @@ def _volume_kind(shape: Shape, moving: tuple[int, ...], image: tuple[int, ...]) 
     if moving:
         kinds = {tuple(d + 3 for d in image): "NCDHW", tuple(d + 2 for d in image): "NDHWC"}
         return kinds.get(moving, "")
-    return "NCDHW" if shape[2:] == (1, 1, 1) else "NDHWC" if shape[1:4] == (1, 1, 1) else ""
+    if shape[2:] == (1, 1, 1) or shape[1:4] == (1, 1, 1):
+        return "NCDHW" if shape[2:] == (1, 1, 1) else "NDHWC"
+    # one image size: equal dims are its rows and columns
+    return "" if image else "NCDHW" if shape[3] == shape[4] else "NDHWC" if shape[2] == shape[3] else ""
 
 
 def _positions(samples: Sequence[Sample], moving: tuple[int, ...]) -> Layout:
