@@ -44,8 +44,12 @@ CASES: dict[str, Callable[[], Any]] = {
     "contiguous": FLIPPED.contiguous,
     "mean": lambda: on_meta(2, 8, 4, 3).mean((2, 3), keepdim=True),
     "mean of the last": lambda: on_meta(2, 8, 4).mean(-1),
+    "mean over no dims": lambda: on_meta(2, 8, 4).mean(()),
     "mean of all": lambda: on_meta(2, 8, 4).mean(),
     "scaled_dot_product_attention": lambda: F.scaled_dot_product_attention(*[on_meta(2, 3, 5, 8)] * 3),
+    "scaled_dot_product_attention with a mask": lambda: F.scaled_dot_product_attention(
+        *[on_meta(2, 3, 5, 8)] * 3, attn_mask=on_meta(1, 3, 5, 5)
+    ),
     "relu": lambda: F.relu(on_meta(2, 3), inplace=True),
     "gelu": lambda: F.gelu(FLIPPED, approximate="tanh"),
     "softmax": lambda: on_meta(2, 3, 4).softmax(dim=-1),
@@ -83,14 +87,22 @@ def test_every_rule_has_a_case() -> None:
         lambda: F.conv2d(on_meta(2, 7, 9, 9), on_meta(3, 8, 1, 1)),
         lambda: F.conv2d(on_meta(2, 8, 2, 2), on_meta(3, 8, 3, 3)),
         lambda: on_meta(2, 3) + on_meta(2, 4),
+        lambda: on_meta(2, 3) @ on_meta(4, 3),
         lambda: FLIPPED.reshape(5, -1),
         lambda: FLIPPED.reshape(3, 3),
         lambda: torch.cat([on_meta(2, 3), on_meta(3, 4)], 1),
+        lambda: F.scaled_dot_product_attention(*[on_meta(2, 3, 5, 8)] * 3, attn_mask=on_meta(1, 3, 7, 7)),
+        lambda: F.scaled_dot_product_attention(on_meta(2, 3, 5, 8), on_meta(2, 3, 6, 8), on_meta(2, 3, 7, 8)),
     ],
 )
 def test_what_does_not_fit_is_torchs_own_error(wrong: Callable[[], Any]) -> None:
     with Shortcuts(), pytest.raises(RuntimeError):
         wrong()
+
+
+def test_a_dim_that_is_not_there_is_torchs_own_error() -> None:
+    with Shortcuts(), pytest.raises(IndexError):
+        on_meta(2, 3).mean(5)
 
 
 def test_real_tensors_are_computed() -> None:

@@ -126,12 +126,18 @@ def _contiguous(x: Tensor, **options: Any) -> Tensor | None:
 def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor | None:
     if dim is None or options or not x.is_floating_point():
         return None
-    gone = {d % x.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    if not dims or not all(-x.ndim <= d < x.ndim for d in dims):
+        return None
+    gone = {d % x.ndim for d in dims}
     return _empty([1 if d in gone else n for d, n in enumerate(x.shape) if keepdim or d not in gone], x)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, *_: Any, **__: Any) -> Tensor | None:
+def _attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Any = None, *_: Any, **__: Any) -> Tensor | None:
     fits = q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2] and q.shape[-1] == k.shape[-1]
+    if attn_mask is not None:  # it is added to (N, heads, L, S)
+        pairs = zip(attn_mask.shape[::-1], (*q.shape[:-1], k.shape[-2])[::-1], strict=False)
+        fits = fits and attn_mask.ndim <= 4 and all(size in (1, whole) for size, whole in pairs)
     return _empty((*q.shape[:-1], v.shape[-1]), q) if fits and k.shape[-2] == v.shape[-2] else None
 
 
