@@ -108,14 +108,20 @@ def block_start(code: Code, node: ast.stmt) -> int:
 
 
 def bring(
-    file: SourceFile, code: Code, roots: Sequence[str], edits: Iterable[Edit] = (), local: frozenset[str] = frozenset()
+    file: SourceFile,
+    code: Code,
+    roots: Sequence[str],
+    edits: Iterable[Edit] = (),
+    local: frozenset[str] = frozenset(),
+    staying: Iterable[ast.stmt] = (),
 ) -> Brought:
     """The definitions of `roots` with everything that they need from their file, edits applied inside them.
 
-    local: imported names that need no import where the definitions go.
+    local: imported names that need no import where the definitions go. staying: definitions that are imported instead.
     """
     edits = list(edits)
-    found = needs(code, roots)
+    staying = list(staying)
+    found = needs(code, roots, staying)
     missing = [r for r in roots if not any(r in syntax.bound_names(n) for n in code.tree.body)]
     if missing:
         raise CodegenError("unknown-class", f"{file.path.name} defines no {missing[0]}", "name a class of the file")
@@ -132,7 +138,9 @@ def bring(
         inside = rewrite.inside([*edits, *absolute_edits(file, code, node)], start, end)
         body += rewrite.apply(code.text[start:end], inside).rstrip() + "\n"
         previous = node
-    return Brought(tuple(needed(file, code, found.names - local)), body)
+    kept = sorted(found.names & {name for node in staying for name in syntax.bound_names(node)})
+    own = [f"from {file.module} import {name}" for name in kept]
+    return Brought((*own, *needed(file, code, found.names - local)), body)
 
 
 def _gap(above: ast.stmt, below: ast.stmt) -> str:

@@ -30,7 +30,7 @@ def making(trace: Trace | None, site: Site, component: Component) -> Making:
     own = site.host.instances == ("",) and not site.host.inherited
     if trace is None or own or not component.stateful:
         return Making.LAST
-    if trace.settled:
+    if site.host.name not in trace.restless:
         return Making.ASIDE
     return Making.LATE_PASSING if site.host.name in trace.early else Making.LATE
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import closure, imports, sources, syntax
-from codegen.closure import needs
+from codegen import closure, imports, naming, registry, scoping, sources, syntax
+from codegen.closure import Needs
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
@@ -22,6 +23,21 @@ class Foreign:
     code: Code
     names: tuple[str, ...]
 
+    @property
+    def table(self) -> dict[str, str]:
+        """What the file's imported names stand for."""
+        return imports.meanings(self.file, self.code)
+
+    def needs(self, names: Iterable[str] = ()) -> Needs:
+        """What the classes (`names` where given) need of the file."""
+        return closure.needs(self.code, names or self.names, self.staying)
+
+    @property
+    def staying(self) -> list[ast.stmt]:
+        """The statements that stay in the library: classes whose identity it tests, further names of its models."""
+        table = self.table
+        return [n for n in self.code.tree.body if registry.stays_in_library(n, table) or registry.is_alias(n, table)]
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -29,34 +45,66 @@ class Gathered:
 
     imports: tuple[str, ...]
     body: str
-    meanings: frozenset[str]  # "timm.layers.mlp.Mlp"
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names that the definitions bind."""
-        return frozenset(meaning.rpartition(".")[2] for meaning in self.meanings)
+    names: Mapping[str, str]  # what is called how: {"timm.layers.mlp.Mlp": "Mlp"}
 
 
-def gather(foreign: Sequence[Foreign], edits: Mapping[Path, Iterable[Edit]], user: Mapping[str, str]) -> Gathered:
+def gather(
+    foreign: Sequence[Foreign],
+    edits: Mapping[Path, Iterable[Edit]],
+    user: Mapping[str, str],
+    taken: Collection[str] = (),
+) -> Gathered:
     """The definitions of all these files with what they need, edits applied inside them, in an order in which they stand.
 
-    user: the names that the source's own file needs, and what they stand for. Raises CodegenError("name-clash").
+    user: the names that the source's own file needs, and what they stand for. taken: names that it defines. A helper whose
+    name means something else already gets another. Raises CodegenError("name-clash") where that would be a class asked for.
     """
-    whole = [_with_sharing(f, [user, *(imports.meanings(o.file, o.code) for o in foreign if o is not f)]) for f in foreign]
-    defined = {f.file.path: _defined(f) for f in whole}
-    everything = frozenset().union(*defined.values())
-    clash = [n for n in (m.rpartition(".")[2] for m in everything) if sum(m.endswith(f".{n}") for m in everything) > 1]
-    if clash:
-        raise CodegenError("name-clash", f"two files define {clash[0]}", "choose a site in a class of the source's own file")
+    whole = [_with_sharing(f, [user, *(o.table for o in foreign if o is not f)]) for f in foreign]
+    order = _ordered(whole, {f.file.path: _defined(f) for f in whole})
+    everything = sorted(frozenset().union(*map(_defined, whole)))
+    asked = [f"{f.file.module}.{name}" for f in foreign for name in f.names]
+    other = {name for name, meaning in user.items() if imports.canonical(meaning) not in everything}
+    called = _called(asked, everything, {*taken, *other})
     texts: list[str] = []
     bodies: list[str] = []
-    for each in _ordered(whole, defined):
-        table = imports.meanings(each.file, each.code)
-        local = frozenset(n for n, m in table.items() if imports.canonical(m) in everything)
-        brought = closure.bring(each.file, each.code, each.names, edits.get(each.file.path, ()), local)
+    for each in order:
+        here = {n: called[real] for n, m in each.table.items() if (real := imports.canonical(m)) in called}
+        unregistered = {n for n, m in each.table.items() if m in registry.REGISTRARS}
+        own = {meaning.rpartition(".")[2]: called[meaning] for meaning in _defined(each)}
+        changes = [*edits.get(each.file.path, ()), *_unregistered(each), *_renamed(each, here | own)]
+        brought = closure.bring(each.file, each.code, each.names, changes, frozenset(here) | unregistered, each.staying)
         texts += [text for text in brought.imports if text not in texts]
         bodies.append(brought.body)
-    return Gathered(tuple(texts), "\n\n".join(bodies), everything)
+    return Gathered(tuple(texts), "\n\n".join(bodies), called)
+
+
+def _called(asked: Iterable[str], everything: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """A name for everything that is defined: its own, where that means nothing else."""
+    called = {meaning: meaning.rpartition(".")[2] for meaning in asked}
+    names = [*taken, *called.values()]
+    clash = next((name for name in called.values() if names.count(name) > 1), "")
+    if clash:
+        raise CodegenError("name-clash", f"two files define {clash}", "choose a site in a class of the source's own file")
+    for meaning in everything:
+        name = meaning.rpartition(".")[2]
+        if meaning not in called:
+            called[meaning] = naming.free(name, names)
+            names.append(called[meaning])
+    return called
+
+
+def _unregistered(foreign: Foreign) -> list[Edit]:
+    """Without `@register_model`: the library has a model of that name."""
+    code, table = foreign.code, foreign.table
+    functions = [n for n in foreign.needs().statements if isinstance(n, ast.FunctionDef)]
+    gone = [d for f in functions for d in f.decorator_list if registry.is_registrar(d, table)]
+    return [Edit(code.line_start(d), code.line_end(d), "", "not registered") for d in gone]
+
+
+def _renamed(foreign: Foreign, called: Mapping[str, str]) -> list[Edit]:
+    """`SqueezeExcitation as SElayer`: where the class is brought in, it has one name only."""
+    names = {name: own for name, own in called.items() if name != own}
+    return [edit for s in foreign.needs().statements for edit in scoping.renamed(foreign.code, s, names)]
 
 
 def with_factories(foreign: Sequence[Foreign], user: Mapping[str, str]) -> tuple[Foreign, ...]:
@@ -93,7 +141,7 @@ def _with_sharing(foreign: Foreign, users: Iterable[Mapping[str, str]]) -> Forei
     """With what others import from this file and what shares definitions with its classes: a table of blocks must not be
     there twice.
     """
-    shared = needs(foreign.code, foreign.names).statements
+    shared = foreign.needs().statements
     mine = f"{foreign.file.module}."
     more = {
         meaning.removeprefix(mine)
@@ -101,12 +149,12 @@ def _with_sharing(foreign: Foreign, users: Iterable[Mapping[str, str]]) -> Forei
         for meaning in map(imports.canonical, table.values())
         if meaning.startswith(mine) and "." not in meaning.removeprefix(mine)
     }
-    sharing = [n for n in sorted(more - {*foreign.names}) if needs(foreign.code, [n]).statements & shared]
+    sharing = [n for n in sorted(more - {*foreign.names}) if foreign.needs([n]).statements & shared]
     return replace(foreign, names=(*foreign.names, *sharing))
 
 
 def _defined(foreign: Foreign) -> frozenset[str]:
-    found = needs(foreign.code, foreign.names).statements
+    found = foreign.needs().statements
     return frozenset(f"{foreign.file.module}.{name}" for s in found for name in syntax.bound_names(s))
 
 
@@ -127,18 +175,18 @@ def _ordered(foreign: Sequence[Foreign], defined: Mapping[Path, frozenset[str]])
 
 
 def _used(foreign: Foreign) -> dict[str, str]:
-    names = needs(foreign.code, foreign.names).names
-    return {n: m for n, m in imports.meanings(foreign.file, foreign.code).items() if n in names}
+    names = foreign.needs().names
+    return {n: m for n, m in foreign.table.items() if n in names}
 
 
 def local_names(table: Mapping[str, str], brought: Gathered, name: str) -> frozenset[str]:
     """The imported names of the source's file `name` that stand for brought definitions. Raises CodegenError("name-clash")."""
-    if not brought.meanings:
+    if not brought.names:
         return frozenset()  # to look where names are defined takes a look at many files
-    local = frozenset(n for n, m in table.items() if imports.canonical(m) in brought.meanings)
-    other = sorted((brought.names & table.keys()) - local)
-    renamed = sorted(n for n in local if n not in brought.names)
+    local = {n: brought.names[own] for n, m in table.items() if (own := imports.canonical(m)) in brought.names}
+    other = sorted((frozenset(brought.names.values()) & table.keys()) - local.keys())
+    renamed = sorted(n for n, own in local.items() if n != own)
     if other or renamed:
         what = f"uses the name {other[0]} for {table[other[0]]}" if other else f"imports {table[renamed[0]]} as {renamed[0]}"
         raise CodegenError("name-clash", f"{name} {what}", "choose a site in a class of the source's own file")
-    return local
+    return frozenset(local)

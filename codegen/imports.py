@@ -7,10 +7,11 @@ import functools
 import itertools
 import re
 import sys
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from codegen import rewrite, sources, syntax
+from codegen import rewrite, sources, style, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Edit, SourceFile
@@ -124,6 +125,29 @@ def trimmed(file: SourceFile, code: Code, node: ast.stmt, names: frozenset[str] 
     # a name goes with its comma and what stands behind that; what stood before the closing bracket stays there
     tail = code.text[code.end(node.names[-1]) : code.end(node)]
     return "".join([head, *(pieces[index] for index in kept), code.segment(node.names[last]), tail])
+
+
+def merged(statements: Iterable[str], known: Callable[[str, str], bool], width: int) -> list[str]:
+    """The statements without names that are known already (name, meaning), one for each module; comments keep theirs."""
+    whole: list[str] = []
+    names: dict[str, dict[str, str]] = defaultdict(dict)  # by module: as imported -> the text that imported it
+    for text in dict.fromkeys(statements):
+        node = ast.parse(text).body[0]
+        single = isinstance(node, ast.ImportFrom) and node.names[0].name != "*" and "#" not in text
+        if not single and all(known(*pair) for pair in syntax.imports(ast.parse(text)).items() or [("", "")]):
+            continue
+        if not (single and isinstance(node, ast.ImportFrom)):
+            whole.append(text)
+            continue
+        for alias in node.names:
+            if not known(alias.asname or alias.name, f"{node.module}.{alias.name}"):
+                names[node.module or ""].setdefault(ast.unparse(alias), text)
+    for module, found in names.items():
+        text = next(iter(found.values()))
+        alone = isinstance(node := ast.parse(text).body[0], ast.ImportFrom) and [*map(ast.unparse, node.names)] == [*found]
+        line = f"from {module} import {', '.join(sorted(found, key=str.lower))}"
+        whole.append(text if alone else style.formatted(line, width).rstrip())
+    return whole
 
 
 def placed(code: Code, statements: list[str], gone: Collection[ast.stmt] = ()) -> list[Edit]:

@@ -29,10 +29,11 @@ def attribute(wanted: str, cls: ast.ClassDef, children: Collection[str], fixed: 
     if fixed and (wanted in taken or not usable):
         why = "is taken in" if wanted in taken else "is no attribute name for"
         raise CodegenError("name-clash", f"{wanted} {why} {cls.name}", "choose another --name")
-    return _free(wanted, taken)
+    return free(wanted, taken)
 
 
-def _free(wanted: str, taken: Collection[str]) -> str:
+def free(wanted: str, taken: Collection[str]) -> str:
+    """`name`, or `name2` where that means something else."""
     name, number = wanted, 2
     while name in taken:
         name, number = f"{wanted}{number}", number + 1
@@ -55,7 +56,7 @@ def fitted(component: Component, *files: Code) -> Component:
         same -= changed  # equal text over another helper is another definition
     names: dict[str, str] = {}
     for name in sorted(clashing - same):
-        names[name] = _free(name, {*existing, *defined, *names.values()})
+        names[name] = free(name, {*existing, *defined, *names.values()})
     edits = [Edit(code.start(defined[n]), code.end(defined[n]), "", "already there") for n in same]
     gone = [(e.start, e.end) for e in edits]
     edits += [e for e in scoping.renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import closure, imports, rewrite, scoping, syntax
+from codegen import closure, imports, naming, rewrite, scoping, syntax
 from codegen.errors import CodegenError
 from codegen.imports import is_import
 from codegen.origins import Origin, Search, Sibling
@@ -137,7 +137,7 @@ def _named(main: Sibling, order: list[Sibling], read: set[str], hosts: list[Orig
         for name in sorted({n for s in found.statements for n in syntax.bound_names(s)}):
             origin = Origin(each.file.path, name)
             if origin not in names:
-                names[origin] = _free(name, taken | foreign)
+                names[origin] = naming.free(name, taken | foreign)
             taken.add(names[origin])
     for host in hosts:
         if names[host] != host.name:
@@ -147,13 +147,6 @@ def _named(main: Sibling, order: list[Sibling], read: set[str], hosts: list[Orig
 
 
 _BUILTINS = frozenset(vars(builtins))
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 2, name
-    while free in taken:
-        free, number = f"{name}{number}", number + 1
-    return free
 
 
 def _body(sibling: Sibling, names: dict[Origin, str], edited: Iterable[Edit]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import closure, foreign, imports, origins, registry, renaming, rewrite, siblings, syntax
+from codegen import closure, foreign, imports, origins, registry, renaming, rewrite, siblings, style, syntax
 from codegen.closure import block_start, needs
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
@@ -78,9 +78,9 @@ def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     found = _needed(parts, (*here, *parts.roots))
     used = used_imports(parts)
     loose = [f for f in parts.foreign if origins.is_beside(parts.file, f.file.path)]
-    brought = foreign.gather([f for f in parts.foreign if f not in loose], by_file, used)
+    defined = {n for s in found.statements for n in syntax.bound_names(s)}
+    brought = foreign.gather([f for f in parts.foreign if f not in loose], by_file, used, defined)
     local = foreign.local_names(used, brought, parts.file.path.name)
-    _no_clash(parts, found, brought.names)
     changed = [siblings.Edited(f.file.path, f.names, tuple(by_file[f.file.path])) for f in loose]
     beside = siblings.gather(parts.file, parts.main, None if parts.keep == "all" else found, changed)
     kept = found.statements - beside.statements
@@ -133,16 +133,6 @@ def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
     table = imports.meanings(parts.file, parts.main)
     owned = [n for n in tree.body if registry.stays_in_library(n, table) or registry.is_alias(n, table)]
     return needs(parts.main, roots, owned, effects=True)
-
-
-def _no_clash(parts: Parts, found: closure.Needs, local: frozenset[str]) -> None:
-    clash = sorted(local & {n for s in found.statements for n in syntax.bound_names(s)})
-    if clash:
-        raise CodegenError(
-            "name-clash",
-            f"{parts.file.path.name} and a file whose classes are brought in both define {clash[0]}",
-            "choose a site in a class of the source's own file",
-        )
 
 
 def _above(code: Code, node: ast.stmt, text: str) -> list[Edit]:
@@ -241,23 +231,19 @@ def _import_edits(
         table.pop(name, None)
     own = [s for s in code.tree.body if not is_import(s) and not registry.stays_in_library(s, table)]
     defined = {n for s in own for n in syntax.bound_names(s)} - table.keys()
-    new: list[str] = []
-    for text in statements:
-        tree = ast.parse(text)
-        for name, meaning in syntax.imports(tree).items():
-            if not _same(table.get(name, "" if name in defined else meaning), meaning):
-                raise CodegenError(
-                    "name-clash",
-                    f"{parts.file.path.name} uses the name {name} for {table.get(name, 'its own')}, "
-                    f"the module needs {meaning}",
-                    "rename one of the two in its file",
-                )
-        known = all(
-            _same(table.get(n, ""), m) and (parts.keep == "all" or n in found.names) for n, m in syntax.imports(tree).items()
-        )
-        if not (known and syntax.imports(tree)) and text not in new:
-            new.append(text)
-    return imports.placed(code, new, gone)
+    wanted = list(statements)
+    for name, meaning in (pair for text in wanted for pair in syntax.imports(ast.parse(text)).items()):
+        if not _same(table.get(name, "" if name in defined else meaning), meaning):
+            raise CodegenError(
+                "name-clash",
+                f"{parts.file.path.name} uses the name {name} for {table.get(name, 'its own')}, the module needs {meaning}",
+                "rename one of the two in its file",
+            )
+
+    def known(name: str, meaning: str) -> bool:
+        return _same(table.get(name, ""), meaning) and (parts.keep == "all" or name in found.names)
+
+    return imports.placed(code, imports.merged(wanted, known, style.line_length(code.text)), gone)
 
 
 def _same(one: str, other: str) -> bool:

@@ -178,7 +178,7 @@ class Trace:
     small: str = ""  # JSON: constructor arguments that make a small build, for the checks that compare values
     device: str = "meta"
     other_build: str = ""  # builds the class of the file that the library makes instead of the host (features_only)
-    settled: bool = True  # what a block makes in its `__init__` is left alone when the model's own weights are initialised
+    restless: tuple[str, ...] = ()  # classes that do not keep what they make: the model initialises its weights behind them
     early: tuple[str, ...] = ()  # classes whose objects run while the model is constructed
     taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the model's children in their order
 

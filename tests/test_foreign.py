@@ -18,6 +18,8 @@ FILES = {
     "layers/factory.py": "from .mlp import Mlp\n\n__all__ = ['make']\n\n\ndef make():\n    return Mlp()\n",
     "other.py": "from .layers import Mlp\n\n\nclass Holder:\n    part = Mlp\n",
     "clash.py": "class Mlp:\n    pass\n",
+    "aliased.py": "from .layers import Mlp as Block\n\n\nclass Holder:\n    part = Block  # of Block\n",
+    "helped.py": "def scale(x):\n    return -x\n\n\nclass Helped:\n    width = scale(2)\n",
 }
 
 
@@ -44,7 +46,7 @@ def test_a_class_stands_in_front_of_what_uses_it(package: str) -> None:
     gathered = foreign.gather([of(package, "other", "Holder"), of(package, "layers.mlp", "Mlp")], {}, {})
     assert gathered.body.index("class Mlp") < gathered.body.index("class Holder")
     assert gathered.imports == (f"from {package}.layers.helpers import scale",)
-    assert gathered.names == {"Mlp", "Holder"}
+    assert {*gathered.names.values()} == {"Mlp", "Holder"}
 
 
 def test_names_that_stand_for_brought_classes_are_local(package: str) -> None:
@@ -63,6 +65,24 @@ def test_another_meaning_or_another_name_is_a_clash(package: str, table: dict[st
 def test_two_files_that_define_one_name_are_a_clash(package: str) -> None:
     with pytest.raises(CodegenError, match="name-clash"):
         foreign.gather([of(package, "clash", "Mlp"), of(package, "layers.mlp", "Mlp")], {}, {})
+
+
+def test_a_class_that_is_imported_by_another_name_has_its_own_here(package: str) -> None:
+    gathered = foreign.gather([of(package, "aliased", "Holder"), of(package, "layers.mlp", "Mlp")], {}, {})
+    assert "class Holder:\n    part = Mlp  # of Block\n" in gathered.body
+
+
+def test_a_helper_whose_name_is_taken_gets_another(package: str) -> None:
+    gathered = foreign.gather([of(package, "helped", "Helped"), of(package, "layers.helpers", "scale")], {}, {})
+    assert "def scale2(x):\n    return -x" in gathered.body and "width = scale2(2)" in gathered.body
+
+
+def test_a_function_of_a_registry_is_not_registered_again(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign.registry, "REGISTRARS", {f"{package}.registry.register"})
+    path = Path(of(package, "other").file.path).with_name("models.py")
+    path.write_text("from .registry import register\n\n\n@register()\ndef small():\n    return 1\n")
+    gathered = foreign.gather([of(package, "models", "small")], {}, {})
+    assert gathered.body == "def small():\n    return 1\n" and gathered.imports == ()
 
 
 def test_a_factory_comes_along_by_what_it_names(package: str) -> None:

@@ -177,3 +177,20 @@ def test_nothing_stands_beside_an_import_that_is_taken_out() -> None:
     code = Code("import os\n\nimport torch\nimport timm\n")
     edits = imports.placed(code, ["import math", "import numpy"], {code.tree.body[0], code.tree.body[1]})
     assert rewrite.apply(code.text, edits) == "import os\n\nimport torch\nimport math\n\nimport numpy\nimport timm\n"
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        pytest.param(["import math", "import math"], ["import math"], id="once"),
+        pytest.param(["from m import a", "from m import b, a"], ["from m import a, b"], id="one for each module"),
+        pytest.param(["from m import a, known"], ["from m import a"], id="without what is known"),
+        pytest.param(["from m import known"], [], id="nothing left"),
+        pytest.param(["from m import a as x, a"], ["from m import a as x, a"], id="two names of one thing"),
+        pytest.param(["from m import (\n    a,\n    b,\n)"], ["from m import (\n    a,\n    b,\n)"], id="layout is kept"),
+        pytest.param(["from m import a  # ours"], ["from m import a  # ours"], id="comments are kept"),
+        pytest.param(["from m import *", "from m import a"], ["from m import *", "from m import a"], id="star"),
+    ],
+)
+def test_statements_are_merged_by_module(statements: list[str], expected: list[str]) -> None:
+    assert imports.merged(statements, lambda name, _: name == "known", 88) == expected

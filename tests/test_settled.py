@@ -41,9 +41,30 @@ class Net(nn.Module):
         return self.head(self.blocks(self.stem(x)).mean((2, 3)))
 """
 
+HEADED = """
+
+class Neck(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.conv = nn.Conv2d(3, dim, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Headed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+        self.neck = Neck(3)
+
+    def forward(self, x):
+        return self.net(self.neck(x))
+"""
+
 
 @pytest.mark.parametrize(
-    ("last", "expected"),
+    ("last", "left_alone"),
     [
         pytest.param("pass", True, id="nothing behind"),
         pytest.param("nn.init.zeros_(self.head.weight)", True, id="only its own layers"),
@@ -53,12 +74,12 @@ class Net(nn.Module):
         pytest.param("assert len(list(self.modules())) == 8", False, id="a model that counts its modules"),
     ],
 )
-def test_whether_the_model_touches_what_a_block_holds(tmp_path: Path, last: str, expected: bool) -> None:
+def test_whether_the_model_touches_what_a_block_holds(tmp_path: Path, last: str, left_alone: bool) -> None:
     path = tmp_path / "net.py"
     path.write_text(dedent(NET).format(last=last))
     module = models.import_file(path, "settled_net")
     small = setup.find(module, ["Net()"], "1x3x32x32")
-    assert settled.watched(small, [module.Block]) == settled.Construction(expected)
+    assert settled.watched(small, [module.Block]) == settled.Construction(() if left_alone else ("Block",))
 
 
 def test_blocks_that_run_while_the_model_is_made(tmp_path: Path) -> None:
@@ -67,3 +88,12 @@ def test_blocks_that_run_while_the_model_is_made(tmp_path: Path) -> None:
     module = models.import_file(path, "early_net")
     small = setup.find(module, ["Net()"], "1x3x32x32")
     assert "Block" in settled.watched(small, [module.Block]).early
+
+
+def test_a_backbone_that_initialises_its_own_modules_says_nothing_of_the_head(tmp_path: Path) -> None:
+    path = tmp_path / "headed.py"
+    path.write_text(dedent(NET).format(last="self.apply(self.init)") + dedent(HEADED))
+    module = models.import_file(path, "headed_net")
+    small = setup.find(module, ["Headed()"], "1x3x32x32")
+    found = settled.watched(small, [module.Net, module.Block, module.Neck])
+    assert found == settled.Construction(("Block",), ())  # what Net makes comes behind its own loop

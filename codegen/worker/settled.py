@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,42 +24,62 @@ PROBE = "codegen_probe"
 class Construction:
     """What the construction of a model does with its blocks.
 
-    settled: what a block makes is left alone; False for models that initialise all their modules again (`self.apply(...)`,
-    loops over `self.modules()`). early: the classes whose objects run before the model is made, to learn a size, say.
+    restless: the classes whose objects do not keep what they make, in a model that initialises modules again
+    (`self.apply(...)`, loops over `self.modules()`). early: those whose objects run before the model is made, to learn a
+    size, say.
     """
 
-    settled: bool
+    restless: tuple[str, ...] = ()
     early: tuple[str, ...] = ()
 
 
 def watched(small: Setup, classes: Iterable[type]) -> Construction:
     """Build the model with a probe of common layers in every object of these classes: it must keep its numbers, and the
-    model must get the numbers that it gets without.
+    model must get the numbers that it gets without. Where not, the classes whose probes are left alone are tried by
+    themselves: a backbone that initialises its own modules says nothing of the head that is put onto it.
     """
-    probes: list[tuple[nn.Module, State]] = []
-
-    def plant(module: nn.Module) -> None:
-        if PROBE in module._modules:
-            return  # a class that it derives from has one already
-        with torch.random.fork_rng(devices=[]):
-            probe = nn.Sequential(nn.Linear(4, 4), nn.Conv2d(4, 4, 1), nn.Conv1d(4, 4, 1), nn.LayerNorm(4))
-        module._modules[PROBE] = probe
-        probes.append((probe, {key: value.clone() for key, value in probe.state_dict().items()}))
-
-    wanted = set(classes)
+    wanted = list(classes)
     early: set[str] = set()
+    quiet = wanted
     try:
         with _running(early):
             plain = _built(small)
-        with contextlib.ExitStack() as stack:
-            for cls in wanted:
-                stack.enter_context(models.constructed(cls, plant))
-            probed = _built(small)
+        for _ in range(2):
+            touched = _touched(small, quiet, plain)
+            if not touched:
+                break
+            quiet = [cls for cls in quiet if cls.__qualname__ not in touched]
+        else:
+            quiet = []
     except Exception:  # noqa: BLE001 - a model that cannot be built with a further child is none that leaves it alone
-        return Construction(False, tuple(sorted(early)))
-    kept = all(_compare.same(value, probe.state_dict()[key]) for probe, state in probes for key, value in state.items())
+        quiet = []
+    restless = {cls.__qualname__ for cls in wanted} - {cls.__qualname__ for cls in quiet}
+    return Construction(tuple(sorted(restless)), tuple(sorted(early)))
+
+
+def _touched(small: Setup, classes: Iterable[type], plain: State) -> set[str]:
+    """Those of the classes whose probes get other numbers; all of them where none does, but the model itself does."""
+    probes: dict[nn.Module, tuple[State, set[str]]] = {}
+
+    def plant(name: str, module: nn.Module) -> None:
+        if PROBE not in module._modules:  # else a class that it derives from has planted one
+            with torch.random.fork_rng(devices=[]):
+                probe = nn.Sequential(nn.Linear(4, 4), nn.Conv2d(4, 4, 1), nn.Conv1d(4, 4, 1), nn.LayerNorm(4))
+            module._modules[PROBE] = probe
+            probes[probe] = ({key: value.clone() for key, value in probe.state_dict().items()}, set())
+        if (planted := module._modules[PROBE]) is not None:
+            probes[planted][1].add(name)
+
+    with contextlib.ExitStack() as stack:
+        for cls in classes:
+            stack.enter_context(models.constructed(cls, functools.partial(plant, cls.__qualname__)))
+        probed = _built(small)
+    touched: set[str] = set()
+    for probe, (state, names) in probes.items():
+        if not all(map(_compare.same, state.values(), probe.state_dict().values())):
+            touched |= names
     same = all(_compare.same(value, probed.get(name)) for name, value in plain.items())
-    return Construction(kept and same, tuple(sorted(early)))
+    return touched or (set() if same else {cls.__qualname__ for cls in classes})
 
 
 @contextlib.contextmanager

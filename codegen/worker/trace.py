@@ -58,7 +58,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
         device=full.device,
         other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
         taps=extractor.taps,
-        settled=construction.settled,
+        restless=construction.restless,
         early=construction.early,
     )
 
@@ -68,7 +68,7 @@ def _construction(
 ) -> settled.Construction:
     bases = {base for base in evidence.runners.values() if isinstance(model, base)}
     if request["wanted"] and "." not in request["wanted"] and not request["host"] and not bases:
-        return settled.Construction(True)  # a child of the model itself: it is made last, and nothing comes behind
+        return settled.Construction()  # a child of the model itself: it is made last, and nothing comes behind
     kinds = {type(m) for m in model.modules()} - {type(model)} | bases
     return settled.watched(small, [k for k in kinds if k.__module__.split(".")[0] != "torch"])
 
