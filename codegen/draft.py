@@ -160,7 +160,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
-    about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [])
+    about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [], ground.uses)
     return Draft(
         site,
         variant,

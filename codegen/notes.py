@@ -6,12 +6,13 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from codegen import loops
+from codegen.reading import Use
 from codegen.types import Call, Site, Width
 
 
-def about(site: Site, cls: ast.ClassDef, misfits: Sequence[Call]) -> list[str]:
+def about(site: Site, cls: ast.ClassDef, misfits: Sequence[Call], uses: Sequence[Use]) -> list[str]:
     """The notes on a site in its host's class. misfits: its calls whose tensor has another width, which stay as they are."""
-    return [*_of_width(site.width), *_of_host(site), *_of_calls(cls, misfits)]
+    return [*_of_width(site.width), *_of_host(site), *_of_calls(cls, misfits, uses)]
 
 
 def _of_width(width: Width) -> Iterator[str]:
@@ -26,7 +27,11 @@ def _of_host(site: Site) -> Iterator[str]:
         yield f"{site.host.name} has the code that runs {site.name}: all classes derived from it get the module"
 
 
-def _of_calls(cls: ast.ClassDef, misfits: Sequence[Call]) -> Iterator[str]:
-    nodes = loops.surveyed(cls)[0]
-    texts = {f"{c.method}:{c.span.line} `{ast.unparse(nodes[c.span])}`" for c in misfits if c.span in nodes}
-    yield from (f"left as it is, its tensor has another width: {text}" for text in sorted(texts))
+def _of_calls(cls: ast.ClassDef, misfits: Sequence[Call], uses: Sequence[Use]) -> Iterator[str]:
+    nodes, conditions = loops.surveyed(cls)[0], {use.node: use.condition for use in uses}
+    texts = set()
+    for call in misfits:
+        if (node := nodes.get(call.span)) is not None:
+            left = f"only where {conditions[node]}, else" if node in conditions else "left as it is,"
+            texts.add(f"{left} its tensor has another width: {call.method}:{call.span.line} `{ast.unparse(node)}`")
+    yield from sorted(texts)

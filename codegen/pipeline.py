@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import emit, modules, reading, sources
+from codegen import emit, modules, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson, draft
 from codegen.errors import CONTRACT, CodegenError
@@ -102,7 +102,7 @@ def look(request: Request) -> Trace:
     with Child(request.limits) as child:
         source = sources.resolve(request.source)
         trace = traced(child, source, request)
-    return replace(trace, calls=(*trace.calls, *reading.twins(trace)))
+    return replace(trace, calls=(*trace.calls, *twins.unreached(trace)))
 
 
 def traced(child: Child, source: Source, request: Request) -> Trace:

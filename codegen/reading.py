@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from codegen import loops, syntax
+from codegen import flags, loops
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
-from codegen.types import Call, Layout, Site, Trace, TracedModule, Width
+from codegen.types import Call, Site
 
 
 @dataclass(frozen=True)
@@ -50,33 +47,6 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
     reader.leave_misfits()
     reader.read_twins()
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
-
-
-def twins(trace: Trace) -> list[Call]:
-    """The calls of the hosts' children that stand in the code but were reached by no run, with path ""."""
-    found = []
-    children: dict[str, dict[str, list[TracedModule]]] = defaultdict(lambda: defaultdict(list))
-    for module in trace.modules:
-        owner, _, name = module.name.rpartition(".")
-        if module.name:
-            children[owner][name].append(module)
-    for host in trace.hosts:
-        path = Path(host.file)
-        if path.suffix != ".py" or host.inherited:
-            continue
-        code = syntax.shared(syntax.read(path)[0], path)
-        cls = syntax.find_class(code, host.name, host.line)
-        if cls is None:
-            continue
-        for name, modules in children[host.instances[0]].items():
-            site = Site(name, name, host, modules[0], Layout(""), Width("", 0, ""))
-            with contextlib.suppress(CodegenError):  # a measured call that cannot be edited: insert names it
-                for use in uses(code, cls, site, trace.calls, "after"):
-                    if not use.observed:
-                        method = f"{host.name}.{use.method.name}"
-                        at = syntax.span(use.node)
-                        found.append(Call(modules[0].name, host.instances[0], host.file, method, at, True, "", 0))
-    return found
 
 
 class _Reader:
@@ -218,14 +188,20 @@ class _Reader:
         return Use(node, self.method_of[node], self._me(node), condition, argument, members)
 
     def leave_misfits(self) -> None:
-        """Calls whose tensor has another width than in `forward` stay as they are: `self.head(x, pre_logits=True)`."""
+        """Calls whose tensor has another width than in `forward` stay as they are: `self.head(x, pre_logits=True)`.
+
+        Where a flag of the method decides, the site is meant as the flag's default has it. Raises CodegenError("mixed-widths").
+        """
         for node in self.misfits & self.found.keys():
-            place = f"{self.cls.name}.{self.method_of[node].name}:{node.lineno}"
-            raise CodegenError(
-                "mixed-widths",
-                f"{place} `{ast.unparse(node)[:60]}` gives {self.site.name} tensors of different widths",
-                "one module cannot fit them all: choose the modules around it",
-            )
+            use, usual = self.found[node], flags.usual(self.method_of[node], node)
+            if not usual or use.condition:
+                place = f"{self.cls.name}.{self.method_of[node].name}:{node.lineno}"
+                raise CodegenError(
+                    "mixed-widths",
+                    f"{place} `{ast.unparse(node)[:60]}` gives {self.site.name} tensors of different widths",
+                    "one module cannot fit them all: choose the modules around it",
+                )
+            self.found[node] = replace(use, condition=usual)
 
     # -- twins: calls that no run reached ------------------------------------------------------------------------------
 
@@ -252,7 +228,7 @@ class _Reader:
                 twin = self._make(node, self._condition(subject, element=True), args, node.keywords)
             else:
                 continue
-            self.found[node] = Use(twin.node, twin.method, twin.me, twin.condition, twin.argument, twin.members, False)
+            self.found[node] = replace(twin, observed=False)
 
     def _subject(self, use: Use) -> str:
         """The text of the name that stood for the site: `blk` in `blk(x)` and in `checkpoint(blk, x)`."""

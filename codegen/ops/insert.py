@@ -87,10 +87,28 @@ def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
         why = f"only where {use.condition}" if element else f"it returns a {place.site.module.output_kind}"
         raise _refused(place, use, f"the site's result is used inside an expression, {why}")
     code, what = place.code, f"around {use.method.name}:{use.node.lineno}"
+    returned = next((n for n in ast.walk(use.method) if isinstance(n, ast.Return) and n.value is use.node), None)
+    if use.condition and returned is not None and code.stands_alone(returned):
+        yield from _named(place, use, returned)
+        return
     # [m(x) for m in (self.p1, self.p2)] -> [(self.se(m(x)) if m is self.p1 else m(x)) for m in (self.p1, self.p2)]
     before, behind = ("(", f" if {use.condition} else {code.segment(use.node)})") if use.condition else ("", "")
     yield Edit(code.start(use.node), code.start(use.node), f"{before}{use.me}.{place.attribute}(", what)
     yield Edit(code.end(use.node), code.end(use.node), f"){behind}", what)
+
+
+def _named(place: Place, use: Use, returned: ast.Return) -> Iterator[Edit]:
+    """The result that is returned gets a name first.
+
+    return self.head(x, pre_logits=pre_logits)  ->  x = self.head(x, pre_logits=pre_logits)
+                                                    if not pre_logits:
+                                                        x = self.se(x)
+                                                    return x
+    """
+    x, start = use.argument.id if isinstance(use.argument, ast.Name) else "x", place.code.start(returned)
+    yield Edit(start, start + len("return"), f"{x} =", f"in {use.method.name}:{use.node.lineno}")
+    text = f"if {use.condition}:\n    {x} = {use.me}.{place.attribute}({x})\nreturn {x}"
+    yield _line(place, returned, text, [use])
 
 
 def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:
