@@ -77,7 +77,7 @@ def draft(
     others = [o for o in others if sites.holds(o, request)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
-    ordered = loops.in_order(cls, site, trace.calls)
+    ordered = loops.in_order(cls, site, trace.calls, request.operation)
     uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
@@ -220,7 +220,7 @@ def _addition(
     code, attribute = place.code, place.attribute
     hooks = [construct.hook(attribute)] if component.stateful else []
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
-    if trace and loops.in_order(place.cls, place.site, trace.calls):
+    if trace and loops.in_order(place.cls, place.site, trace.calls, request.operation):
         order = construct.placed(place.site, attribute, request.operation)
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codegen.loops import loop_variable
 from codegen.reading import Use
@@ -21,12 +21,14 @@ class Landing:
     """After (before) `statement`, the tensor stands in `variable`; it is the site's where `condition` holds.
 
     uses: what this landing takes care of - several, where all branches of an if/else run the site last.
+    index: where the tensor stands in a tuple that the variable is, "" for a bare tensor.
     """
 
     statement: ast.stmt
     variable: str
     condition: str
     uses: tuple[Use, ...]
+    index: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,16 @@ class Grounds:
     parents: dict[ast.AST, ast.AST]
     attribute: str
     key: str  # where the tensor stands in the site's result, as in `result[key]`: "" for a bare tensor
-    mutable: bool  # the result is a list or dict
+    kind: str  # what the site's result is: "tensor", "tuple", "list", "dict" ...
     after: bool
 
 
 def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedModule, after: bool) -> list[Landing]:
     """The landings that take care of as many uses as can be; uses without one must be wrapped where they stand."""
-    positions = site.output_kind in ("tuple", "list")
+    positions = site.output_kind in ("tuple", "namedtuple", "list")
     key = site.output_index if positions or not site.output_index else json.dumps(site.output_index)
     attribute = site.name.rpartition(".")[2]
-    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, key, site.output_kind != "tuple", after)
+    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, key, site.output_kind, after)
     found: dict[ast.stmt, Landing] = {}
     taken: set[ast.Call] = set()
     for use in grounds.uses.values():
@@ -114,9 +116,11 @@ def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt,
             return None
         target = target.elts[index]
     elif grounds.after and grounds.key and isinstance(target, ast.Name):
+        if grounds.kind == "tuple":
+            return Landing(statement, target.id, use.condition, (use,), grounds.key)
         # features = self.m(x), where the tensor is features["out"], or features[0] of a list
         element = f"{target.id}[{grounds.key}]"
-        return Landing(statement, element, use.condition, (use,)) if grounds.mutable else None
+        return Landing(statement, element, use.condition, (use,)) if grounds.kind in ("list", "dict") else None
     if not isinstance(target, ast.Name):
         return None
     if not grounds.after:
@@ -142,11 +146,11 @@ def _joined(
     """One landing for both branches, where they leave the site's tensor in the same name."""
     if first is None or second is None:
         return None
-    if (first.variable, first.condition) != (second.variable, second.condition):
+    if (first.variable, first.condition, first.index) != (second.variable, second.condition, second.index):
         return None
     if not grounds.after and first.variable in {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}:
         return None
-    joined = Landing(statement, first.variable, first.condition, first.uses + second.uses)
+    joined = replace(first, statement=statement, uses=first.uses + second.uses)
     return joined if _holds_only(statement, joined, grounds) else None
 
 
@@ -161,7 +165,7 @@ def _loop(statement: ast.For, grounds: Grounds) -> Landing | None:
     inner = _completed(statement.body[0], grounds)
     if inner is None or not inner.condition.startswith(f"{variable} is "):
         return None
-    joined = Landing(statement, inner.variable, "", inner.uses)
+    joined = replace(inner, statement=statement, condition="")
     return joined if _holds_only(statement, joined, grounds) else None
 
 

@@ -53,8 +53,13 @@ def loop_variable(loop: ast.For, is_site: Callable[[ast.AST], bool]) -> str:
     return ""
 
 
-def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> bool:
-    """Whether the host runs the site as one of its children, in the order of their registration, wherever it runs it."""
+def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: str) -> bool:
+    """Whether the host runs the site as one of its children, in the order of their registration, wherever it runs it.
+
+    A child that gives more than a tensor is none of these: the next one takes all that it gives.
+    """
+    if operation == "after" and site.module.output_kind != "tensor":
+        return False
     mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
     over_children = {syntax.span(n) for n in _over_children(cls)}
     return bool(mine) and all(
@@ -68,6 +73,8 @@ def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> bool:
 def over_children(loop: ast.For) -> str:
     """The variable of a loop over all children of the object, "" for any other loop."""
     iterable, target = ast.unparse(loop.iter), loop.target
+    if iterable.startswith("enumerate(") and isinstance(target, ast.Tuple):  # for i, layer in enumerate(self)
+        iterable, target = iterable.removeprefix("enumerate(").removesuffix(")"), target.elts[-1]
     if iterable in ("self.items()", "self.named_children()", "self._modules.items()") and isinstance(target, ast.Tuple):
         target = target.elts[-1]  # for name, layer in self.items()
     elif iterable not in ("self", "self.children()", "self.values()", "self._modules.values()"):
@@ -78,7 +85,7 @@ def over_children(loop: ast.For) -> str:
 def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
     """The calls that run all children of the object one on the result of the other."""
     for node in ast.walk(cls):
-        if isinstance(node, ast.For) and over_children(node):
+        if isinstance(node, ast.For) and over_children(node) and not ast.unparse(node.iter).startswith("enumerate("):
             yield from _chained(node)  # for block in self.children(): x = block(x)
         elif isinstance(node, ast.Call) and any(ast.unparse(a) == "self.children()" for a in node.args):
             yield node  # x = checkpoint_seq(self.children(), x)

@@ -36,7 +36,7 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
     Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
     cannot be edited.
     """
-    if not site.attribute.isidentifier():
+    if not site.attribute.isidentifier() and not site.host.indexed:
         raise CodegenError(
             "container-element",
             f"{site.name} is an element that {cls.name} runs by its place: not built yet",
@@ -164,7 +164,7 @@ class _Reader:
                 return ""
             return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
         # an object without the site has no such attribute
-        site = f"{me}.{name}" if self.site.everywhere else f'getattr({me}, "{name}", None)'
+        site = self.site.spelled(me) if self.site.everywhere else f'getattr({me}, "{name}", None)'
         return f"{ast.unparse(callee)} is {site}"
 
     def _make(
@@ -264,9 +264,8 @@ class _Reader:
         )
 
     def _is_site(self, node: ast.AST) -> bool:
-        if not isinstance(node, ast.Attribute) or node.attr != self.site.attribute:
-            return False
-        return isinstance(node.value, ast.Name) and node.value.id == self._me(node)
+        named = isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.value, ast.Name)
+        return named and ast.unparse(node) == self.site.spelled(self._me(node))
 
     def _me(self, node: ast.AST) -> str:
         method = self.method_of.get(node)

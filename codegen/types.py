@@ -139,7 +139,7 @@ class TracedModule:
     calls: int  # in one eval `forward`
     input_shape: tuple[int, ...] = ()
     output_shape: tuple[int, ...] = ()
-    output_kind: str = "tensor"  # "tensor", "tuple", "list", "dict", "other"
+    output_kind: str = "tensor"  # "tensor", "tuple", "namedtuple", "list", "dict", "other"
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     parameters: int = 0
@@ -162,6 +162,7 @@ class HostClass:
     line: int
     instances: tuple[str, ...]  # dotted paths of the model's modules that are exactly of this class; "" is the model
     inherited: bool = False
+    indexed: bool = False  # its objects are lists of modules: `self[0]` is a child
     factory: str = ""  # how device and dtype reach a new child: "**dd", "device=device, dtype=dtype" or ""
 
 
@@ -197,6 +198,10 @@ class Site:
     layout: Layout
     width: Width
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
+
+    def spelled(self, me: str) -> str:
+        """How the host's methods name it, where they call themselves `me`: `self.patch_embed`, of a list `self[0]`."""
+        return f"{me}.{self.attribute}" if self.attribute.isidentifier() else f"{me}[{self.attribute}]"
 
 
 # --- 5. what is stitched in ---------------------------------------------------------------------------------------------

@@ -41,10 +41,17 @@ def test_a_tensor_in_a_list_or_under_a_number_in_a_dict(kind: str, key: str, ele
     assert text.splitlines()[2] == f"    {element} = self.se({element})"
 
 
-def test_a_tensor_in_a_tuple_with_one_name_is_refused() -> None:
+@pytest.mark.parametrize(("key", "made"), [("0", "(self.se(xs[0]), *xs[1:])"), ("2", "(*xs[:2], self.se(xs[2]), *xs[3:])")])
+def test_a_tensor_in_a_tuple_with_one_name(key: str, made: str) -> None:
     code = host("def forward(self, xs):\n    xs = self.m(xs)\n    return xs")
-    with pytest.raises(CodegenError, match="returns a tuple"):
-        edited(code, [seen(code, "self.m(xs)")], "after", make_site(output_kind="tuple", output_index="0"))
+    text = edited(code, [seen(code, "self.m(xs)")], "after", make_site(output_kind="tuple", output_index=key))
+    assert text.splitlines()[2] == f"    xs = {made}"
+
+
+def test_a_named_tuple_with_one_name_is_refused() -> None:
+    code = host("def forward(self, xs):\n    xs = self.m(xs)\n    return xs")
+    with pytest.raises(CodegenError, match="returns a namedtuple"):
+        edited(code, [seen(code, "self.m(xs)")], "after", make_site(output_kind="namedtuple", output_index="0"))
 
 
 def test_a_dict_that_has_no_name_is_refused() -> None:

@@ -153,11 +153,32 @@ def test_calls_that_give_another_width_stay_as_they_are() -> None:
 
 
 def test_a_call_that_gives_now_this_and_now_another_width_is_refused() -> None:
-    code = host("def forward_head(self, x, pre_logits=False):\n    return self.m(x, pre_logits)")
+    code = host("def forward_head(self, x, pre_logits=None):\n    return self.m(x, pre_logits)")
     calls = [seen(code, "self.m(x, pre_logits)"), seen(code, "self.m(x, pre_logits)", misfits=("after",))]
     with pytest.raises(CodegenError) as refused:
         edited(code, calls)
     assert refused.value.name == "mixed-widths" and "Net.forward_head:" in refused.value.message
+
+
+@pytest.mark.parametrize(("default", "when"), [("False", "not pre_logits"), ("True", "pre_logits")])
+def test_a_flag_decides_which_width_a_call_gives(default: str, when: str) -> None:
+    code = host(f"def forward_head(self, x, pre_logits={default}):\n    return self.m(x, pre_logits)")
+    calls = [seen(code, "self.m(x, pre_logits)"), seen(code, "self.m(x, pre_logits)", misfits=("after",))]
+    assert edited(code, calls).splitlines()[1:5] == [
+        "    x = self.m(x, pre_logits)",
+        f"    if {when}:",
+        "        x = self.se(x)",
+        "    return x",
+    ]
+
+
+@pytest.mark.parametrize("body", ["pre_logits = bool(x)\n    ", "x = x if flag else -x\n    "])
+def test_a_flag_that_does_not_decide_alone(body: str) -> None:
+    given = "pre_logits" if "pre_logits" in body else "pre_logits, flag"
+    code = host(f"def forward_head(self, x, pre_logits=False, flag=False):\n    {body}return self.m(x, {given})")
+    text = f"self.m(x, {given})"
+    with pytest.raises(CodegenError, match="mixed-widths"):
+        edited(code, [seen(code, text), seen(code, text, misfits=("after",))])
 
 
 def test_what_the_constructor_runs_stays_as_it_is() -> None:

@@ -49,9 +49,13 @@ def _passing_by(place: Place, uses: list[Use]) -> Iterator[Edit]:
 
 
 def _statement(place: Place, landing: Landing) -> Edit:
-    """`x = self.se(x)`, a statement of its own."""
-    me, x = landing.uses[0].me, landing.variable
-    call = f"{x} = {me}.{place.attribute}({x})"
+    """`x = self.se(x)`, a statement of its own; `x = (self.se(x[0]), *x[1:])` where x is a tuple."""
+    inserted, x = f"{landing.uses[0].me}.{place.attribute}", landing.variable
+    call = f"{x} = {inserted}({x})"
+    if landing.index:
+        index = int(landing.index)
+        above = f"*{x}[:{index}], " if index else ""
+        call = f"{x} = ({above}{inserted}({x}[{index}]), *{x}[{index + 1}:])"
     text = f"if {landing.condition}:\n    {call}" if landing.condition else call
     return _line(place, landing.statement, text, landing.uses)
 
@@ -82,7 +86,7 @@ def _in_place(place: Place, use: Use) -> Iterator[Edit]:
 
 def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
     # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x)))
-    element = use.condition.endswith(("[-1]", "[0]"))  # of a list: whether the next one gets this result is not known
+    element = use.condition.endswith(("[-1]", "[0]")) and not use.condition.endswith(f" {place.site.spelled(use.me)}")
     if element or place.site.module.output_kind != "tensor":
         why = f"only where {use.condition}" if element else f"it returns a {place.site.module.output_kind}"
         raise _refused(place, use, f"the site's result is used inside an expression, {why}")

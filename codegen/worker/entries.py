@@ -22,7 +22,8 @@ def build_expressions(module: ModuleType, text: str, entry: str, host: str) -> l
     if entry and not _is_module_class(module, entry):
         _known(module, entry, tree)
         return [f"{entry}()"]
-    names = [entry] if entry else [*([host] if host else []), *gathering_classes(module, tree)]
+    alone = host and not _is_list(getattr(module, host, None))
+    names = [entry] if entry else [*([host] if alone else []), *gathering_classes(module, tree)]
     if host and not _is_module_class(module, host):
         _known(module, host, tree)
     if not names:
@@ -112,6 +113,13 @@ def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
 def _is_module_class(module: ModuleType, name: str) -> bool:
     value = getattr(module, name, None)
     return isinstance(value, type) and issubclass(value, nn.Module)
+
+
+def _is_list(cls: object) -> bool:
+    """Whether a class is a list of modules, made of what it is given: made of nothing, it is empty."""
+    if not (isinstance(cls, type) and issubclass(cls, (nn.Sequential, nn.ModuleList, nn.ModuleDict))):
+        return False
+    return all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in inspect.signature(cls).parameters.values())
 
 
 def _needs_nothing(function: object) -> bool:

@@ -105,7 +105,8 @@ def _hosts(model: nn.Module, scopes: Scopes) -> Iterable[HostClass]:
             continue
         scope = scopes.of(model.get_submodule(found[0]), cls)
         line = scope.code.co_firstlineno if scope else _first_line(cls)
-        yield HostClass(cls.__qualname__, getattr(defining, "__file__", "") or "", line, tuple(found), factory=_factory(scope))
+        file, names = getattr(defining, "__file__", "") or "", tuple(found)
+        yield HostClass(cls.__qualname__, file, line, names, indexed=_is_indexed(cls), factory=_factory(scope))
 
 
 def _bases(model: nn.Module, scopes: Scopes, evidence: Evidence) -> Iterator[HostClass]:
@@ -115,7 +116,11 @@ def _bases(model: nn.Module, scopes: Scopes, evidence: Evidence) -> Iterator[Hos
         scope = scopes.of(model.get_submodule(names[0]), base)
         file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
         line = scope.code.co_firstlineno if scope else _first_line(base)
-        yield HostClass(base.__qualname__, file, line, names, True, _factory(scope))
+        yield HostClass(base.__qualname__, file, line, names, True, _is_indexed(base), _factory(scope))
+
+
+def _is_indexed(cls: type) -> bool:
+    return issubclass(cls, (nn.Sequential, nn.ModuleList))
 
 
 def _first_line(cls: type) -> int:

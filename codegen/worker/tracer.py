@@ -144,6 +144,8 @@ def first_tensor(value: Any) -> tuple[str, torch.Tensor | None]:
 def _kind(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return "tensor"
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return "namedtuple"
     return next((kind.__name__ for kind in (tuple, list, dict) if isinstance(value, kind)), "other")
 
 
