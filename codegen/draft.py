@@ -257,6 +257,7 @@ def _plan(
         "small": small.get("overrides", {}),
         "small_input": small.get("input", ""),
         "second_input": small.get("second", ""),
+        "device": trace.device if trace else "cpu",
         "identity": request.identity,
         "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.operation) else None,
         "library": source.library,

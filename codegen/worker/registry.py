@@ -78,11 +78,15 @@ def entries(subject: Subject) -> tuple[Entry, Entry] | None:
     return Entry(base, type(one), plan.small), Entry(variant, type(other), plan.small)
 
 
-def features_only(entry: Entry, small: bool) -> Wrapped:
-    """Build the library's feature extractor. LookupError where the model inside it cannot be told."""
+def features_only(entry: Entry, small: bool, taps: tuple[int, ...] = ()) -> Wrapped:
+    """Build the library's feature extractor. LookupError where the model inside it cannot be told.
+
+    taps: the features that are asked for; those that it gives by default may be more than a small model has.
+    """
+    asked = {"out_indices": taps} if taps else {}
     made: list[nn.Module] = []
     with models.constructed(entry.root, made.append), models.overriding(entry.root, entry.small if small else {}):
-        model = entry.function(features_only=True)
+        model = entry.function(features_only=True, **asked)
     if not made:
         raise LookupError(f"it builds no {entry.root.__name__}")
     return Wrapped(model, made[-1])

@@ -32,6 +32,7 @@ class Plan:
     small: dict[str, Any] = field(default_factory=dict)  # constructor arguments of a small build
     small_input: str = ""
     second_input: str = ""  # another resolution that the base accepts, "" where it accepts none
+    device: str = "cpu"  # the cheapest one on which the full base runs
     identity: bool = False
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else

@@ -12,11 +12,13 @@ from codegen.worker import paths, registry
 from codegen.worker.checks import Outcome, failed, passed, skipped
 from codegen.worker.checks._placing import Verdict, judge, make_telling, paired, reason, telling_pair
 from codegen.worker.checks._sites import places
+from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
 
 ORDER = 40
 
 WORDS = {"held": "", "idle": "the site does not run", "not run": "not run by the base", "not seen": "not checked"}
+Way = tuple[bool, tuple[int, ...]]  # how the library wraps a model: a small one, which features it asks for
 FEATURES = paths.Path("features_only", lambda model, args, kwargs: model(*args, **kwargs), lambda model: True)
 
 
@@ -55,8 +57,7 @@ def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
         verdict = judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
         if verdict.kind in ("not run", "broken"):
             pair = telling_pair(subject)
-        if verdict.kind == "not run" and subject.plan.small:
-            # the small build may be too small for this path
+        if verdict.kind == "not run" and subject.plan.small and _may_run_in_full(subject, path):
             full = replace(subject, plan=replace(subject.plan, small={}, small_input=""))
             verdict = judge(subject.plan, telling_pair(full), partial(paths.run, path, inputs=full.inputs()))
         yield path.name, verdict
@@ -65,16 +66,27 @@ def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
         yield FEATURES.name, _features(subject, *entries)
 
 
+def _may_run_in_full(subject: Subject, path: paths.Path) -> bool:
+    """Whether only the small build is too small for a path: told without computing, where the model allows that."""
+    try:
+        base = subject.build("base", small=False, device=subject.plan.device)
+        with Shortcuts():
+            paths.run(path, base, subject.inputs(small=False, device=subject.plan.device))
+    except Exception:  # noqa: BLE001 - the model's own code
+        return False
+    return True
+
+
 def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -> Verdict:
     """The library's wrapper around both models: it may take them apart, so the sites are known by the model inside."""
-    small, (wrapped, error) = True, _wrap(base, small=True)
-    if wrapped is None:
-        small, (wrapped, error) = False, _wrap(base, small=False)
+    ways: tuple[Way, ...] = ((True, ()), (True, (0, 1)), (False, ()))
+    tried = ((way, _wrap(base, way)) for way in ways)
+    way, (wrapped, error) = next((found for found in tried if found[1][0] is not None), (ways[-1], _wrap(base, ways[0])))
     if wrapped is None and error.startswith("LookupError"):
         return Verdict("not seen", "it builds another class, which is checked by itself")
     if wrapped is None:
         return Verdict("not run", error)
-    other, error = _wrap(variant, small)
+    other, error = _wrap(variant, way)
     if other is None:
         return Verdict("broken", f"it cannot be built: {error}")
     if registry.is_graph(wrapped.model) or registry.is_graph(other.model):
@@ -84,12 +96,12 @@ def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -
     if not found:
         return Verdict("not seen", "the model inside does not hold the site")
     pair = paired(wrapped.model, other.model, found)
-    return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=small)))
+    return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=way[0])))
 
 
-def _wrap(entry: registry.Entry, small: bool) -> tuple[registry.Wrapped | None, str]:
+def _wrap(entry: registry.Entry, way: Way) -> tuple[registry.Wrapped | None, str]:
     try:
         torch.manual_seed(0)
-        return registry.features_only(entry, small), ""
+        return registry.features_only(entry, *way), ""
     except Exception as error:  # judged by the caller: the base or the variant cannot be wrapped
         return None, reason(error)
