@@ -141,16 +141,23 @@ def _memory(limits: Limits) -> int:
     return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.75)
 
 
+def _width(value: dict[str, Any] | None) -> types.Width | None:
+    return types.Width(**value) if value else None
+
+
+def _layout(value: dict[str, Any]) -> types.Layout:
+    return types.Layout(**{**value, "grid": tuple(value["grid"]) if value["grid"] else None})
+
+
+def _chosen(value: dict[str, Any] | None) -> types.Chosen | None:
+    if value is None:
+        return None
+    widths = {side: _width(value[side]) for side in ("width_after", "width_before")}
+    return types.Chosen(**{**value, **widths, "names": tuple(value["names"])})
+
+
 def trace_from_json(data: dict[str, Any]) -> types.Trace:
     """The Trace that a child sent."""
-
-    def width(value: dict[str, Any] | None) -> types.Width | None:
-        return types.Width(**value) if value else None
-
-    def layout(value: dict[str, Any]) -> types.Layout:
-        grid = tuple(value["grid"]) if value["grid"] else None
-        return types.Layout(**{**value, "grid": grid})
-
     modules = tuple(
         types.TracedModule(
             **{
@@ -158,10 +165,10 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
                 "input_shape": tuple(m["input_shape"]),
                 "output_shape": tuple(m["output_shape"]),
                 "mixed": tuple(m["mixed"]),
-                "after": layout(m["after"]),
-                "before": layout(m["before"]),
-                "width_after": width(m["width_after"]),
-                "width_before": width(m["width_before"]),
+                "after": _layout(m["after"]),
+                "before": _layout(m["before"]),
+                "width_after": _width(m["width_after"]),
+                "width_before": _width(m["width_before"]),
             }
         )
         for m in data["modules"]
@@ -185,7 +192,9 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         "modules": modules,
         "calls": calls,
         "paths": tuple(data["paths"]),
+        "restless": tuple(data["restless"]),
         "early": tuple(data["early"]),
+        "chosen": _chosen(data["chosen"]),
         "taps": tuple(data["taps"]),
     }
     return types.Trace(**{**rest, **lists})

@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
-from codegen import catalogue, style, syntax
+from codegen import catalogue, reaching, style, syntax
 from codegen.errors import CodegenError
+from codegen.selection import CHOSEN
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
 
 SAME_NUMBERS = "  # the model draws what it drew without it"
+PLACEHOLDER = "  # the model puts a module into the chosen ones"
 MADE_LATER = "# the model makes it, after its own weight init"
 
 
@@ -23,10 +25,13 @@ class Making(Enum):
     ASIDE = "in a block, without moving the random numbers that the model draws behind it"
     LATE = "by the model, once it has initialised all its weights"
     LATE_PASSING = "likewise, in a block that runs before: until then what it is given passes"
+    CHOSEN = "by the model, behind everything else, in the chosen objects of the class"
 
 
 def making(trace: Trace | None, site: Site, component: Component) -> Making:
     """How the module of this site is made."""
+    if site.chosen is not None:
+        return Making.CHOSEN
     own = site.host.instances == ("",) and not site.host.inherited
     if trace is None or own or not component.stateful:
         return Making.LAST
@@ -38,6 +43,8 @@ def making(trace: Trace | None, site: Site, component: Component) -> Making:
 def statement(attribute: str, component: Component, how: Making = Making.LAST) -> str:
     """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
     made = component.construct
+    if how is Making.CHOSEN:
+        return f"self.{attribute} = nn.Identity(){PLACEHOLDER}"
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
         return f"{MADE_LATER}\nself.{attribute} = lambda: {made}"
     if how is Making.LATE_PASSING:
@@ -53,6 +60,33 @@ def late(block: str, attribute: str, condition: str = "", behind: Sequence[str] 
     lines = [f"module.{attribute} = module.{attribute}()", *behind]
     body = "\n".join(f"        {line}" for line in lines)
     return f"for module in self.modules():\n    if {test}:\n" + re.sub(r"\bself\b", "module", body)
+
+
+def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
+    """(how the model's `__init__` reaches the chosen objects, the width there in its names)."""
+    assert site.chosen is not None
+    init = syntax.method(model, "__init__")
+    parameters = {n.arg for n in ast.walk(init.args) if isinstance(n, ast.arg)} if init else set()
+    taken = parameters | syntax.used_names(ast.parse(site.width.expr))
+    owners = dict.fromkeys(name if site.whole else name.rpartition(".")[0] for name in site.chosen.names)
+    pattern = site.chosen.pattern if site.whole else site.chosen.pattern.rpartition(".")[0]
+    where = reaching.spelled(site.names, pattern, taken) if pattern else reaching.each([*owners], taken)
+    module = where.target if site.whole else reaching.below(where.target, site.attribute)
+    return where, re.sub(rf"\b{CHOSEN}\b", module, site.width.expr)
+
+
+def chosen(site: Site, attribute: str, component: Component, hooks: Sequence[str], model: ast.ClassDef) -> str:
+    """The statements at the end of the model's `__init__` that give the chosen objects their modules.
+
+    for block in self.blocks[::2]:
+        block.se = SqueezeExcite(embed_dim)
+    """
+    where, width = spelled(site, model)
+    made = component.construct.replace(site.width.expr, width)
+    lines = [f"{where.target}.{attribute} = {made}", *(re.sub(r"\bself\b", where.target, hook) for hook in hooks)]
+    depth = len(where.headers)
+    nested = [*("    " * i + header for i, header in enumerate(where.headers)), *("    " * depth + line for line in lines)]
+    return "\n".join(nested)
 
 
 def present(cls: ast.ClassDef, site: Site) -> str:
@@ -75,6 +109,8 @@ def guarded(statements: Sequence[str], condition: str) -> list[str]:
 
 def imports(how: Making) -> tuple[str, ...]:
     """Import statements that the way of making needs."""
+    if how is Making.CHOSEN:
+        return ("from torch import nn",)
     return ("import torch",) if how is Making.ASIDE else ()
 
 

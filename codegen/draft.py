@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from codegen import (
     modules,
     naming,
     notes,
+    plans,
     reading,
     renaming,
     siblings,
@@ -31,11 +31,11 @@ from codegen import (
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
-from codegen.ops import insert
+from codegen.ops import insert, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+from codegen.types import Component, Edit, Request, Site, Source, SourceFile, Trace, Variant
 
 
 class Lesson(Enum):
@@ -73,12 +73,26 @@ def draft(
     request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), lessons: frozenset[Lesson] = frozenset()
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
-    site = sites.find(trace, request)
+    try:
+        return _drafted(request, source, trace, others, lessons, whole=False)
+    except CodegenError as error:
+        if error.name != "hidden-call":
+            raise
+        try:  # who runs it cannot be edited, but the class of what is run may be
+            return _drafted(request, source, trace, others, lessons, whole=True)
+        except CodegenError as second:
+            raise (second if second.name == "not-measured" else error) from None
+
+
+def _drafted(
+    request: Request, source: Source, trace: Trace, others: Sequence[Trace], lessons: frozenset[Lesson], *, whole: bool
+) -> Draft:
+    site = sites.find(trace, request, whole=whole)
     others = [o for o in others if sites.holds(o, request)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
-    ordered = loops.in_order(cls, site, trace.calls, request.operation)
-    uses = [] if ordered else reading.uses(parts.host, cls, site, trace.calls, request.operation)
+    elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
+    uses = [] if elsewhere else reading.uses(parts.host, cls, site, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
@@ -139,13 +153,14 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
-    edits = insert.plan(place, list(ground.uses))
+    edits = whole.plan(place) if site.whole else insert.plan(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
-    made = [construct.statement(attribute, component, how), *hooks, *(() if late else ordering)]
+    made = [construct.statement(attribute, component, how)]
+    made += [] if how is Making.CHOSEN else [*hooks, *(() if late else ordering)]
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
-    if late:
-        models = tuple(_late(parts, place, t, ordering) for t in (trace, *others) if t)
-        addition = replace(addition, elsewhere=models)
+    if late or how is Making.CHOSEN:
+        lines = ordering if late else hooks
+        addition = replace(addition, elsewhere=_in_models(request, parts, place, component, lines, (trace, *others)))
     for other in others if how is Making.LAST else ():
         edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -155,16 +170,20 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     if not request.in_place:
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
-    plans = [_plan(request, source, site, variant, trace, names)]
+    proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
-        plans.append({**_plan(request, source, sites.find(other, request), twin, other, names), "entry": ""})
+        there = sites.find(other, request, whole=site.whole)
+        proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [], ground.uses)
+    if trace and site.chosen:  # the width in the names of the model's `__init__`
+        expr = construct.spelled(site, _model(parts, place, trace)[2])[1]
+        site = replace(site, width=replace(site.width, expr=expr))
     return Draft(
         site,
         variant,
-        tuple(plans),
+        tuple(proofs),
         trace.input if trace else "",
         _call_sites(text, attribute, {site.host.name, *(o.hosts[0].name for o in others if how is Making.LAST)}),
         (*component.notes, *about),
@@ -191,8 +210,31 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
     return [*insert.plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
 
 
-def _late(parts: Parts, place: insert.Place, trace: Trace, ordering: Sequence[str]) -> tuple[Path, Edit]:
-    """The model's own `__init__`, where it has initialised its weights, has every block make its module."""
+def _in_models(
+    request: Request,
+    parts: Parts,
+    place: insert.Place,
+    component: Component,
+    lines: Sequence[str],
+    traces: Iterable[Trace | None],
+) -> tuple[tuple[Path, Edit], ...]:
+    """What stands at the end of the models' own `__init__`s: there the blocks, or those that are chosen, get their modules."""
+    found = []
+    for trace in filter(None, traces):
+        site = sites.find(trace, request, whole=place.site.whole)
+        file, code, model = _model(parts, place, trace)
+        if site.chosen is not None:
+            made = replace(component, construct=component.construct.replace(place.site.width.expr, site.width.expr))
+            text = construct.chosen(site, place.attribute, made, lines, model)
+        else:
+            condition = construct.present(place.cls, site).replace("self", "module", 1)
+            text = construct.late(place.cls.name, place.attribute, condition, lines)
+        found.append((file.path, construct.plan(code, model, [text])))
+    return tuple(found)
+
+
+def _model(parts: Parts, place: insert.Place, trace: Trace) -> tuple[SourceFile, Code, ast.ClassDef]:
+    """The class of the model, where it stands. Raises CodegenError("inherited-forward", "host-not-found")."""
     model = trace.hosts[0]
     if "" in place.site.host.instances:
         raise CodegenError(
@@ -209,8 +251,7 @@ def _late(parts: Parts, place: insert.Place, trace: Trace, ordering: Sequence[st
         raise CodegenError(
             "host-not-found", f"{code.name} does not define {model.name}, the model's class", "give the file that does"
         )
-    condition = construct.present(place.cls, place.site).replace("self", "module", 1)
-    return file.path, construct.plan(code, cls, [construct.late(place.cls.name, place.attribute, condition, ordering)])
+    return file, code, cls
 
 
 def _addition(
@@ -236,34 +277,6 @@ def _texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition
         loose = replace(parts, keep="all", suffix="")
         return parts.main.text, standalone.in_place(loose, edits, addition)
     return standalone.assemble(parts), standalone.assemble(parts, edits, addition)
-
-
-def _plan(
-    request: Request, source: Source, site: Site, variant: Variant, trace: Trace | None, names: dict[str, str]
-) -> dict[str, Any]:
-    small = json.loads(trace.small) if trace and trace.small else {}
-    entry = names.get(source.entry, source.entry) if source.library else ""
-    return {
-        "base_build": variant.base_build,
-        "build": variant.build,
-        "host": site.host.name,
-        "site": site.attribute,
-        "attribute": variant.attribute,
-        "class_name": variant.class_name,
-        "operation": request.operation,
-        "input": trace.input if trace else request.input,
-        "output_index": site.module.output_index,
-        "input_argument": site.module.input_argument,
-        "small": small.get("overrides", {}),
-        "small_input": small.get("input", ""),
-        "second_input": small.get("second", ""),
-        "device": trace.device if trace else "cpu",
-        "identity": request.identity,
-        "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.operation) else None,
-        "library": source.library,
-        "entry": entry,
-        "variant_entry": entry,
-    }
 
 
 def _call_sites(text: str, attribute: str, hosts: set[str]) -> tuple[tuple[str, int], ...]:

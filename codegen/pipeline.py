@@ -69,7 +69,13 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
     lessons: frozenset[Lesson] = frozenset()
     while True:
         with watch.stage("rewrite"):
-            made = draft(request, subject.source, subject.trace, subject.others, lessons)
+            try:
+                made = draft(request, subject.source, subject.trace, subject.others, lessons)
+            except CodegenError as error:
+                if error.name != "not-measured":
+                    raise
+                subject = measure(child, subject.source, request)
+                continue
         with watch.stage("verify"):
             try:
                 proof = prove(child, made, subject.source, made.variant.text)

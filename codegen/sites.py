@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import replace
 
+from codegen import selection
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
 
-def find(trace: Trace, request: Request) -> Site:
-    """The site that the request names, in the one class whose instances all get the module.
+def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
+    """The site that the request names, in the one class whose code is edited: some or all of its objects get the module.
 
+    whole: edit the class of the named modules themselves, not the one that holds them; so it is for elements of lists.
     Raises CodegenError("unknown-site", "site-never-called", "container-element", "some-instances", "unknown-width").
     """
     name = request.site
     matched = _matched(trace, request)
-    host = _host(trace, request, matched)
+    whole = whole or _is_element(trace, matched)
+    host = _own_class(trace, request, matched) if whole else _host(trace, request, matched)
     ran = {c.module for c in trace.calls}
     called = [m for m in matched if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -38,9 +40,33 @@ def find(trace: Trace, request: Request) -> Site:
     if not (module.output_shape if after else module.input_shape):
         side = "returns" if after else "receives"
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
-    whole = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited))
-    everywhere = len(host.instances) == len(whole.instances)
-    return Site(name, module.name.rpartition(".")[2], host, module, layout, _width(request, called, layout), everywhere)
+    attribute = "" if whole else module.name.rpartition(".")[2]
+    objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
+    holding = [path for path in objects if _joined(path, attribute) in {m.name for m in trace.modules}]
+    if whole or (len(host.instances) < len(holding) and not request.host):
+        return _chosen_site(trace, request, Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole))
+    everywhere = len(host.instances) == len(objects)
+    return Site(name, attribute, host, module, layout, _width(request, called, layout), everywhere=everywhere)
+
+
+def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
+    """A site in some objects of its class: the model gives them their modules, and says width and grid in its own names."""
+    chosen, after = trace.chosen, request.operation == "after"
+    if chosen is None or not chosen.names:
+        raise CodegenError("not-measured", f"{site.name} was not looked at for itself", "trace the model for this site")
+    width = chosen.width_after if after else chosen.width_before
+    if width is None and not request.width:
+        raise _unknown_width(site.module, site.layout, after)
+    layout = replace(site.layout, grid_expr=chosen.grid_after if after else chosen.grid_before)
+    host = replace(site.host, factory=trace.hosts[0].factory)
+    given = _given(request.width, width.value if width else 0) if request.width else width
+    assert given is not None
+    names = tuple(m.name for m in trace.modules)
+    return replace(site, host=host, layout=layout, width=given, chosen=chosen, names=names)
+
+
+def _joined(path: str, child: str) -> str:
+    return f"{path}.{child}".strip(".")
 
 
 def _common(layouts: list[Layout], name: str) -> Layout:
@@ -73,7 +99,7 @@ def holds(trace: Trace, request: Request) -> bool:
 
 def misfits(trace: Trace, site: Site, operation: str) -> list[Call]:
     """The calls whose tensor has another width than in `forward`: they stay as they are."""
-    names = {f"{owner}.{site.attribute}".lstrip(".") for owner in site.host.instances}
+    names = {_joined(owner, site.attribute) for owner in site.host.instances}
     return [c for c in trace.calls if operation in c.misfits and c.module in names]
 
 
@@ -97,13 +123,17 @@ def _width(request: Request, modules: list[TracedModule], layout: Layout) -> Wid
     if request.width:
         return _given(request.width, found.value if found else 0)
     if found is None:
-        shape = module.output_shape if request.operation == "after" else module.input_shape
-        raise CodegenError(
-            "unknown-width",
-            f"the channel dim of {module.name} {shape} could not be told (layout {layout.kind or 'unknown'})",
-            "give --width EXPR, an expression at the end of the host's __init__",
-        )
+        raise _unknown_width(module, layout, request.operation == "after")
     return found
+
+
+def _unknown_width(module: TracedModule, layout: Layout, after: bool) -> CodegenError:
+    shape = module.output_shape if after else module.input_shape
+    return CodegenError(
+        "unknown-width",
+        f"the channel dim of {module.name} {shape} could not be told (layout {layout.kind or 'unknown'})",
+        "give --width EXPR, an expression at the end of the host's __init__",
+    )
 
 
 def _matched(trace: Trace, request: Request) -> list[TracedModule]:
@@ -111,20 +141,21 @@ def _matched(trace: Trace, request: Request) -> list[TracedModule]:
     name = request.site
     prefixes = [""]
     if request.host:
-        chosen = [h for h in trace.hosts if h.name == request.host]
-        if not chosen:
-            names = [h.name for h in trace.hosts]
+        hosts = [h for h in trace.hosts if h.name == request.host]
+        if not hosts:
+            classes = [h.name for h in trace.hosts]
             raise CodegenError(
                 "host-not-found",
                 f"the model has no module of class {request.host}",
-                f"its classes are {', '.join(names)}",
+                f"its classes are {', '.join(classes)}",
             )
-        prefixes = [f"{path}." if path else "" for path in chosen[0].instances]
-    pattern = re.compile("|".join(re.escape(p + name).replace(r"\*", r"[^.]+") for p in prefixes))
-    matched = [m for m in trace.modules if m.name and pattern.fullmatch(m.name)]
+        prefixes = [*hosts[0].instances]
+    names = [m.name for m in trace.modules]
+    chosen = {found for prefix in prefixes for found in selection.select(names, name, prefix)}
+    matched = [m for m in trace.modules if m.name in chosen]
     if not matched:
-        names = [m.name for m in trace.modules if m.name]
-        near = difflib.get_close_matches(name, names, 4, 0.4) or [n for n in names if "." not in n][:8]
+        known = [m.name for m in trace.modules if m.name]
+        near = difflib.get_close_matches(name, known, 4, 0.4) or [n for n in known if "." not in n][:8]
         owner = request.host or (trace.hosts[0].name if trace.hosts else "the model")
         raise CodegenError("unknown-site", f"{owner} has no {name}", f"near it: {', '.join(near)}")
     return matched
@@ -146,11 +177,7 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
         if not owner:
             what = f"the class of the model, which holds {request.site}, is torch's own"
             raise CodegenError("host-not-found", what, "give a class of a file of yours, or of a package, that uses it")
-        raise CodegenError(
-            "container-element",
-            f"{request.site} is an element of the container {owner}, whose class is torch's: not built yet",
-            f"insert after the container itself ({owner}), or at a child of a block class ({owner}.*.NAME)",
-        )
+        raise _torch_element(request, owner)
     if len(hosts) > 1 or len(runners) > 1:
         names = [h.name for h in trace.hosts if owners & set(h.instances)]
         raise CodegenError(
@@ -163,7 +190,7 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
         attribute = matched[0].name.rpartition(".")[2]
         children = {m.name for m in trace.modules}
         missing = [path for path in missing if f"{path}.{attribute}".lstrip(".") in children]
-    if missing and (hosts[0].inherited or not request.host):
+    if missing and hosts[0].inherited:
         where = f"{missing[0]}.{matched[0].name.rpartition('.')[2]}"
         raise CodegenError(
             "some-instances",
@@ -172,3 +199,33 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
             f"{matched[0].name.rpartition('.')[2]}",
         )
     return replace(hosts[0], instances=tuple(p for p in hosts[0].instances if p in owners))
+
+
+def _torch_element(request: Request, owner: str) -> CodegenError:
+    return CodegenError(
+        "container-element",
+        f"{request.site} is an element of the container {owner}, and both are of classes of torch: not built yet",
+        f"insert after the container itself ({owner}), or at a child of a block class ({owner}.*.NAME)",
+    )
+
+
+def _is_element(trace: Trace, matched: list[TracedModule]) -> bool:
+    """Whether what holds the modules is a list of torch's, and they are of classes of their own."""
+    held = {path for h in trace.hosts for path in h.instances}
+    owners = {m.name.rpartition(".")[0] for m in matched}
+    return not owners & held and "" not in owners and {m.name for m in matched} <= held
+
+
+def _own_class(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
+    """The class that the named modules are of. Raises CodegenError("container-element", "ambiguous-host")."""
+    names = {m.name for m in matched}
+    hosts = [h for h in trace.hosts if names & set(h.instances) and not h.inherited]
+    if names - {path for h in hosts for path in h.instances}:
+        raise _torch_element(request, matched[0].name.rpartition(".")[0])
+    if len(hosts) > 1:
+        raise CodegenError(
+            "ambiguous-host",
+            f"{request.site} means objects of several classes: {', '.join(h.name for h in hosts)}",
+            "name those of one class",
+        )
+    return replace(hosts[0], instances=tuple(m.name for m in matched))

@@ -116,7 +116,9 @@ def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
         )
     found = _needed(parts, ())
     new = [*_import_edits(parts, addition.imports, found), *_host_addition(parts, addition)]
-    text = rewrite.apply(parts.main.text, [*new, *edits])
+    if away := [path.name for path, _ in addition.elsewhere if path.resolve() != parts.file.path.resolve()]:
+        raise CodegenError("in-place-foreign", f"{away[0]} must be edited too", "leave --in-place out")
+    text = rewrite.apply(parts.main.text, [*new, *edits, *(edit for _, edit in addition.elsewhere)])
     return syntax.encodable(text, parts.file.encoding, parts.file.path.name)
 
 

@@ -152,6 +152,18 @@ class TracedModule:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What a site's name means; width and grid there in names of the model's `__init__` (`selection.CHOSEN`: the module)."""
+
+    names: tuple[str, ...]
+    pattern: str  # what means them in any build, "" where only their names do
+    width_after: Width | None = None
+    width_before: Width | None = None
+    grid_after: str = ""  # of a sequence of tokens
+    grid_before: str = ""
+
+
+@dataclass(frozen=True)
 class HostClass:
     """A class whose code runs sites, and where that code stands. inherited: `instances` are those of classes derived from it
     too, which run its code.
@@ -181,6 +193,7 @@ class Trace:
     other_build: str = ""  # builds the class of the file that the library makes instead of the host (features_only)
     restless: tuple[str, ...] = ()  # classes that do not keep what they make: the model initialises its weights behind them
     early: tuple[str, ...] = ()  # classes whose objects run while the model is constructed
+    chosen: Chosen | None = None  # what the site's name means
     taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the model's children in their order
 
 
@@ -197,6 +210,9 @@ class Site:
     module: TracedModule
     layout: Layout
     width: Width
+    chosen: Chosen | None = None  # only these objects get a module, from the model; the others of the class an nn.Identity
+    whole: bool = False  # the host's objects themselves are meant, not a child of theirs
+    names: tuple[str, ...] = ()  # of all modules of the model, where some are chosen
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
 
     def spelled(self, me: str) -> str:

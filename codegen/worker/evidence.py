@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -88,9 +88,9 @@ class Evidence:
         if usual is None or event.module not in self.first:
             return ()
         for operation, outgoing in OPERATIONS.items():
-            here, there = (e.output_shape if outgoing else e.input_shape for e in (event, usual))
+            here, there = (e.shape(outgoing) for e in (event, usual))
             if here and there and here != there:
-                dim = self._layout(event.module, outgoing).channel_dim
+                dim = self.layout(event.module, outgoing).channel_dim
                 if dim is not None and dim < len(there) and not layouts.of_width(here, dim, there):
                     found.append(operation)
                 elif len(here) != len(there):
@@ -164,15 +164,15 @@ class Evidence:
             return False
         return len({tuple(map(type, pair)) for pair in pairs}) == 1
 
-    def module(self, name: str, module: nn.Module, wanted: str) -> TracedModule:
-        """What was seen of one module; width and layout only where its own name is `wanted` ("": everywhere)."""
+    def module(self, name: str, module: nn.Module, wanted: Collection[str]) -> TracedModule:
+        """What was seen of one module; width and layout only where it is wanted."""
         event = self.first.get(name)
         facts = TracedModule(
             name, type(module).__name__, self.counts[name], parameters=sum(p.numel() for p in module.parameters())
         )
-        if event is None or not name or wanted not in ("", name.rpartition(".")[2]):
+        if event is None or not name or name not in wanted:
             return facts
-        after, before = (self._layout(name, outgoing) for outgoing in (True, False))
+        after, before = (self.layout(name, outgoing) for outgoing in (True, False))
         return replace(
             facts,
             input_shape=event.input_shape or (),
@@ -192,10 +192,11 @@ class Evidence:
             width_before=self._width(name, before, outgoing=False),
         )
 
-    def _layout(self, name: str, outgoing: bool) -> Layout:
+    def layout(self, name: str, outgoing: bool) -> Layout:
+        """The layout of the tensor that goes out of (into) a module."""
         layout = layouts.infer(self._samples(name, outgoing))
         if layout.grid is not None:  # of the model's own size, which may be wider: only the number of tokens counts
-            shape = self.first[name].output_shape if outgoing else self.first[name].input_shape
+            shape = self.first[name].shape(outgoing)
             own = layouts.Sample(self.full.batch(2), self.full.image(), shape or ())
             prefix, size = layouts.tokens([own, *self._samples(name, outgoing)])
             layout = replace(layout, prefix=prefix, grid=size)
@@ -214,26 +215,29 @@ class Evidence:
 
     def _samples(self, name: str, outgoing: bool) -> list[layouts.Sample]:
         """What was seen there at several sizes; in a block that the small build lacks, what others of its class show."""
-        if found := self.samples[name, outgoing]:
-            return found
+        if self.samples[name, outgoing]:
+            return self.samples[name, outgoing]
         owner, _, attribute = name.rpartition(".")
         model = self.builds[0][0]
-        for other, _ in self._instances(model)[type(model.get_submodule(owner)).__qualname__]:
-            if found := self.samples[f"{other}.{attribute}", outgoing]:
+        holder, module = model.get_submodule(owner), model.get_submodule(name)
+        alike = [f"{other}.{attribute}" for other, _ in self._instances(model)[type(holder).__qualname__]]
+        if type(holder).__module__.split(".")[0] == "torch":  # a list: its elements have no names of their own
+            alike = [other for other, _ in self._instances(model)[type(module).__qualname__]]
+        for other in alike:
+            if found := self.samples[other, outgoing]:
                 return found
-        event = self.first[name]
-        shape = event.output_shape if outgoing else event.input_shape
+        shape = self.first[name].shape(outgoing)
         return [layouts.Sample(self.full.batch(2), self.full.image(), shape)] if shape else []
 
     def _grid_of(self, event: Event, layout: Layout, outgoing: bool) -> Layout:
-        shape = event.output_shape if outgoing else event.input_shape
-        sample = next((s for s in self.samples[event.module, outgoing] if s.shape == shape), None)
+        seen = self.samples[event.module, outgoing]
+        sample = next((s for s in seen if s.shape == event.shape(outgoing)), None)
         return layouts.infer([sample]) if sample else Layout("")
 
     def _alike(self, event: Event, layout: Layout, outgoing: bool) -> bool:
         """Whether a map in another build has the rows and columns of the small one's: a flag may turn NCHW to NHWC."""
         usual = self.small.get(event.module)
-        one, other = (e and (e.output_shape if outgoing else e.input_shape) for e in (usual, event))
+        one, other = (e and e.shape(outgoing) for e in (usual, event))
         if not one or not other or layout.kind not in ("NCHW", "NHWC"):
             return True
         return len(one) == len(other) == 4 and all(one[d] == other[d] for d in (1, 2, 3) if d != layout.channel_dim)
@@ -258,7 +262,7 @@ class Evidence:
         """The width at a site, as all objects of its host's class show it: asked once for all that are alike."""
         owner, _, attribute = name.rpartition(".")
         host = self.runners.get(name) or type(self.builds[0][0].get_submodule(owner))
-        mine = self.first[name].output_shape if outgoing else self.first[name].input_shape
+        mine = self.first[name].shape(outgoing)
         value = layouts.channels(layout, mine) if mine else None
         if not value:
             return None
@@ -267,9 +271,7 @@ class Evidence:
             self._widths[key] = self._common_width(host, attribute, layout, value, outgoing=outgoing)
         return self._widths[key]
 
-    def _common_width(
-        self, cls: type, attribute: str, layout: Layout, value: int, *, outgoing: bool
-    ) -> Width | None:
+    def _common_width(self, cls: type, attribute: str, layout: Layout, value: int, *, outgoing: bool) -> Width | None:
         seen = []
         sizes: set[int] = set()
         own: set[int] = set()  # in the full model: objects of a class may differ in width
@@ -278,7 +280,7 @@ class Evidence:
                 event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
                 if event is None:
                     continue
-                shape = event.output_shape if outgoing else event.input_shape
+                shape = event.shape(outgoing)
                 if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):
                     continue
                 found = layouts.channels(layout, shape)

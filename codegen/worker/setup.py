@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -200,22 +200,23 @@ def resized(setup: Setup, rows: int, columns: int, *, rebuild: bool) -> Iterator
             yield replace(setup, input=spec, overrides={**setup.overrides, name: rows})
 
 
-def works(setup: Setup) -> bool:
-    """Whether the model builds and runs this way."""
+Accept = Callable[[nn.Module], bool]
+
+
+def works(setup: Setup, accept: Accept = lambda model: True) -> bool:
+    """Whether the model builds and runs this way, and is one that is accepted."""
     try:
-        runs(setup)
+        return accept(runs(setup))
     except Exception:  # noqa: BLE001 - the model's own code; a size that it does not accept is an answer
         return False
-    return True
 
 
-def small(setup: Setup) -> Setup:
+def small(setup: Setup, accept: Accept = lambda model: True) -> Setup:
     """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does."""
-    return _narrow(_short(setup))
+    return _narrow(_short(setup, accept))
 
 
-def _short(setup: Setup) -> Setup:
-    """Few blocks and a small image."""
+def _short(setup: Setup, accept: Accept) -> Setup:
     depths: dict[str, Any] = {}
     for name in DEPTH_NAMES:
         value = setup.arguments.get(name)
@@ -230,9 +231,9 @@ def _short(setup: Setup) -> Setup:
         for rows, columns in sizes:
             for rebuild in (False, True):
                 for candidate in resized(start, rows, columns, rebuild=rebuild):
-                    if works(candidate):
+                    if works(candidate, accept):
                         return candidate
-        if overrides and works(start):
+        if overrides and works(start, accept):
             return start
     return setup
 

@@ -21,11 +21,14 @@ class Plan:
     base_build: str
     build: str
     host: str  # name of the edited class
-    site: str  # attribute of the site in the host
+    site: str  # attribute of the site in the host, "" where the host's objects are the sites themselves
     attribute: str  # attribute of the inserted module in the host
     class_name: str
     operation: str  # "after" or "before"
     input: str
+    chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
+    pattern: str = ""  # what means them in every build
+    whole: bool = False  # the inserted module runs inside the site's own `forward`
     output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
     input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword
     channel_dim: int | None = None  # where the site gives other tensors too, on some path: the dim that tells them apart

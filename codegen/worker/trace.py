@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.types import Call, HostClass, Span, Trace
-from codegen.worker import entries, models, registry, settled, setup
+from codegen import selection
+from codegen.types import Call, Chosen, HostClass, Span, Trace
+from codegen.worker import entries, models, outer, registry, settled, setup
 from codegen.worker.evidence import Evidence, completed
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
@@ -29,8 +30,10 @@ def trace(request: Mapping[str, Any]) -> Trace:
     builds = [request["build"]] if request["build"] else []
     builds = builds or entries.build_expressions(module, request["text"], request["entry"], request["host"])
     full = setup.find(module, builds, request["input"])
-    small = setup.small(full)
     model, scopes = full.scoped_model()
+    names = [name for name, _ in model.named_modules()]
+    chosen = _chosen(request, model)
+    small = setup.small(full, _holding(chosen))
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)
@@ -45,7 +48,8 @@ def trace(request: Mapping[str, Any]) -> Trace:
     evidence.vary(small, _sister_builds(module, request["text"], small))
     extractor = _extractor(request, module, small)
     construction = _construction(request, model, small, evidence)
-    wanted = request["wanted"].rpartition(".")[2]
+    last = request["wanted"].rpartition(".")[2]
+    wanted = {name for name in names if name in chosen.names or last in ("", name.rpartition(".")[2])}
     found = tuple(_calls(runs, calls, evidence))
     return Trace(
         build=full.build,
@@ -58,9 +62,35 @@ def trace(request: Mapping[str, Any]) -> Trace:
         device=full.device,
         other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
         taps=extractor.taps,
+        chosen=_measured(chosen, evidence),
         restless=construction.restless,
         early=construction.early,
     )
+
+
+def _chosen(request: Mapping[str, Any], model: nn.Module) -> Chosen:
+    """What the site's name means in a model."""
+    names, site = [name for name, _ in model.named_modules()], request["wanted"]
+    if not site:
+        return Chosen((), "")
+    if not request["host"]:
+        return Chosen(tuple(selection.select(names, site)), site)
+    hosts = [name for name, module in model.named_modules() if type(module).__qualname__ == request["host"]]
+    return Chosen(tuple(found for host in hosts for found in selection.select(names, site, host)), "")
+
+
+def _holding(chosen: Chosen) -> setup.Accept:
+    """Builds in which a site's name means something too."""
+    if not chosen.names or not chosen.pattern:
+        return lambda model: True
+    return lambda model: bool(selection.select([name for name, _ in model.named_modules()], chosen.pattern))
+
+
+def _measured(chosen: Chosen, evidence: Evidence) -> Chosen:
+    names, pattern = chosen.names, chosen.pattern
+    after, before = (outer.width(evidence, names, pattern, outgoing=outgoing) for outgoing in (True, False))
+    grids = (outer.grid(evidence, names, outgoing=outgoing) for outgoing in (True, False))
+    return Chosen(names, pattern, after, before, *grids)
 
 
 def _construction(

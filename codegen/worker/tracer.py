@@ -47,6 +47,10 @@ class Event:
     output_index: str
     output_shape: tuple[int, ...] | None
 
+    def shape(self, outgoing: bool) -> tuple[int, ...] | None:
+        """Of what goes out, or in."""
+        return self.output_shape if outgoing else self.input_shape
+
 
 @dataclass
 class Recording:

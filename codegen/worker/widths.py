@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -36,13 +36,16 @@ def expression(observations: Sequence[Observation], attribute: str, *, outgoing:
     if not observations:
         return None
     value = int(observations[0].value)
-    candidates = list(_candidates(observations[0], attribute, outgoing))
-    candidates.sort(key=lambda text: bool(NO_WIDTH.search(text)))  # stable: equal by chance, they come last
-    text = search(observations, iter(candidates))
+    text = search(observations, ranked(candidates(observations[0], attribute, outgoing=outgoing)))
     if text:
         return Width(text, value, "attribute" if "." in text else "name", builds)
     same = all(o.value == value for o in observations)
     return Width(str(value), value, "literal", builds if same else 1)
+
+
+def ranked(texts: Iterable[str]) -> Iterator[str]:
+    """The expressions in their order, those last that say a number which is no width: they are equal by chance."""
+    return iter(sorted(texts, key=lambda text: bool(NO_WIDTH.search(text))))
 
 
 def grid(observations: Sequence[Observation], attribute: str) -> str:
@@ -122,7 +125,8 @@ def _reached(owner: str, child: str) -> str:
     return f"{owner}[{child}]" if child.isdigit() else f'{owner}.get_submodule("{child}")'
 
 
-def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[str]:
+def candidates(seen: Observation, attribute: str, *, outgoing: bool) -> Iterator[str]:
+    """Expressions worth trying at the end of the owner's `__init__`, best first; attribute: the site's name, "" for none."""
     scope, owner = seen.scope, seen.owner
     me = scope.code.co_varnames[0]
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
@@ -154,8 +158,8 @@ def _candidates(seen: Observation, attribute: str, outgoing: bool) -> Iterator[s
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
     # self.main.conv[2].out_channels
     site = owner.get_submodule(attribute) if attribute in owner._modules else None
-    for name, holder in _edge(_reached(me, attribute), site, outgoing):
-        yield from _own_numbers(name, holder, outgoing)
+    for name, holder in edge(_reached(me, attribute), site, outgoing):
+        yield from own_numbers(name, holder, outgoing)
     yield from _parameter_sizes(owner, me, attribute, outgoing)
 
 
@@ -183,10 +187,10 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
         if child == attribute:
             holders += [(f"{_reached(me, child)}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
-            yield from _own_numbers(name, holder, sides[0] == "out")
+            yield from own_numbers(name, holder, sides[0] == "out")
 
 
-def _own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
+def own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
     """A module's own whole numbers, those of the wanted side first."""
     wanted, other = ("out", "in") if outgoing else ("in", "out")
     found = sorted(k for k, v in _plain(holder).items() if _is_int(v))
@@ -203,8 +207,10 @@ def _parameter_sizes(owner: nn.Module, me: str, attribute: str, outgoing: bool) 
         yield from sizes if outgoing or child != attribute else sizes[::-1]
 
 
-def _edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str, nn.Module]]:
-    """`self.main.conv[2]`: the last (first) child, its last (first) child, and so on; and the ones before each."""
+def edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str, nn.Module]]:
+    """The parts of a module from its outer side, `self.main.conv[2]`: the last (first) child, its last (first) child, and so
+    on; and the ones before each.
+    """
     found: list[tuple[str, nn.Module]] = []
     while children := list(module.named_children() if module is not None else ()):
         for key, child in children[::-1] if outgoing else children:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from codegen import selection
 from codegen.worker.paths import Inputs
 from codegen.worker.subject import Plan
 from codegen.worker.tracer import forward_of
@@ -38,8 +39,7 @@ def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
     """The insertions in a pair of models; a small build may hold fewer than the full one, and both hold the same."""
     found = []
     for instance in dict.fromkeys([*hosts(plan, base), *hosts(plan, variant)]):
-        dot = f"{instance}." if instance else ""
-        site, inserted = dot + plan.site, dot + plan.attribute
+        site, inserted = _joined(instance, plan.site), _joined(instance, plan.attribute)
         base_site, variant_site = _module(base, site), _module(variant, site)
         if base_site is None and variant_site is None:
             continue
@@ -55,11 +55,11 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
     found = []
     for host in hosts(plan, variant):
-        dot = f"{host}." if host else ""
-        module, site = _module(variant, dot + plan.attribute), _module(variant, dot + plan.site)
+        name = _joined(host, plan.attribute)
+        module, site = _module(variant, name), _module(variant, _joined(host, plan.site))
         if module is None and site is not None:
-            raise LookupError(f"the variant has no module {dot}{plan.attribute}")
-        found += [(dot + plan.attribute, module)] if module is not None else []
+            raise LookupError(f"the variant has no module {name}")
+        found += [(name, module)] if module is not None else []
     if not found:
         raise LookupError(f"the variant has no object of class {plan.host}")
     return found
@@ -67,11 +67,15 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
 
 def holds_site(plan: Plan, model: nn.Module) -> bool:
     """Whether any object of the edited class in this build has the site."""
-    return any(_module(model, f"{host}.{plan.site}".lstrip(".")) is not None for host in hosts(plan, model))
+    return any(_module(model, _joined(host, plan.site)) is not None for host in hosts(plan, model))
 
 
 def hosts(plan: Plan, model: nn.Module) -> list[str]:
     """The objects of the edited class in this build; a small one may have the site where the full one has none."""
+    if plan.chosen:
+        names = [name for name, _ in model.named_modules()]
+        chosen = selection.select(names, plan.pattern) if plan.pattern else [n for n in plan.chosen if n in names]
+        return [*dict.fromkeys(name if plan.whole else name.rpartition(".")[0] for name in chosen)]
     found = []
     for name, module in model.named_modules():
         kinds = [cls.__qualname__ for cls in type(module).__mro__]
@@ -79,6 +83,10 @@ def hosts(plan: Plan, model: nn.Module) -> list[str]:
         if kinds[0] == plan.host or plan.host in kinds and (_module(module, plan.attribute) or _module(module, plan.site)):
             found.append(name)
     return found
+
+
+def _joined(path: str, child: str) -> str:
+    return f"{path}.{child}".strip(".")
 
 
 def _module(model: nn.Module, name: str) -> nn.Module | None:

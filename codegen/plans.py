@@ -1,0 +1,41 @@
+"""What the child needs to build base and variant alike and to prove the variant, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from codegen import sites
+from codegen.types import Request, Site, Source, Trace, Variant
+
+
+def made(
+    request: Request, source: Source, site: Site, variant: Variant, trace: Trace | None, names: dict[str, str]
+) -> dict[str, Any]:
+    """The fields of `worker.subject.Plan`."""
+    small = json.loads(trace.small) if trace and trace.small else {}
+    entry = names.get(source.entry, source.entry) if source.library else ""
+    return {
+        "base_build": variant.base_build,
+        "build": variant.build,
+        "host": site.host.name,
+        "site": site.attribute,
+        "attribute": variant.attribute,
+        "class_name": variant.class_name,
+        "operation": request.operation,
+        "input": trace.input if trace else request.input,
+        "chosen": list(site.chosen.names) if site.chosen else [],
+        "pattern": site.chosen.pattern if site.chosen else "",
+        "whole": site.whole,
+        "output_index": site.module.output_index,
+        "input_argument": site.module.input_argument,
+        "small": small.get("overrides", {}),
+        "small_input": small.get("input", ""),
+        "second_input": small.get("second", ""),
+        "device": trace.device if trace else "cpu",
+        "identity": request.identity,
+        "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.operation) else None,
+        "library": source.library,
+        "entry": entry,
+        "variant_entry": entry,
+    }

@@ -1,0 +1,53 @@
+"""Which modules a site's name means: `blocks.3`, `blocks.2,5,8`, `blocks.-1`, `blocks.::2`, `stages.*.norm`.
+
+A part of the name is a child's name, one with `*` in it, a position (`-1`), positions (`2,5,8`) or a slice (`::2`). Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from codegen.errors import CodegenError
+
+CHOSEN = "codegen_chosen"  # in an expression of the model's `__init__`: a module that is meant, however the code reaches it
+POSITIONS = re.compile(r"-?\d+(,-?\d+)*")
+SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")
+
+
+def select(names: Iterable[str], pattern: str, root: str = "") -> list[str]:
+    """The dotted names among `names` that a site name means below `root`; [] where it means none."""
+    children = children_of(names)
+    found = [root]
+    for part in pattern.split("."):
+        found = [f"{parent}.{child}".lstrip(".") for parent in found for child in chosen(part, children[parent])]
+    return list(dict.fromkeys(found))
+
+
+def children_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the children of each module, by its dotted name."""
+    children: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if name:
+            parent, _, child = name.rpartition(".")
+            children[parent].append(child)
+    return children
+
+
+def chosen(part: str, children: Sequence[str]) -> list[str]:
+    """The children that one part of a name means, in the part's order."""
+    if part in children:
+        return [part]
+    numbered = [child for child in children if child.isdigit()]
+    if POSITIONS.fullmatch(part):
+        positions = [int(text) for text in part.split(",")]
+        missing = [p for p in positions if not -len(numbered) <= p < len(numbered)]
+        return [] if missing else [numbered[p] for p in positions]
+    if match := SLICE.fullmatch(part):
+        start, stop, step = (int(text) if text else None for text in match.groups())
+        if step == 0:
+            raise CodegenError("unknown-site", f"{part} has a step of 0", "as in Python: ::2 is every second one")
+        return numbered[start:stop:step]
+    wanted = re.compile(re.escape(part).replace(r"\*", r"[^.]+"))
+    return [child for child in children if wanted.fullmatch(child)] if "*" in part else []

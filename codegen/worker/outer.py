@@ -1,0 +1,101 @@
+"""Width and grid of chosen modules, as the model's `__init__` can say them behind everything else. Never guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from codegen import selection
+from codegen.selection import CHOSEN
+from codegen.types import Width
+from codegen.worker import layouts, widths
+from codegen.worker.evidence import Evidence
+from codegen.worker.scopes import Scope
+from codegen.worker.widths import Observation
+
+
+def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: bool) -> Width | None:
+    """The width at all of these modules: by the model's names where they are alike, else by what each module shows.
+
+    pattern: what means them in every build, "" where only their names do. A name of the module itself is `CHOSEN`.
+    """
+    ran = (evidence.layout(name, outgoing) for name in names if name in evidence.first)
+    layout = next((found for found in ran if found.kind), None)
+    if layout is None:
+        return None
+    seen = [s for s in _seen(evidence, names, pattern, outgoing) if layouts.channels(layout, s.shape)]
+    whole = [Observation(s.scope, s.model, layouts.channels(layout, s.shape)) for s in seen if s.scope is not None]
+    own = [
+        Observation(Scope(_of_one.__code__, {CHOSEN: s.module}, {}, ()), s.module, layouts.channels(layout, s.shape))
+        for s in seen
+    ]
+    if not own:
+        return None
+    builds = len({o.value for o in own})
+    text = widths.search(whole, widths.ranked(_of_model(whole[0], outgoing))) if whole else ""
+    text = text or widths.search(own, widths.ranked(_of_module(own[0], outgoing)))
+    if text:
+        return Width(text, own[0].value, "attribute" if "." in text else "name", builds)
+    alike = len({layouts.channels(layout, s.shape) for s in seen if s.model is evidence.builds[0][0]}) == 1
+    return Width(str(own[0].value), own[0].value, "literal", 1) if alike else None
+
+
+def grid(evidence: Evidence, names: Sequence[str], *, outgoing: bool) -> str:
+    """An expression of the model's `__init__` for the (rows, columns) of the tokens there, "" where there is none."""
+    ran = [name for name in names if name in evidence.first]
+    grids = {name: found for name in ran if (found := evidence.layout(name, outgoing).grid)}
+    model, scopes, _ = evidence.builds[0]
+    scope = scopes.at_end(model, type(model))
+    if len({*grids.values()}) != 1 or len(grids) != len(names) or scope is None:
+        return ""
+    return widths.grid([Observation(scope, model, next(iter(grids.values())))], "")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one build showed at one of the modules."""
+
+    model: nn.Module
+    module: nn.Module
+    scope: Scope | None  # at the end of the model's `__init__`
+    shape: tuple[int, ...]
+
+
+def _seen(evidence: Evidence, names: Sequence[str], pattern: str, outgoing: bool) -> Iterator[_Seen]:
+    for model, scopes, events in evidence.builds:
+        here = [name for name, _ in model.named_modules()]
+        for name in selection.select(here, pattern) if pattern else [name for name in names if name in here]:
+            event = events.get(name)
+            shape = event and event.shape(outgoing)
+            if shape:
+                yield _Seen(model, model.get_submodule(name), scopes.at_end(model, type(model)), shape)
+
+
+def _of_one(codegen_chosen: Any) -> None:
+    """What the name of a chosen module is, in the expressions."""
+
+
+assert _of_one.__code__.co_varnames[0] == CHOSEN
+
+
+def _of_model(seen: Observation, outgoing: bool) -> Iterator[str]:
+    """Names of the model's `__init__`, without those that go through its children."""
+    me = seen.scope.code.co_varnames[0]
+    children = tuple(f"{me}.{name}" for name, _ in seen.owner.named_children())
+    for text in widths.candidates(seen, "", outgoing=outgoing):
+        if not text.startswith((*children, "[*", "next(", f"{me}[")):
+            yield text
+
+
+def _of_module(seen: Observation, outgoing: bool) -> Iterator[str]:
+    """Numbers of the module itself, of its last (first) parts on their outer side, then whatever it shows."""
+    other = "in_" if outgoing else "out_"
+    yield from widths.own_numbers(CHOSEN, seen.owner, outgoing)
+    for name, part in widths.edge(CHOSEN, seen.owner, outgoing):
+        for text in widths.own_numbers(name, part, outgoing):
+            if not text.rpartition(".")[2].startswith(other):
+                yield text
+    yield from widths.candidates(seen, "", outgoing=outgoing)
