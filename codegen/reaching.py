@@ -35,7 +35,7 @@ def spelled(names: Sequence[str], pattern: str, taken: Collection[str]) -> Spell
             used.add(position)
         else:
             variable = naming.free(_singular(target), used)
-            several = f"({', '.join(below(target, child) for child in found[0])},)"
+            several = f"({', '.join(below(target, child) for child in found[0])}{',' * (len(found[0]) == 1)})"
             headers.append(f"for {variable} in {_sliced(target, part) if listed else several}:")
             target = variable
             used.add(variable)

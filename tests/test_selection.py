@@ -59,7 +59,7 @@ def test_a_step_of_zero_is_refused() -> None:
         ("stages.*.blocks.0", ["for stage in self.stages:"], "stage.blocks[0]"),
         ("stages.*.blocks.0,2", ["for stage in self.stages:", "for i in (0, 2):"], "stage.blocks[i]"),
         ("stages.1.blocks.1:", ["for block in self.stages[1].blocks[1:]:"], "block"),
-        ("layer*.-1", ["for module in (self.layer1, self.layer2,):"], "module[-1]"),
+        ("layer*.-1", ["for module in (self.layer1, self.layer2):"], "module[-1]"),
         ("heads.right-most", [], 'self.heads.get_submodule("right-most")'),
         ("*.0", ["for module in (self.blocks[0], self.stages[0], self.layer1[0], self.layer2[0]):"], "module"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import tempfile
@@ -14,7 +15,7 @@ import torch
 
 from codegen.errors import CodegenError
 from codegen.worker import contract, models, registry, trace
-from codegen.worker.checks._sites import holds_site, inserted_modules
+from codegen.worker.checks._sites import holds_site, hosts, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
 PROOFS = itertools.count()
@@ -96,14 +97,16 @@ def _misfit(subject: Subject, how: str) -> CodegenError:
 
 
 def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
-    try:
-        return inserted_modules(subject.plan, model)
-    except LookupError:
-        raise CodegenError(
-            "made-elsewhere",
-            f"the model's objects of class {subject.plan.host} are made by code of the library that the variant imports",
-            "insert around the module that holds them, or into the library's own file",
-        ) from None
+    plan = subject.plan
+    edited = getattr(subject.variant, plan.host.split(".")[0], object)  # the chosen ones get a module whatever they are
+    with contextlib.suppress(LookupError):
+        if not plan.chosen or all(isinstance(model.get_submodule(owner), edited) for owner in hosts(plan, model)):
+            return inserted_modules(plan, model)
+    raise CodegenError(
+        "made-elsewhere",
+        f"the model's objects of class {plan.host} are made by code of the library that the variant imports",
+        "insert around the module that holds them, or into the library's own file",
+    )
 
 
 VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {"trace": trace_source, "prove": prove}

@@ -1,0 +1,55 @@
+"""Elements of lists and chosen blocks of whole backbones, each variant compared with the oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+pytest.importorskip("timm")
+pytest.importorskip("torchvision")
+
+import oracle  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+# source, module, the site as the command names it, as fnmatch does; ViT: heads would differ with --before
+CASES = [
+    ("timm:test_vit", "adapter", "after", "blocks.3", "blocks.3"),
+    ("timm:test_vit", "adapter", "before", "blocks.-1", "blocks.5"),
+    ("timm:test_vit", "adapter", "after", "blocks.::2", "blocks.[024]"),
+    ("timm:test_vit", "adapter", "after", "blocks.1,4", "blocks.[14]"),
+    ("timm:test_vit", "adapter", "after", "blocks.*", "blocks.*"),
+    ("timm:test_vit", "adapter", "after", "blocks.1:.attn", "blocks.[1-5].attn"),
+    ("timm:test_vit", "adapter", "before", "blocks.0.mlp", "blocks.0.mlp"),
+    ("timm:test_resnet", "se", "after", "layer1.0", "layer1.0"),
+    ("timm:resnet18", "eca", "after", "layer*.-1", "layer?.1"),
+    ("timm:resnet18", "se", "after", "layer4.*.bn2", "layer4.*.bn2"),
+    ("timm:test_convnext", "eca", "after", "stages.*.blocks.0", "stages.*.blocks.0"),
+    ("timm:test_efficientnet", "se", "after", "blocks.1.0", "blocks.1.0"),
+    ("timm:swin_tiny_patch4_window7_224", "adapter", "after", "layers.2.blocks.::2", "layers.2.blocks.[024]"),
+    ("torchvision:resnet18", "se", "before", "layer3.1", "layer3.1"),
+    ("torchvision:mobilenet_v3_small", "se", "after", "features.3", "features.3"),
+    ("torchvision:vit_b_16", "adapter", "after", "encoder.layers.encoder_layer_3", "encoder.layers.encoder_layer_3"),
+]
+
+
+@pytest.mark.parametrize(("source", "module", "operation", "site", "meant"), CASES)
+def test_the_original_with_modules_around_the_chosen_sites(
+    codegen: Run, tmp_path: Path, source: str, module: str, operation: str, site: str, meant: str
+) -> None:
+    name = source.partition(":")[2]
+    target = tmp_path / f"chosen_{name}_{abs(hash((operation, site)))}.py"
+    done = codegen("insert", source, f"--module={module}", f"--{operation}={site}", "-o", str(target), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    library = "timm" if source.startswith("timm") else "torchvision.models"
+    base = f"create_model('{name}')" if library == "timm" else f"{name}(weights=None)"
+    variant = oracle.load(str(target))
+    attribute = next(n for n in (f"{module}2", module) if f".{n} = nn.Identity()" in target.read_text())
+    size = 224 if "vit" in name or "swin" in name else 96
+    size = 160 if name == "test_vit" else size
+    found = oracle.compare(
+        oracle.load(library), variant, base, f"{name}_{module}()", meant, attribute, operation, (2, 3, size, size)
+    )
+    assert found == []
