@@ -170,7 +170,7 @@ def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str
     """
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
-    if site.host.instances != ("",) or not tapped or children.index(site.attribute) > max(tapped):
+    if site.host.instances != ("",) or site.parted or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""

@@ -31,11 +31,11 @@ from codegen import (
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
-from codegen.ops import insert, whole
+from codegen.ops import behind, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, Site, Source, SourceFile, Trace, Variant
+from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
 
 
 class Lesson(Enum):
@@ -92,13 +92,20 @@ def _drafted(
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
-    uses = [] if elsewhere else reading.uses(parts.host, cls, site, trace.calls, request.operation)
+    read = _holder(trace, site) if site.parted else site
+    uses = [] if elsewhere else reading.uses(parts.host, cls, read, trace.calls, request.operation)
     component = modules.resolve(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
     ground = Ground(parts, cls, site, tuple(uses), component)
     return write(request, source, ground, trace, others)
+
+
+def _holder(trace: Trace, site: Site) -> Site:
+    """The list as the site, whose element is meant."""
+    name = site.module.name.rpartition(".")[0]
+    return replace(site, attribute=name, module=next(m for m in trace.modules if m.name == name))
 
 
 def prepare(
@@ -153,14 +160,14 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
-    edits = whole.plan(place) if site.whole else insert.plan(place, list(ground.uses))
+    edits = whole.plan(place) if site.whole else (split if site.parted else insert).plan(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
     made = [construct.statement(attribute, component, how)]
     made += [] if how is Making.CHOSEN else [*hooks, *(() if late else ordering)]
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks
-        addition = replace(addition, elsewhere=_in_models(request, parts, place, component, lines, (trace, *others)))
+        addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
     for other in others if how is Making.LAST else ():
         edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -178,7 +185,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [], ground.uses)
     if trace and site.chosen:  # the width in the names of the model's `__init__`
-        expr = construct.spelled(site, _model(parts, place, trace)[2])[1]
+        expr = construct.spelled(site, behind.model(parts, place, trace)[2])[1]
         site = replace(site, width=replace(site.width, expr=expr))
     return Draft(
         site,
@@ -208,50 +215,6 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
     hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
     there = replace(place, cls=cls, site=site)
     return [*insert.plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
-
-
-def _in_models(
-    request: Request,
-    parts: Parts,
-    place: insert.Place,
-    component: Component,
-    lines: Sequence[str],
-    traces: Iterable[Trace | None],
-) -> tuple[tuple[Path, Edit], ...]:
-    """What stands at the end of the models' own `__init__`s: there the blocks, or those that are chosen, get their modules."""
-    found = []
-    for trace in filter(None, traces):
-        site = sites.find(trace, request, whole=place.site.whole)
-        file, code, model = _model(parts, place, trace)
-        if site.chosen is not None:
-            made = replace(component, construct=component.construct.replace(place.site.width.expr, site.width.expr))
-            text = construct.chosen(site, place.attribute, made, lines, model)
-        else:
-            condition = construct.present(place.cls, site).replace("self", "module", 1)
-            text = construct.late(place.cls.name, place.attribute, condition, lines)
-        found.append((file.path, construct.plan(code, model, [text])))
-    return tuple(found)
-
-
-def _model(parts: Parts, place: insert.Place, trace: Trace) -> tuple[SourceFile, Code, ast.ClassDef]:
-    """The class of the model, where it stands. Raises CodegenError("inherited-forward", "host-not-found")."""
-    model = trace.hosts[0]
-    if "" in place.site.host.instances:
-        raise CodegenError(
-            "inherited-forward",
-            f"{model.name} initialises all its weights behind {place.cls.name}.__init__, whose code runs {place.site.name}",
-            "choose a site that the model's own class runs",
-        )
-    path = Path(model.file).resolve()
-    files = {parts.file.path.resolve(): (parts.file, parts.main)}
-    files |= {f.file.path.resolve(): (f.file, f.code) for f in parts.foreign}
-    file, code = files.get(path, (parts.file, parts.main))
-    cls = syntax.find_class(code, model.name, model.line)
-    if cls is None:
-        raise CodegenError(
-            "host-not-found", f"{code.name} does not define {model.name}, the model's class", "give the file that does"
-        )
-    return file, code, cls
 
 
 def _addition(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
-from codegen import selection
+from codegen import reaching, selection
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
@@ -18,6 +18,8 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     """
     name = request.site
     matched = _matched(trace, request)
+    if not request.host and (parted := _parted(trace, request, matched)) is not None:
+        return parted
     whole = whole or _is_element(trace, matched)
     host = _own_class(trace, request, matched) if whole else _host(trace, request, matched)
     ran = {c.module for c in trace.calls}
@@ -63,6 +65,22 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     assert given is not None
     names = tuple(m.name for m in trace.modules)
     return replace(site, host=host, layout=layout, width=given, chosen=chosen, names=names)
+
+
+def _parted(trace: Trace, request: Request, matched: list[TracedModule]) -> Site | None:
+    """An element of torch's class in a torch.nn.Sequential that the model itself holds: the run of the list is parted."""
+    module, model = matched[0], trace.hosts[0]
+    holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
+    held = {path for h in trace.hosts for path in h.instances}
+    if len(matched) > 1 or holder is None or holder.class_name != "Sequential" or {holder.name, module.name} & held:
+        return None
+    if "." in holder.name or "" not in model.instances or holder.name not in {c.module for c in trace.calls}:
+        return None
+    after = request.operation == "after"
+    site = Site(request.site, module.name, model, module, module.after if after else module.before, Width("", 0, ""))
+    measured = _chosen_site(trace, request, site)
+    width = measured.width.expr.replace(selection.CHOSEN, reaching.below(f"self.{holder.name}", module.name.rpartition(".")[2]))
+    return replace(measured, chosen=None, parted=True, width=replace(measured.width, expr=width))
 
 
 def _joined(path: str, child: str) -> str:

@@ -212,7 +212,8 @@ class Site:
     width: Width
     chosen: Chosen | None = None  # only these objects get a module, from the model; the others of the class an nn.Identity
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
-    names: tuple[str, ...] = ()  # of all modules of the model, where some are chosen
+    parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
+    names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
 
     def spelled(self, me: str) -> str:

@@ -31,6 +31,7 @@ CASES = [
     ("timm:swin_tiny_patch4_window7_224", "adapter", "after", "layers.2.blocks.::2", "layers.2.blocks.[024]"),
     ("torchvision:resnet18", "se", "before", "layer3.1", "layer3.1"),
     ("torchvision:mobilenet_v3_small", "se", "after", "features.3", "features.3"),
+    ("torchvision:alexnet", "se", "before", "features.3", "features.3"),
     ("torchvision:vit_b_16", "adapter", "after", "encoder.layers.encoder_layer_3", "encoder.layers.encoder_layer_3"),
 ]
 
@@ -46,7 +47,7 @@ def test_the_original_with_modules_around_the_chosen_sites(
     library = "timm" if source.startswith("timm") else "torchvision.models"
     base = f"create_model('{name}')" if library == "timm" else f"{name}(weights=None)"
     variant = oracle.load(str(target))
-    attribute = next(n for n in (f"{module}2", module) if f".{n} = nn.Identity()" in target.read_text())
+    attribute = next(n for n in (f"{module}2", module) if f"self.{n}(" in target.read_text())
     size = 224 if "vit" in name or "swin" in name else 96
     size = 160 if name == "test_vit" else size
     found = oracle.compare(

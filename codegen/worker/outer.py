@@ -37,6 +37,8 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
     builds = len({o.value for o in own})
     text = widths.search(whole, widths.ranked(_of_model(whole[0], outgoing))) if whole else ""
     text = text or widths.search(own, widths.ranked(_of_module(own[0], outgoing)))
+    if not text and whole and len(names) == 1:
+        text = widths.search(whole, widths.ranked(_of_neighbours(whole[0], names[0])))
     if text:
         return Width(text, own[0].value, "attribute" if "." in text else "name", builds)
     alike = len({layouts.channels(layout, s.shape) for s in seen if s.model is evidence.builds[0][0]}) == 1
@@ -99,3 +101,16 @@ def _of_module(seen: Observation, outgoing: bool) -> Iterator[str]:
             if not text.rpartition(".")[2].startswith(other):
                 yield text
     yield from widths.candidates(seen, "", outgoing=outgoing)
+
+
+def _of_neighbours(seen: Observation, name: str) -> Iterator[str]:
+    """`self.features[3].out_channels` for the activation behind it: of what stands before it, then of what stands behind."""
+    holder, _, element = name.rpartition(".")
+    path = seen.scope.code.co_varnames[0]
+    for part in filter(None, holder.split(".")):
+        path = widths.reached(path, part)
+    children = list(seen.owner.get_submodule(holder).named_children())
+    at = [key for key, _ in children].index(element)
+    for outgoing, found in ((True, children[:at][::-1]), (False, children[at + 1 :])):
+        for key, child in found:
+            yield from widths.own_numbers(widths.reached(path, key), child, outgoing)

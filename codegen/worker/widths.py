@@ -105,7 +105,7 @@ def _named_values(seen: Observation, attribute: str, wanted: Callable[[Any], boo
     yield from (n for n, v in scope.locals.items() if wanted(v) and n not in scope.parameters)
     yield from (f"{me}.{k}" for k, v in _plain(seen.owner).items() if wanted(v))
     for child in _neighbours(seen.owner, attribute):
-        holder = _reached(me, child)
+        holder = reached(me, child)
         yield from (f"{holder}.{k}" for k, v in _plain(getattr(seen.owner, child)).items() if wanted(v))
 
 
@@ -118,8 +118,8 @@ def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
     return [attribute, *reversed(names[:index]), *names[index + 1 :]]
 
 
-def _reached(owner: str, child: str) -> str:
-    """`self.conv`, and `self[0]` of a host that is a list itself."""
+def reached(owner: str, child: str) -> str:
+    """How code reaches a child: `self.conv`, and `self[0]` of a host that is a list itself."""
     if child.isidentifier():
         return f"{owner}.{child}"
     return f"{owner}[{child}]" if child.isdigit() else f'{owner}.get_submodule("{child}")'
@@ -158,7 +158,7 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool) -> Iterator
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
     # self.main.conv[2].out_channels
     site = owner.get_submodule(attribute) if attribute in owner._modules else None
-    for name, holder in edge(_reached(me, attribute), site, outgoing):
+    for name, holder in edge(reached(me, attribute), site, outgoing):
         yield from own_numbers(name, holder, outgoing)
     yield from _parameter_sizes(owner, me, attribute, outgoing)
 
@@ -183,9 +183,9 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
     for child in _neighbours(owner, attribute):
         module = getattr(owner, child)
         sides = ("out", "in") if outgoing == (child == attribute or outgoing) else ("in", "out")
-        holders = [(_reached(me, child), module)]
+        holders = [(reached(me, child), module)]
         if child == attribute:
-            holders += [(f"{_reached(me, child)}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
+            holders += [(f"{reached(me, child)}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
             yield from own_numbers(name, holder, sides[0] == "out")
 
@@ -202,7 +202,7 @@ def own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
 def _parameter_sizes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:
     """Sizes of the last and the first weights of a block of any class: a wrapper has nothing else that tells its width."""
     for child in _neighbours(owner, attribute):
-        block = _reached(me, child)
+        block = reached(me, child)
         sizes = [f"[*{block}.parameters()][-1].shape[0]", f"next({block}.parameters()).shape[1]"]
         yield from sizes if outgoing or child != attribute else sizes[::-1]
 
@@ -214,7 +214,7 @@ def edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str,
     found: list[tuple[str, nn.Module]] = []
     while children := list(module.named_children() if module is not None else ()):
         for key, child in children[::-1] if outgoing else children:
-            found.append((_reached(name, key), child))
+            found.append((reached(name, key), child))
         name, module = found[-len(children)]
     return found
 

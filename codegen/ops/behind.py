@@ -1,0 +1,59 @@
+"""Give blocks their modules at the end of the models' own `__init__`s: all objects of a class, or those that are chosen."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from codegen import construct, sites, syntax
+from codegen.errors import CodegenError
+from codegen.ops.insert import Place
+from codegen.standalone import Parts
+from codegen.syntax import Code
+from codegen.types import Component, Edit, Request, SourceFile, Trace
+
+
+def edits(
+    request: Request,
+    parts: Parts,
+    place: Place,
+    component: Component,
+    lines: Sequence[str],
+    traces: Iterable[Trace | None],
+) -> tuple[tuple[Path, Edit], ...]:
+    """What stands at the end of the models' own `__init__`s: there the blocks, or those that are chosen, get their modules."""
+    found = []
+    for trace in filter(None, traces):
+        site = sites.find(trace, request, whole=place.site.whole)
+        file, code, cls = model(parts, place, trace)
+        if site.chosen is not None:
+            made = replace(component, construct=component.construct.replace(place.site.width.expr, site.width.expr))
+            text = construct.chosen(site, place.attribute, made, lines, cls)
+        else:
+            condition = construct.present(place.cls, site).replace("self", "module", 1)
+            text = construct.late(place.cls.name, place.attribute, condition, lines)
+        found.append((file.path, construct.plan(code, cls, [text])))
+    return tuple(found)
+
+
+def model(parts: Parts, place: Place, trace: Trace) -> tuple[SourceFile, Code, ast.ClassDef]:
+    """The class of the model, where it stands. Raises CodegenError("inherited-forward", "host-not-found")."""
+    own = trace.hosts[0]
+    if "" in place.site.host.instances:
+        raise CodegenError(
+            "inherited-forward",
+            f"{own.name} initialises all its weights behind {place.cls.name}.__init__, whose code runs {place.site.name}",
+            "choose a site that the model's own class runs",
+        )
+    path = Path(own.file).resolve()
+    files = {parts.file.path.resolve(): (parts.file, parts.main)}
+    files |= {f.file.path.resolve(): (f.file, f.code) for f in parts.foreign}
+    file, code = files.get(path, (parts.file, parts.main))
+    cls = syntax.find_class(code, own.name, own.line)
+    if cls is None:
+        raise CodegenError(
+            "host-not-found", f"{code.name} does not define {own.name}, the model's class", "give the file that does"
+        )
+    return file, code, cls

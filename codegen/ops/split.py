@@ -1,0 +1,68 @@
+"""Insert a module between the elements of an nn.Sequential that a host runs as a whole: its run becomes two."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from codegen import style
+from codegen.errors import CodegenError
+from codegen.ops.insert import Place
+from codegen.reading import Use
+from codegen.types import Edit
+
+
+def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
+    """The edits of every run of the list. uses: those of the list itself. Raises CodegenError("container-element")."""
+    holder, _, element = place.site.attribute.rpartition(".")
+    path = f"{place.site.module.name.rpartition('.')[0]}."
+    elements = [name.removeprefix(path) for name in place.site.names if name.startswith(path)]
+    elements = [name for name in elements if "." not in name]
+    cut = elements.index(element) + (1 if place.after else 0)
+    edits: list[Edit] = []
+    for use in uses:
+        if use.condition or use.members is not None or ast.unparse(use.node.func) != f"{use.me}.{holder}" or not use.argument:
+            raise CodegenError(
+                "container-element",
+                f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}` does not run {holder} "
+                "as a whole: not built yet",
+                f"insert after the list itself ({holder}), or at a child of a block class",
+            )
+        edits += _parted(place, use, cut, len(elements))
+    return edits
+
+
+def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
+    # x = self.features(x)  ->  x = self.features[:4](x)
+    #                           x = self.se(x)
+    #                           x = self.features[4:](x)
+    code, what = place.code, f"in {use.method.name}:{use.node.lineno}"
+    inserted, func = f"{use.me}.{place.attribute}", use.node.func
+    first, rest = (f"[:{cut}]", f"[{cut}:]") if 0 < cut < length else ("", "")
+    statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
+    target = statement.targets[0] if statement is not None and len(statement.targets) == 1 else None
+    argument = use.argument
+    assert argument is not None
+    if statement is not None and isinstance(target, ast.Name) and code.stands_alone(statement) and len(use.node.args) == 1:
+        x = target.id
+        behind = [f"{x} = {inserted}({x})", *([f"{x} = {ast.unparse(func)}{rest}({x})"] if cut < length else [])]
+        if cut:
+            yield Edit(code.end(func), code.end(func), first, what)
+        else:  # in front of the first one: the argument goes through the module
+            behind = []
+            yield Edit(code.start(argument), code.start(argument), f"{inserted}(", what)
+            yield Edit(code.end(argument), code.end(argument), ")", what)
+        end = code.line_end(statement)
+        block = style.block("\n".join(behind), code, code.indent(statement)) if behind else ""
+        open_end = not code.text[:end].endswith(("\n", "\r"))
+        yield Edit(end, end, code.newline + block.removesuffix(code.newline) if open_end and block else block, what)
+        return
+    # F.relu(self.features(x))  ->  F.relu(self.features[4:](self.se(self.features[:4](x))))
+    yield Edit(code.end(func), code.end(func), rest, what)
+    inner = f"{inserted}({ast.unparse(func)}{first}(" if cut else f"{inserted}("
+    if cut == length:
+        yield Edit(code.start(func), code.start(func), f"{inserted}(", what)
+        yield Edit(code.end(use.node), code.end(use.node), ")", what)
+        return
+    yield Edit(code.start(argument), code.start(argument), inner, what)
+    yield Edit(code.end(argument), code.end(argument), "))" if cut else ")", what)
