@@ -138,11 +138,12 @@ def once_each(modules: dict[str, nn.Module], names: list[str]) -> list[str]:
 
 
 def find_inserted(base: nn.Module, variant: nn.Module, sites: Sequence[str], attribute: str) -> dict[str, str]:
-    """The new module's path for every site: beside it or inside it."""
+    """The new module's path for every site: beside it, inside it, or beside the list that holds it."""
     known, new = dict(base.named_modules()), dict(variant.named_modules())
     found = {}
     for name in sites:
-        paths = [f"{owner}.{attribute}".lstrip(".") for owner in (name.rpartition(".")[0], name)]
+        holder = name.rpartition(".")[0]
+        paths = [f"{owner}.{attribute}".lstrip(".") for owner in (holder, name, holder.rpartition(".")[0])]
         paths = [path for path in paths if path in new and path not in known]
         if paths:
             found[name] = paths[0]
