@@ -183,10 +183,10 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         there = sites.find(other, request, whole=site.whole)
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
-    about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [], ground.uses)
     if trace and site.chosen:  # the width in the names of the model's `__init__`
         expr = construct.spelled(site, behind.model(parts, place, trace)[2])[1]
         site = replace(site, width=replace(site.width, expr=expr))
+    about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [], ground.uses)
     return Draft(
         site,
         variant,

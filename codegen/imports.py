@@ -53,15 +53,15 @@ def canonical(meaning: str) -> str:
     """Where a name is defined: `timm.layers.Mlp`, which a package or a module exports again, is `timm.layers.mlp.Mlp`."""
     module, _, name = meaning.rpartition(".")
     path = sources.module_path(module) if module and not module.startswith("torch.") else None
-    if path is None or path.name == "__init__.py" and sources.module_path(meaning) is not None:
+    if path is None:
         return meaning
     file = sources.file(path)
     for node in syntax.shared(file.text, path).tree.body:
         if isinstance(node, ast.ImportFrom):
             origin = absolute(replace(file, module=module), node)
             for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return canonical(f"{origin}.{alias.name}")
+                if (alias.asname or alias.name) == name:  # `from . import layers` binds the submodule itself
+                    return canonical(found) if (found := f"{origin}.{alias.name}") != meaning else meaning
                 if alias.name == "*" and _defines(origin, name):
                     return canonical(f"{origin}.{name}")
     return meaning

@@ -23,7 +23,7 @@ def _of_width(width: Width) -> Iterator[str]:
 
 
 def _of_host(site: Site) -> Iterator[str]:
-    if site.host.inherited:
+    if site.host.inherited and site.chosen is None:
         yield f"{site.host.name} has the code that runs {site.name}: all classes derived from it get the module"
 
 

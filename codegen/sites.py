@@ -14,7 +14,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     """The site that the request names, in the one class whose code is edited: some or all of its objects get the module.
 
     whole: edit the class of the named modules themselves, not the one that holds them; so it is for elements of lists.
-    Raises CodegenError("unknown-site", "site-never-called", "container-element", "some-instances", "unknown-width").
+    Raises CodegenError("unknown-site", "site-never-called", "container-element", "unknown-width").
     """
     name = request.site
     matched = _matched(trace, request)
@@ -45,7 +45,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     attribute = "" if whole else module.name.rpartition(".")[2]
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if _joined(path, attribute) in {m.name for m in trace.modules}]
-    if whole or (len(host.instances) < len(holding) and not request.host):
+    if whole or (len(host.instances) < len(holding) and (host.inherited or not request.host)):
         return _chosen_site(trace, request, Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole))
     everywhere = len(host.instances) == len(objects)
     return Site(name, attribute, host, module, layout, _width(request, called, layout), everywhere=everywhere)
@@ -69,12 +69,12 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
 
 def _parted(trace: Trace, request: Request, matched: list[TracedModule]) -> Site | None:
     """An element of torch's class in a torch.nn.Sequential that the model itself holds: the run of the list is parted."""
-    module, model = matched[0], trace.hosts[0]
+    module, model = matched[0], next((h for h in trace.hosts if "" in h.instances), None)
     holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
     held = {path for h in trace.hosts for path in h.instances}
-    if len(matched) > 1 or holder is None or holder.class_name != "Sequential" or {holder.name, module.name} & held:
+    if model is None or len(matched) > 1 or holder is None or holder.class_name != "Sequential" or {holder.name, module.name} & held:
         return None
-    if "." in holder.name or "" not in model.instances or holder.name not in {c.module for c in trace.calls}:
+    if "." in holder.name or holder.name not in {c.module for c in trace.calls}:
         return None
     after = request.operation == "after"
     site = Site(request.site, module.name, model, module, module.after if after else module.before, Width("", 0, ""))
@@ -202,19 +202,6 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
             "ambiguous-host",
             f"{request.site} stands in several classes: {', '.join(names)}",
             "choose one with --class NAME and the site's name in it",
-        )
-    missing = sorted(set(hosts[0].instances) - owners)
-    if hosts[0].inherited:  # objects of other classes that derive from it would get the module too
-        attribute = matched[0].name.rpartition(".")[2]
-        children = {m.name for m in trace.modules}
-        missing = [path for path in missing if f"{path}.{attribute}".lstrip(".") in children]
-    if missing and hosts[0].inherited:
-        where = f"{missing[0]}.{matched[0].name.rpartition('.')[2]}"
-        raise CodegenError(
-            "some-instances",
-            f"{request.site} names {len(owners)} of {len(hosts[0].instances)} {hosts[0].name}s: not built yet",
-            f"choose all of them ({where} too): --class {hosts[0].name} --{request.operation} "
-            f"{matched[0].name.rpartition('.')[2]}",
         )
     return replace(hosts[0], instances=tuple(p for p in hosts[0].instances if p in owners))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen import foreign, sources, syntax
+from codegen import foreign, imports, sources, syntax
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
 
@@ -60,6 +60,17 @@ def test_another_meaning_or_another_name_is_a_clash(package: str, table: dict[st
     known = {name: meaning.format(package=package) for name, meaning in table.items()}
     with pytest.raises(CodegenError, match="name-clash"):
         foreign.local_names(known, gathered, "model.py")
+
+
+def test_a_function_that_has_the_name_of_its_file(package: str) -> None:
+    """`timm.layers.create_conv2d` is the function where the package binds it, and not the submodule."""
+    folder = Path(of(package, "other").file.path).parent
+    (folder / "blocks.py").write_text("def blocks():\n    return 1\n")
+    (folder / "parts.py").write_text("def part():\n    return 1\n")
+    with (folder / "__init__.py").open("a") as file:
+        file.write("from .blocks import blocks\nfrom . import parts\n")
+    assert imports.canonical(f"{package}.blocks") == f"{package}.blocks.blocks"
+    assert imports.canonical(f"{package}.parts") == f"{package}.parts"
 
 
 def test_two_files_that_define_one_name_are_a_clash(package: str) -> None:
