@@ -28,11 +28,8 @@ def run(request: Request) -> Report:
         parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
         uses = reading.uses(parts.host, cls, site, (), request.operation)
         if not uses:
-            raise CodegenError(
-                "unknown-site",
-                f"no method of {host.name} calls self.{site.attribute}",
-                "leave --static out to trace it",
-            )
+            what = f"no method of {host.name} calls self.{site.attribute}"
+            raise CodegenError("unknown-site", what, "leave --static out to trace it")
         made = write(request, source, Ground(parts, cls, site, tuple(uses), modules.resolve(request, site)), None)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
@@ -90,8 +87,11 @@ def host_class(source: Source, name: str, code: Code) -> HostClass:
 
 def _assumed(source: Source, host: HostClass, request: Request) -> tuple[str, Layout]:
     """(width expression, layout) as the code suggests them: what `self.SITE = Layer(...)` is given, and whether the host
-    counts tokens. Raises CodegenError("unknown-width").
+    counts tokens. Raises CodegenError("unknown-width", "unknown-site").
     """
+    if not request.site.isidentifier():
+        what = f"{request.site} is no child of {host.name} itself: only a run of the model tells which objects are meant"
+        raise CodegenError("unknown-site", what, "leave --static out, or name a child: --class NAME --after CHILD")
     code = syntax.shared(syntax.read(Path(host.file))[0], Path(host.file))
     cls = syntax.find_class(code, host.name, host.line)
     init = syntax.method(cls, "__init__") if cls else None
