@@ -72,9 +72,10 @@ def _parted(trace: Trace, request: Request, matched: list[TracedModule]) -> Site
     module, model = matched[0], next((h for h in trace.hosts if "" in h.instances), None)
     holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
     held = {path for h in trace.hosts for path in h.instances}
-    if model is None or len(matched) > 1 or holder is None or holder.class_name != "Sequential" or {holder.name, module.name} & held:
+    if model is None or holder is None or len(matched) > 1 or {holder.name, module.name} & held:
         return None
-    if "." in holder.name or holder.name not in {c.module for c in trace.calls}:
+    called = {c.module for c in trace.calls}
+    if holder.class_name != "Sequential" or "." in holder.name or holder.name not in called:
         return None
     after = request.operation == "after"
     site = Site(request.site, module.name, model, module, module.after if after else module.before, Width("", 0, ""))
