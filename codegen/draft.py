@@ -76,7 +76,7 @@ def draft(
     try:
         return _drafted(request, source, trace, others, lessons, whole=False)
     except CodegenError as error:
-        if error.name != "hidden-call":
+        if error.name not in ("hidden-call", "container-element"):
             raise
         try:  # who runs it cannot be edited, but the class of what is run may be
             return _drafted(request, source, trace, others, lessons, whole=True)

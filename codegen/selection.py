@@ -25,6 +25,25 @@ def select(names: Iterable[str], pattern: str, root: str = "") -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def covering(names: Sequence[str], meant: Sequence[str]) -> str:
+    """A site's name for these modules, which differ in positions only: `blocks.*.attn` where that means no others, else
+    `blocks.0,2.attn` or `blocks.1:5.attn`.
+    """
+    columns = [list(dict.fromkeys(parts)) for parts in zip(*(name.split(".") for name in meant), strict=True)]
+    exact = "*"
+    for several in (lambda found: "*", _positions):
+        exact = ".".join(found[0] if len(found) == 1 else several(found) for found in columns)
+        if select(names, exact) == [*meant]:
+            break
+    return exact
+
+
+def _positions(found: Sequence[str]) -> str:
+    numbers = sorted(map(int, found))
+    whole = len(numbers) > 3 and numbers == [*range(numbers[0], numbers[-1] + 1)]
+    return f"{numbers[0]}:{numbers[-1] + 1}" if whole else ",".join(map(str, numbers))
+
+
 def children_of(names: Iterable[str]) -> dict[str, list[str]]:
     """The names of the children of each module, by its dotted name."""
     children: dict[str, list[str]] = defaultdict(list)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from codegen import catalogue, emit
+from codegen import catalogue, emit, selection
 from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
@@ -107,7 +107,7 @@ def _width(width: Width | None) -> str:
 
 
 def sites(trace: Trace) -> None:
-    """The sites as a table; blocks that are alike share a row: `blocks.*.attn`."""
+    """The sites as a table; blocks that are alike share a row, under a name that means them: `blocks.*.attn`."""
     console = _console()
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for column in ("site", "class", "output", "layout", "width", "calls", "call sites"):
@@ -117,8 +117,9 @@ def sites(trace: Trace) -> None:
         if module.name:
             pattern = re.sub(r"(?<=\.)\d+(?=\.|$)", "*", module.name)
             rows.setdefault((pattern, *_cells(module)), []).append(module)
-    for (pattern, *cells), alike in rows.items():
-        name = pattern if len(alike) > 1 else alike[0].name
+    names = [module.name for module in trace.modules]
+    for (_, *cells), alike in rows.items():
+        name = selection.covering(names, [m.name for m in alike])
         count = f" ({len(alike)})" if len(alike) > 1 else ""
         table.add_row("  " * name.count(".") + escape(name) + count, *map(escape, cells), escape(_places(trace, alike)))
     console.print(f"{trace.build} on {trace.input}; host {trace.hosts[0].name if trace.hosts else '?'}")

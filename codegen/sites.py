@@ -18,7 +18,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     """
     name = request.site
     matched = _matched(trace, request)
-    if not request.host and (parted := _parted(trace, request, matched)) is not None:
+    if not whole and not request.host and (parted := _parted(trace, request, matched)) is not None:
         return parted
     whole = whole or _is_element(trace, matched)
     host = _own_class(trace, request, matched) if whole else _host(trace, request, matched)
@@ -68,11 +68,15 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
 
 
 def _parted(trace: Trace, request: Request, matched: list[TracedModule]) -> Site | None:
-    """An element of torch's class in a torch.nn.Sequential that the model itself holds: the run of the list is parted."""
+    """An element of a torch.nn.Sequential that the model itself holds, of a class that does not stand in the model's file: the
+    run of the list is parted.
+    """
     module, model = matched[0], next((h for h in trace.hosts if "" in h.instances), None)
     holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
-    held = {path for h in trace.hosts for path in h.instances}
-    if model is None or holder is None or len(matched) > 1 or {holder.name, module.name} & held:
+    if model is None or holder is None or len(matched) > 1:
+        return None
+    own = {path for h in trace.hosts if h.file == model.file for path in h.instances}
+    if holder.name in {path for h in trace.hosts for path in h.instances} or module.name in own:
         return None
     called = {c.module for c in trace.calls}
     if holder.class_name != "Sequential" or "." in holder.name or holder.name not in called:

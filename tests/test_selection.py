@@ -48,6 +48,13 @@ def test_a_step_of_zero_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "pattern", ["stem", "blocks.*", "blocks.*.attn", "blocks.1:5", "blocks.0,2.mlp", "stages.*.blocks.0", "stages.1.blocks.*"]
+)
+def test_a_name_for_some_modules_means_just_these(pattern: str) -> None:
+    assert selection.covering(NAMES, selection.select(NAMES, pattern)) == pattern
+
+
+@pytest.mark.parametrize(
     ("pattern", "headers", "target"),
     [
         ("stem", [], "self.stem"),

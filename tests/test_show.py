@@ -75,7 +75,7 @@ def test_blocks_that_are_alike_share_a_row(capsys: pytest.CaptureFixture[str]) -
     show.sites(TRACE)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     names = [row[0] + (f" {row[1]}" if row[1].startswith("(") else "") for row in rows[2:]]
-    assert names == ["norm", "blocks.* (2)", "blocks.*.attn (2)", "blocks.2", "blocks.2.attn"]
+    assert names == ["norm", "blocks.0,1 (2)", "blocks.0,1.attn (2)", "blocks.2", "blocks.2.attn"]
 
 
 def test_places_are_named_once_and_twins_marked(capsys: pytest.CaptureFixture[str]) -> None:
