@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
-from codegen import catalogue, reaching, style, syntax
+from codegen import catalogue, loops, reaching, style, syntax
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.syntax import Code
@@ -119,7 +119,7 @@ def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
     init = syntax.method(cls, "__init__")
     if init is None:
         return _own_init(code, cls, statements)
-    leaving = [n for n in _own(init) if isinstance(n, ast.Return)]
+    leaving = [n for n in loops.own_nodes(init) if isinstance(n, ast.Return)]
     if leaving:
         where = f"{cls.name}.__init__:{leaving[0].lineno}"
         raise CodegenError(
@@ -192,12 +192,3 @@ def _rendered(template: str, **values: object) -> str:
 
 def _first_alone(code: Code, init: syntax.Function) -> ast.stmt:
     return next((s for s in init.body if s.lineno > init.lineno), init.body[0])
-
-
-def _own(function: ast.AST) -> list[ast.AST]:
-    """The nodes of a function without those of functions inside it."""
-    found: list[ast.AST] = []
-    for child in ast.iter_child_nodes(function):
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            found += [child, *_own(child)]
-    return found

@@ -88,7 +88,7 @@ def _drafted(
     request: Request, source: Source, trace: Trace, others: Sequence[Trace], lessons: frozenset[Lesson], *, whole: bool
 ) -> Draft:
     site = sites.find(trace, request, whole=whole)
-    others = [o for o in others if sites.holds(o, request)]
+    others = [o for o in others if sites.holds(o, request, whole=whole)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)

@@ -82,6 +82,14 @@ def over_children(loop: ast.For) -> str:
     return target.id if isinstance(target, ast.Name) else ""
 
 
+def runs(call: ast.Call, variable: str) -> bool:
+    """Whether a call runs what a variable holds: `layer(x)`, `layer.forward(x)`, `checkpoint(layer, x)`."""
+    function = call.func
+    if isinstance(function, ast.Attribute) and function.attr == "forward":
+        function = function.value
+    return any(isinstance(node, ast.Name) and node.id == variable for node in (function, *call.args[:1]))
+
+
 def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
     """The calls that run all children of the object one on the result of the other."""
     for node in ast.walk(cls):
@@ -99,3 +107,11 @@ def _chained(loop: ast.For) -> Iterator[ast.Call]:
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                     given = {argument.id for argument in call.args if isinstance(argument, ast.Name)}
                     yield from [call] if results & given else []
+
+
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function without those of functions and classes inside it."""
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield child
+            yield from own_nodes(child)

@@ -25,6 +25,11 @@ def select(names: Iterable[str], pattern: str, root: str = "") -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def joined(path: str, child: str) -> str:
+    """The dotted name of a child: of the model itself ("") or of a module in it; the module's own where there is no child."""
+    return f"{path}.{child}".strip(".")
+
+
 def covering(names: Sequence[str], meant: Sequence[str]) -> str:
     """A site's name for these modules, which differ in positions only: `blocks.*.attn` where that means no others, else
     `blocks.0,2.attn` or `blocks.1:5.attn`.

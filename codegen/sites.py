@@ -18,10 +18,10 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     """
     name = request.site
     matched = _matched(trace, request)
-    if not whole and not request.host and (parted := _parted(trace, request, matched)) is not None:
-        return parted
-    whole = whole or _is_element(trace, matched)
-    host = _own_class(trace, request, matched) if whole else _host(trace, request, matched)
+    parted = not whole and not request.host and _is_part(trace, matched)
+    whole = whole or not parted and _is_element(trace, matched)
+    find_host = _model if parted else _own_class if whole else _host
+    host = find_host(trace, request, matched)
     ran = {c.module for c in trace.calls}
     called = [m for m in matched if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -42,9 +42,11 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     if not (module.output_shape if after else module.input_shape):
         side = "returns" if after else "receives"
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
+    if parted:
+        return _parted_site(trace, request, Site(name, module.name, host, module, layout, Width("", 0, "")))
     attribute = "" if whole else module.name.rpartition(".")[2]
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
-    holding = [path for path in objects if _joined(path, attribute) in {m.name for m in trace.modules}]
+    holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
     if whole or (len(host.instances) < len(holding) and (host.inherited or not request.host)):
         return _chosen_site(trace, request, Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole))
     everywhere = len(host.instances) == len(objects)
@@ -67,29 +69,29 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     return replace(site, host=host, layout=layout, width=given, chosen=chosen, names=names)
 
 
-def _parted(trace: Trace, request: Request, matched: list[TracedModule]) -> Site | None:
-    """An element of a torch.nn.Sequential that the model itself holds, of a class that does not stand in the model's file: the
-    run of the list is parted.
-    """
-    module, model = matched[0], next((h for h in trace.hosts if "" in h.instances), None)
-    holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
-    if model is None or holder is None or len(matched) > 1:
-        return None
-    own = {path for h in trace.hosts if h.file == model.file for path in h.instances}
-    if holder.name in {path for h in trace.hosts for path in h.instances} or module.name in own:
-        return None
-    called = {c.module for c in trace.calls}
-    if holder.class_name != "Sequential" or "." in holder.name or holder.name not in called:
-        return None
-    after = request.operation == "after"
-    site = Site(request.site, module.name, model, module, module.after if after else module.before, Width("", 0, ""))
+def _parted_site(trace: Trace, request: Request, site: Site) -> Site:
+    """An element of a list that the model runs as a whole: the run is parted, and the module is the model's own."""
     measured = _chosen_site(trace, request, site)
-    width = measured.width.expr.replace(selection.CHOSEN, reaching.below(f"self.{holder.name}", module.name.rpartition(".")[2]))
+    holder, _, element = site.attribute.rpartition(".")
+    width = measured.width.expr.replace(selection.CHOSEN, reaching.below(f"self.{holder}", element))
     return replace(measured, chosen=None, parted=True, width=replace(measured.width, expr=width))
 
 
-def _joined(path: str, child: str) -> str:
-    return f"{path}.{child}".strip(".")
+def _is_part(trace: Trace, matched: list[TracedModule]) -> bool:
+    """Whether this is one element of a torch.nn.Sequential that the model itself holds and runs, of a class that does not
+    stand in the model's file.
+    """
+    module, model = matched[0], next((h for h in trace.hosts if "" in h.instances), None)
+    holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
+    if model is None or holder is None or len(matched) > 1 or holder.class_name != "Sequential" or "." in holder.name:
+        return False
+    own = {path for h in trace.hosts if h.file == model.file for path in h.instances}
+    torchs = holder.name not in {path for h in trace.hosts for path in h.instances}
+    return torchs and module.name not in own and holder.name in {c.module for c in trace.calls}
+
+
+def _model(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
+    return next(h for h in trace.hosts if "" in h.instances)
 
 
 def _common(layouts: list[Layout], name: str) -> Layout:
@@ -109,10 +111,10 @@ def _common(layouts: list[Layout], name: str) -> Layout:
     )
 
 
-def holds(trace: Trace, request: Request) -> bool:
+def holds(trace: Trace, request: Request, *, whole: bool = False) -> bool:
     """Whether the model of this trace has and runs the site."""
     try:
-        find(trace, request)
+        find(trace, request, whole=whole)
     except CodegenError as error:
         if error.name in ("unknown-site", "site-never-called"):
             return False
@@ -122,7 +124,7 @@ def holds(trace: Trace, request: Request) -> bool:
 
 def misfits(trace: Trace, site: Site, operation: str) -> list[Call]:
     """The calls whose tensor has another width than in `forward`: they stay as they are."""
-    names = {_joined(owner, site.attribute) for owner in site.host.instances}
+    names = {selection.joined(owner, site.attribute) for owner in site.host.instances}
     return [c for c in trace.calls if operation in c.misfits and c.module in names]
 
 

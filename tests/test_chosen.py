@@ -28,6 +28,7 @@ CASES = [
     ("timm:resnet18", "se", "after", "layer4.*.bn2", "layer4.*.bn2"),
     ("timm:test_convnext", "eca", "after", "stages.*.blocks.0", "stages.*.blocks.0"),
     ("timm:test_efficientnet", "se", "after", "blocks.1.0", "blocks.1.0"),
+    ("timm:densenet121", "se", "after", "features.denseblock1", "features.denseblock1"),
     ("timm:swin_tiny_patch4_window7_224", "adapter", "after", "layers.2.blocks.::2", "layers.2.blocks.[024]"),
     ("torchvision:resnet18", "se", "before", "layer3.1", "layer3.1"),
     ("torchvision:mobilenet_v3_small", "se", "after", "features.3", "features.3"),

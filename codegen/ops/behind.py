@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import construct, sites, syntax
+from codegen import construct, modules, naming, sites, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -29,7 +29,9 @@ def edits(
         site = sites.find(trace, request, whole=place.site.whole)
         file, code, cls = model(parts, place, trace)
         if site.chosen is not None:
-            made = replace(component, construct=component.construct.replace(place.site.width.expr, site.width.expr))
+            made = component
+            if site != place.site:  # another class of the file: its width has other names
+                made = replace(component, construct=naming.fitted(modules.resolve(request, site), place.code).construct)
             text = construct.chosen(site, place.attribute, made, lines, cls)
         else:
             condition = construct.present(place.cls, site).replace("self", "module", 1)

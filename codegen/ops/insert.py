@@ -33,15 +33,18 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.node not in covered:
             edits += _in_place(place, use)
-    return [*edits, *_passing_by(place, uses)]
+    return [*edits, *(passing_by(place) if uses else ())]
 
 
-def _passing_by(place: Place, uses: list[Use]) -> Iterator[Edit]:
-    """Loops over all children of the host, which would run the inserted one too."""
-    around = loops.surveyed(place.cls)[2]
-    for loop in dict.fromkeys(loop for use in uses for loop in around[use.node]):
-        if variable := loops.over_children(loop):
-            code, me = place.code, uses[0].me
+def passing_by(place: Place) -> Iterator[Edit]:
+    """Loops in which the host runs all its children, and would run the inserted one too."""
+    _, method_of, _ = loops.surveyed(place.cls)
+    for loop, method in method_of.items():
+        variable = loops.over_children(loop) if isinstance(loop, ast.For) else ""
+        if not isinstance(loop, ast.For) or not variable or method.name in loops.constructing(place.cls):
+            continue
+        if any(isinstance(n, ast.Call) and loops.runs(n, variable) for n in ast.walk(loop)):
+            code, me = place.code, method.args.args[0].arg
             inserted = f"{me}.{place.attribute}" if place.site.everywhere else f'getattr({me}, "{place.attribute}", None)'
             text = f"if {variable} is {inserted}:\n    continue"
             start = code.line_start(loop.body[0])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codegen import style, syntax
+from codegen import loops, style, syntax
 from codegen.errors import CodegenError
-from codegen.ops.insert import Place
+from codegen.ops.insert import Place, passing_by
 from codegen.types import Edit
 
 
@@ -20,14 +20,14 @@ def plan(place: Place) -> list[Edit]:
             f"{place.cls.name} inherits its forward: not built yet",
             "insert at a child of it, or around the module that holds it",
         )
-    return list(_results(place, forward) if place.after else _entry(place, forward))
+    return [*(_results(place, forward) if place.after else _entry(place, forward)), *passing_by(place)]
 
 
 def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # return self.drop(x) + shortcut  ->  return self.se(self.drop(x) + shortcut)
     me = forward.args.args[0].arg
-    returns = [n for n in _own(forward) if isinstance(n, ast.Return)]
-    if not returns or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in _own(forward)):
+    returns = [n for n in loops.own_nodes(forward) if isinstance(n, ast.Return)]
+    if not returns or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in loops.own_nodes(forward)):
         raise _refused(place, forward, "it returns nothing")
     for statement in returns:
         value = _tensor(place, statement)
@@ -65,14 +65,6 @@ def _entry(place: Place, forward: syntax.Function) -> Iterator[Edit]:
 
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
-def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a function without those of functions inside it."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            yield child
-            yield from _own(child)
 
 
 def _refused(place: Place, node: ast.AST, why: str) -> CodegenError:

@@ -39,7 +39,7 @@ def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
     """The insertions in a pair of models; a small build may hold fewer than the full one, and both hold the same."""
     found = []
     for instance in dict.fromkeys([*hosts(plan, base), *hosts(plan, variant)]):
-        site, inserted = _joined(instance, plan.site), _joined(instance, plan.attribute)
+        site, inserted = selection.joined(instance, plan.site), selection.joined(instance, plan.attribute)
         base_site, variant_site = _module(base, site), _module(variant, site)
         if base_site is None and variant_site is None:
             continue
@@ -55,8 +55,8 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
     found = []
     for host in hosts(plan, variant):
-        name = _joined(host, plan.attribute)
-        module, site = _module(variant, name), _module(variant, _joined(host, plan.site))
+        name = selection.joined(host, plan.attribute)
+        module, site = _module(variant, name), _module(variant, selection.joined(host, plan.site))
         if module is None and site is not None:
             raise LookupError(f"the variant has no module {name}")
         found += [(name, module)] if module is not None else []
@@ -67,7 +67,7 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
 
 def holds_site(plan: Plan, model: nn.Module) -> bool:
     """Whether any object of the edited class in this build has the site."""
-    return any(_module(model, _joined(host, plan.site)) is not None for host in hosts(plan, model))
+    return any(_module(model, selection.joined(host, plan.site)) is not None for host in hosts(plan, model))
 
 
 def hosts(plan: Plan, model: nn.Module) -> list[str]:
@@ -83,10 +83,6 @@ def hosts(plan: Plan, model: nn.Module) -> list[str]:
         if kinds[0] == plan.host or plan.host in kinds and (_module(module, plan.attribute) or _module(module, plan.site)):
             found.append(name)
     return found
-
-
-def _joined(path: str, child: str) -> str:
-    return f"{path}.{child}".strip(".")
 
 
 def _module(model: nn.Module, name: str) -> nn.Module | None:
