@@ -59,6 +59,8 @@ def gather(
     user: the names that the source's own file needs, and what they stand for. taken: names that it defines. A helper whose
     name means something else already gets another. Raises CodegenError("name-clash") where that would be a class asked for.
     """
+    if not foreign:
+        return Gathered((), "", {})  # to look where the user's names are defined takes a look at many files
     whole = [_with_sharing(f, [user, *(o.table for o in foreign if o is not f)]) for f in foreign]
     order = _ordered(whole, {f.file.path: _defined(f) for f in whole})
     everything = sorted(frozenset().union(*map(_defined, whole)))

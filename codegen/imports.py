@@ -146,7 +146,8 @@ def merged(statements: Iterable[str], known: Callable[[str, str], bool], width: 
         text = next(iter(found.values()))
         alone = isinstance(node := ast.parse(text).body[0], ast.ImportFrom) and [*map(ast.unparse, node.names)] == [*found]
         line = f"from {module} import {', '.join(sorted(found, key=str.lower))}"
-        whole.append(text if alone else style.formatted(line, width).rstrip())
+        fits = len(line) <= width  # else black says how to wrap it, which costs as much CPU as the rest of codegen
+        whole.append(text if alone else line if fits else style.formatted(line, width).rstrip())
     return whole
 
 
