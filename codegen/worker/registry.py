@@ -74,8 +74,8 @@ def entries(subject: Subject) -> tuple[Entry, Entry] | None:
     variant = getattr(subject.variant, plan.variant_entry, None) if plan.variant_entry else None
     if plan.library != "timm" or base is None or variant is None:
         return None
-    one, other = subject.pair()
-    return Entry(base, type(one), plan.small), Entry(variant, type(other), plan.small)
+    root, other = type(subject.shown("base")), type(subject.shown("variant"))
+    return Entry(base, root, plan.small), Entry(variant, other, plan.small)
 
 
 def features_only(entry: Entry, small: bool, taps: tuple[int, ...] = ()) -> Wrapped:

@@ -25,15 +25,14 @@ def check(subject: Subject) -> Outcome:
     trained = [(name, parameter) for name, parameter in new if parameter.requires_grad]
     if not trained:
         return skipped("no new parameter is trained" if new else "no new parameters")
-    error = _backward(subject, base)
-    if error:
-        return skipped(f"the base has no gradient in train mode: {error}")
     runs: list[str] = []
     with contextlib.ExitStack() as stack:
         for place in places(subject.plan, base, variant):
             stack.enter_context(at_site(place.variant_site, subject.plan, _noting(runs, place.name)))
         error = _backward(subject, variant)
     if error:
+        if plain := _backward(subject, base):
+            return skipped(f"the base has no gradient in train mode: {plain}")
         return failed(f"train mode: the base runs, the variant does not: {error}")
     if not runs:
         return skipped("the site does not run in forward (train)")
