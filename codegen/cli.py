@@ -51,7 +51,13 @@ VARIANT = _options(
     click.option("--module", required=True, metavar="M", help="se, eca, ... | my.py:MyAttn | timm.layers:EcaModule"),
     click.option("--after", default="", metavar="SITE", help="Insert behind this module."),
     click.option("--before", default="", metavar="SITE", help="Insert in front of this module."),
-    click.option("--beside", default="", metavar="SITE", help="(not built yet)"),
+    click.option("--beside", default="", metavar="SITE", help="Run on what this module receives, and join the results."),
+    click.option(
+        "--combine",
+        type=click.Choice(["add", "mul", "cat", "gate"]),
+        default=None,
+        help="Beside: how. cat: back to the channels by a 1x1 convolution; gate: a gain that starts at 0. Default: add.",
+    ),
     click.option(
         "--arg",
         "arguments",
@@ -127,7 +133,7 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 @RUN
 @SHOW
 def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Insert a module after or before a site of SOURCE."""
+    """Insert a module after, before or beside a site of SOURCE."""
     from codegen import pipeline, records, static
 
     request = insertion(source, **options)
@@ -181,23 +187,30 @@ def diff(file: Path, *, against: str, as_json: bool, verbose: bool) -> None:
 
 
 def insertion(
-    source: str, *, after: str, before: str, beside: str, arguments: tuple[str, ...], keep: str | None, **options: Any
+    source: str, *, after: str, before: str, beside: str, arguments: tuple[str, ...], **options: Any
 ) -> Request:
-    """The Request of `codegen insert`. Raises CodegenError("usage", "not-built-yet")."""
-    if beside:
-        raise CodegenError("not-built-yet", "--beside is not built yet", "use --after or --before")
-    if bool(after) == bool(before):
-        raise CodegenError(
-            "usage", "give one of --after SITE and --before SITE", "codegen sites SOURCE lists the sites"
-        )
+    """The Request of `codegen insert`. Raises CodegenError("usage")."""
+    places = {"after": after, "before": before, "beside": beside}
+    given = [(operation, site) for operation, site in places.items() if site]
+    if len(given) != 1:
+        what = "give one of --after SITE, --before SITE and --beside SITE"
+        raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
+    operation, site = given[0]
+    combine = options.pop("combine") or ""
+    if combine and not beside:
+        raise CodegenError("usage", f"--combine {combine} says how a module beside a site is joined", "give --beside SITE")
+    combine = combine or ("add" if beside else "")
+    if options.get("identity") and combine in ("add", "mul"):
+        hint = "--combine gate starts as the identity, and cat can"
+        raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
     pairs = []
     for text in arguments:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
             raise CodegenError("usage", f"--arg {text} is not K=V", "for example --arg reduction=8")
         pairs.append((key, value))
-    operation, site = ("after", after) if after else ("before", before)
-    return _request(source, operation=operation, site=site, arguments=tuple(pairs), keep=keep or "", **options)
+    options["keep"] = options["keep"] or ""
+    return _request(source, operation=operation, site=site, combine=combine, arguments=tuple(pairs), **options)
 
 
 def _request(source: str, *, timeout: float = 600.0, memory: str = "", **options: Any) -> Request:

@@ -44,7 +44,7 @@ def statement(attribute: str, component: Component, how: Making = Making.LAST) -
     """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
     made = component.construct
     if how is Making.CHOSEN:
-        return f"self.{attribute} = nn.Identity(){PLACEHOLDER}"
+        return f"self.{attribute} = {component.placeholder}{PLACEHOLDER}"
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
         return f"{MADE_LATER}\nself.{attribute} = lambda: {made}"
     if how is Making.LATE_PASSING:
@@ -63,7 +63,7 @@ def late(block: str, attribute: str, condition: str = "", behind: Sequence[str] 
 
 
 def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
-    """(how the model's `__init__` reaches the chosen objects, the width there in its names)."""
+    """(how the model's `__init__` reaches the chosen objects, the site's module in its names)."""
     assert site.chosen is not None
     init = syntax.method(model, "__init__")
     parameters = {n.arg for n in ast.walk(init.args) if isinstance(n, ast.arg)} if init else set()
@@ -72,7 +72,7 @@ def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
     pattern = site.chosen.pattern if site.whole else site.chosen.pattern.rpartition(".")[0]
     where = reaching.spelled(site.names, pattern, taken) if pattern else reaching.each([*owners], taken)
     module = where.target if site.whole else reaching.below(where.target, site.attribute)
-    return where, re.sub(rf"\b{CHOSEN}\b", module, site.width.expr)
+    return where, module
 
 
 def chosen(site: Site, attribute: str, component: Component, hooks: Sequence[str], model: ast.ClassDef) -> str:
@@ -81,8 +81,8 @@ def chosen(site: Site, attribute: str, component: Component, hooks: Sequence[str
     for block in self.blocks[::2]:
         block.se = SqueezeExcite(embed_dim)
     """
-    where, width = spelled(site, model)
-    made = component.construct.replace(site.width.expr, width)
+    where, module = spelled(site, model)
+    made = re.sub(rf"\b{CHOSEN}\b", module, component.construct)
     lines = [f"{where.target}.{attribute} = {made}", *(re.sub(r"\bself\b", where.target, hook) for hook in hooks)]
     depth = len(where.headers)
     nested = [*("    " * i + header for i, header in enumerate(where.headers)), *("    " * depth + line for line in lines)]
@@ -155,7 +155,7 @@ def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
 def hook(attribute: str) -> tuple[str, str]:
     """(statement for `__init__`, function): a base checkpoint loads strictly, a damaged variant checkpoint does not."""
     name = f"load_without_{attribute}"
-    return f"self.register_load_state_dict_pre_hook({name})", _rendered("load_hook", name=name, attribute=attribute)
+    return f"self.register_load_state_dict_pre_hook({name})", rendered("load_hook", name=name, attribute=attribute)
 
 
 def placed(site: Site, attribute: str, operation: str) -> tuple[str, str]:
@@ -179,10 +179,11 @@ def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str
 
 def _place(site: Site, attribute: str, operation: str, **how: object) -> tuple[str, str]:
     values = {"name": f"place_{attribute}", "attribute": attribute, "site": site.attribute, "after": operation == "after"}
-    return f"place_{attribute}(self)", _rendered("order", **values, **how)
+    return f"place_{attribute}(self)", rendered("order", **values, **how)
 
 
-def _rendered(template: str, **values: object) -> str:
+def rendered(template: str, **values: object) -> str:
+    """One of the pieces in `templates/file/`, filled in."""
     import jinja2
 
     text = (catalogue.templates_folder() / "file" / f"{template}.py.jinja").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import (
+    branch,
     construct,
     emit,
     foreign,
@@ -21,6 +22,7 @@ from codegen import (
     plans,
     reading,
     renaming,
+    selection,
     siblings,
     sites,
     sources,
@@ -31,7 +33,7 @@ from codegen import (
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
-from codegen.ops import behind, insert, split, whole
+from codegen.ops import behind, beside, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
@@ -93,8 +95,8 @@ def _drafted(
     parts, cls = prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
-    uses = [] if elsewhere else reading.uses(parts.host, cls, read, trace.calls, request.operation)
-    component = modules.resolve(request, site)
+    uses = [] if elsewhere else reading.uses(parts.host, cls, read, trace.calls, request.sides)
+    component = branch.around(modules.resolve(request, site), request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
@@ -157,10 +159,11 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
     children = {child for owner, _, child in pairs if owner in owners}
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
-    place = insert.Place(parts.host, cls, site, attribute, request.operation == "after")
+    place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
-    edits = whole.plan(place) if site.whole else (split if site.parted else insert).plan(place, list(ground.uses))
+    operation = split if site.parted else beside if request.combine else insert
+    edits = whole.plan(place) if site.whole else operation.plan(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
     made = [construct.statement(attribute, component, how)]
     made += [] if how is Making.CHOSEN else [*hooks, *(() if late else ordering)]
@@ -184,9 +187,9 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         there = sites.find(other, request, whole=site.whole)
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     if trace and site.chosen:  # the width in the names of the model's `__init__`
-        expr = construct.spelled(site, behind.model(parts, place, trace)[2])[1]
-        site = replace(site, width=replace(site.width, expr=expr))
-    about = notes.about(site, cls, sites.misfits(trace, site, request.operation) if trace else [], ground.uses)
+        module = construct.spelled(site, behind.model(parts, place, trace)[2])[1]
+        site = replace(site, width=replace(site.width, expr=site.width.expr.replace(selection.CHOSEN, module)))
+    about = notes.about(site, cls, sites.misfits(trace, site, request.sides) if trace else [], ground.uses)
     return Draft(
         site,
         variant,
@@ -202,19 +205,19 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
     """The edits of another class of the same file that runs the site too. Raises CodegenError("other-class")."""
     site = sites.find(trace, request)
     cls = syntax.find_class(place.code, site.host.name, site.host.line)
-    made = modules.resolve(request, site)
+    made = branch.around(modules.resolve(request, site), request, site)
     if cls is None or made.code and naming.fitted(made, place.code).code != component.code:
         raise CodegenError(
             "other-class",
             f"{trace.build} builds {site.host.name}, where {site.name} takes another form of the module",
             "choose a site that both classes run alike",
         )
-    uses = reading.uses(place.code, cls, site, trace.calls, request.operation)
+    uses = reading.uses(place.code, cls, site, trace.calls, request.sides)
     fitted = replace(made, construct=naming.fitted(made, place.code).construct)
     own = construct.statement(place.attribute, fitted)
     hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
     there = replace(place, cls=cls, site=site)
-    return [*insert.plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
+    return [*(beside if request.combine else insert).plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
 
 
 def _addition(
@@ -226,6 +229,12 @@ def _addition(
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
     if trace and loops.in_order(place.cls, place.site, trace.calls, request.operation):
         order = construct.placed(place.site, attribute, request.operation)
+    if order and request.combine:
+        raise CodegenError(
+            "site-not-editable",
+            f"{place.site.name} is run in the order of registration, where nothing can run beside it",
+            f"give its elements modules (--beside '{place.site.name}.*'), or insert --after it",
+        )
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
     imports += construct.imports(construct.making(trace, place.site, component))

@@ -24,6 +24,7 @@ def command(request: Request, source: str) -> str:
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
     words += ["--module", portable(request.module), f"--{request.operation}", request.site]
+    words += ["--combine", request.combine] if request.combine not in ("", "add") else []
     for key, text in request.arguments:
         words += ["--arg", f"{key}={text}"]
     options = (

@@ -99,7 +99,7 @@ def resolve(request: Request, site: Site) -> Component:
             site.layout,
             site.width,
             dict(request.arguments),
-            identity=request.identity,
+            identity=request.identity and not request.combine,
             factory=site.host.factory,
         )
     path = Path(head)
@@ -129,7 +129,7 @@ def resolve(request: Request, site: Site) -> Component:
         module = file.module or head
         public = head if _exports(head, name) else module
         made = Component(attribute, name, construct, (f"from {public} import {name}",))
-    return _zero_gated(made) if request.identity else made
+    return _zero_gated(made) if request.identity and not request.combine else made
 
 
 def attribute_name(class_name: str) -> str:
@@ -216,7 +216,8 @@ def _construct(request: Request, site: Site, name: str, constructor: Constructor
         incoming = required[0]
     for parameter in (incoming, *(p for p in OUTGOING if p in known and p != incoming)):
         if parameter and parameter not in given and not by_user:
-            values[parameter] = width
+            leaves = site.leaving is not None and request.combine and parameter in OUTGOING and parameter != incoming
+            values[parameter] = site.leaving.expr if leaves and site.leaving else width
     values.update(given)
     missing = [p for p in required if p not in values]
     if missing:

@@ -126,6 +126,7 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
             "input": request.input,
             "library": source.library,
             "wanted": request.site,
+            "narrow": request.operation != "beside",
         },
     )
     return trace_from_json(answer)

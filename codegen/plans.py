@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from codegen import sites
+from codegen import branch, sites
 from codegen.types import Request, Site, Source, Trace, Variant
 
 
@@ -29,12 +29,14 @@ def made(
         "whole": site.whole,
         "output_index": site.module.output_index,
         "input_argument": site.module.input_argument,
+        "in_place": site.module.in_place,
         "small": small.get("overrides", {}),
         "small_input": small.get("input", ""),
         "second_input": small.get("second", ""),
         "device": trace.device if trace else "cpu",
         "identity": request.identity,
-        "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.operation) else None,
+        "combine": branch.operator(request.combine, site) or request.combine,
+        "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.sides) else None,
         "library": source.library,
         "entry": entry,
         "variant_entry": entry,

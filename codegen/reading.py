@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from codegen import flags, loops
@@ -30,8 +30,8 @@ class Use:
     observed: bool = True
 
 
-def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: str) -> list[Use]:
-    """Every use of the site in the class, in the order of the source.
+def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides: Sequence[str]) -> list[Use]:
+    """Every use of the site in the class, in the order of the source. sides: where its tensor matters.
 
     Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
     cannot be edited.
@@ -42,7 +42,7 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
             f"{site.name} is an element that {cls.name} runs by its place: not built yet",
             "insert after the object of that class, or into the class of the element",
         )
-    reader = _Reader(code, cls, site, operation)
+    reader = _Reader(code, cls, site, sides)
     reader.observe_all(calls)
     reader.leave_misfits()
     reader.read_twins()
@@ -50,8 +50,8 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], opera
 
 
 class _Reader:
-    def __init__(self, code: Code, cls: ast.ClassDef, site: Site, operation: str) -> None:
-        self.code, self.cls, self.site, self.operation = code, cls, site, operation
+    def __init__(self, code: Code, cls: ast.ClassDef, site: Site, sides: Sequence[str]) -> None:
+        self.code, self.cls, self.site, self.sides = code, cls, site, sides
         self.found: dict[ast.Call, Use] = {}
         self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
         self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
@@ -71,7 +71,7 @@ class _Reader:
         for call in mine:
             element = self._element(call).partition(".")[0]
             if element.isdigit():
-                choose = max if self.operation == "after" else min
+                choose = max if "after" in self.sides else min
                 edges[call.owner] = choose(edges.get(call.owner, int(element)), int(element))
         for call in mine:
             try:
@@ -97,7 +97,7 @@ class _Reader:
         """Take in one measured call of the site or of an element of it; `rest` names the element."""
         rest = self._element(call)
         node = self._node(call)
-        if self.operation in call.misfits:
+        if set(self.sides) & set(call.misfits):
             self.misfits.add(node)
             return
         self.found.setdefault(node, self._use(node, call, element=bool(rest), deep="." in rest))
@@ -154,7 +154,7 @@ class _Reader:
         """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""
         me, name = self._me(callee), self.site.attribute
         if element:
-            edge = f"{me}.{name}[-1]" if self.operation == "after" else f"{me}.{name}[0]"
+            edge = f"{me}.{name}[-1]" if "after" in self.sides else f"{me}.{name}[0]"
             return "" if ast.unparse(callee) == edge else f"{ast.unparse(callee)} is {edge}"
         if self._is_site(callee):
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 
 from codegen import reaching, selection
@@ -31,16 +32,16 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
             "choose a site with call sites: codegen sites SOURCE lists them",
         )
     module = called[0]
-    after = request.operation == "after"
+    after = request.sides[0] == "after"
     layout = _common([m.after if after else m.before for m in called], name)
-    if any(request.operation in m.mixed for m in called):
+    if any(side in m.mixed for m in called for side in request.sides):
         raise CodegenError(
             "mixed-widths",
             f"{name} is called several times, with tensors of different widths or layouts",
             "one module cannot fit them all: choose the modules around it",
         )
-    if not (module.output_shape if after else module.input_shape):
-        side = "returns" if after else "receives"
+    if lacking := [s for s in request.sides if not (module.output_shape if s == "after" else module.input_shape)]:
+        side = "returns" if lacking[0] == "after" else "receives"
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
     if parted:
         return _parted_site(trace, request, Site(name, module.name, host, module, layout, Width("", 0, "")))
@@ -50,12 +51,14 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     if whole or (len(host.instances) < len(holding) and (host.inherited or not request.host)):
         return _chosen_site(trace, request, Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole))
     everywhere = len(host.instances) == len(objects)
-    return Site(name, attribute, host, module, layout, _width(request, called, layout), everywhere=everywhere)
+    leaving = next((m.width_after for m in called if m.width_after), None)
+    width = _width(request, called, layout)
+    return Site(name, attribute, host, module, layout, width, leaving=leaving, everywhere=everywhere)
 
 
 def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     """A site in some objects of its class: the model gives them their modules, and says width and grid in its own names."""
-    chosen, after = trace.chosen, request.operation == "after"
+    chosen, after = trace.chosen, request.sides[0] == "after"
     if chosen is None or not chosen.names:
         raise CodegenError("not-measured", f"{site.name} was not looked at for itself", "trace the model for this site")
     width = chosen.width_after if after else chosen.width_before
@@ -66,15 +69,17 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     given = _given(request.width, width.value if width else 0) if request.width else width
     assert given is not None
     names = tuple(m.name for m in trace.modules)
-    return replace(site, host=host, layout=layout, width=given, chosen=chosen, names=names)
+    return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen, names=names)
 
 
 def _parted_site(trace: Trace, request: Request, site: Site) -> Site:
     """An element of a list that the model runs as a whole: the run is parted, and the module is the model's own."""
     measured = _chosen_site(trace, request, site)
     holder, _, element = site.attribute.rpartition(".")
-    width = measured.width.expr.replace(selection.CHOSEN, reaching.below(f"self.{holder}", element))
-    return replace(measured, chosen=None, parted=True, width=replace(measured.width, expr=width))
+    module, leaving = reaching.below(f"self.{holder}", element), measured.leaving
+    width = replace(measured.width, expr=measured.width.expr.replace(selection.CHOSEN, module))
+    leaving = replace(leaving, expr=leaving.expr.replace(selection.CHOSEN, module)) if leaving else None
+    return replace(measured, chosen=None, parted=True, width=width, leaving=leaving)
 
 
 def _is_part(trace: Trace, matched: list[TracedModule]) -> bool:
@@ -122,10 +127,10 @@ def holds(trace: Trace, request: Request, *, whole: bool = False) -> bool:
     return True
 
 
-def misfits(trace: Trace, site: Site, operation: str) -> list[Call]:
+def misfits(trace: Trace, site: Site, sides: Sequence[str]) -> list[Call]:
     """The calls whose tensor has another width than in `forward`: they stay as they are."""
     names = {selection.joined(owner, site.attribute) for owner in site.host.instances}
-    return [c for c in trace.calls if operation in c.misfits and c.module in names]
+    return [c for c in trace.calls if set(sides) & set(c.misfits) and c.module in names]
 
 
 def without_trace(host: HostClass, request: Request, width: str, layout: Layout) -> Site:
@@ -143,12 +148,12 @@ def _given(expr: str, value: int) -> Width:
 
 def _width(request: Request, modules: list[TracedModule], layout: Layout) -> Width:
     module = modules[0]
-    known = (m.width_after if request.operation == "after" else m.width_before for m in modules)
+    known = (m.width_after if request.sides[0] == "after" else m.width_before for m in modules)
     found = next((width for width in known if width), None)
     if request.width:
         return _given(request.width, found.value if found else 0)
     if found is None:
-        raise _unknown_width(module, layout, request.operation == "after")
+        raise _unknown_width(module, layout, request.sides[0] == "after")
     return found
 
 

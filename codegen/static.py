@@ -26,7 +26,7 @@ def run(request: Request) -> Report:
         host = host_class(source, request.host or source.entry, main)
         site = sites.without_trace(host, request, *_assumed(source, host, request))
         parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
-        uses = reading.uses(parts.host, cls, site, (), request.operation)
+        uses = reading.uses(parts.host, cls, site, (), request.sides)
         if not uses:
             what = f"no method of {host.name} calls self.{site.attribute}"
             raise CodegenError("unknown-site", what, "leave --static out to trace it")

@@ -24,7 +24,7 @@ class Request:
     """One command of the user, as given; everything that was not given is empty."""
 
     source: str
-    operation: str = ""  # "after" or "before"
+    operation: str = ""  # "after", "before" or "beside"
     site: str = ""
     module: str = ""
     host: str = ""  # --class
@@ -41,7 +41,13 @@ class Request:
     force: bool = False
     dry_run: bool = False
     static: bool = False
+    combine: str = ""  # beside: "add", "mul", "cat" or "gate"
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Where the site's tensor matters: that which the module takes first."""
+        return ("before", "after") if self.operation == "beside" else (self.operation,)
 
 
 # --- 2. the source, found but never imported ----------------------------------------------------------------------------
@@ -102,17 +108,14 @@ class Call:
 class Layout:
     """What the dims of a tensor mean.
 
-    kind: "NCHW", "NHWC", "NLC" (tokens), "NCL" (channels before them), "NC" (a vector a sample), "NCDHW" and "NDHWC"
-    (volumes, clips), or "" where measurement could not tell. "NXXC" and "NCXX": channels last or first with positions that
-    are no rows and columns - heads, windows, tokens twice.
-    prefix: class and register tokens before the grid tokens (NLC). grid: (rows, columns) of the tokens (NLC).
-    grid_expr: an expression for the grid at the end of the host's `__init__`, "" where none was found.
+    kind: "NCHW", "NHWC", "NLC" (tokens), "NCL" (channels before them), "NC" (a vector a sample), "NCDHW", "NDHWC" (clips), or
+    "" where measurement could not tell. "NXXC", "NCXX": positions that are no rows and columns (heads, windows).
     """
 
     kind: str
-    prefix: int = 0
-    grid: tuple[int, int] | None = None
-    grid_expr: str = ""
+    prefix: int = 0  # class and register tokens before the grid's (NLC)
+    grid: tuple[int, int] | None = None  # (rows, columns) of the tokens
+    grid_expr: str = ""  # an expression for it at the end of the host's `__init__`, "" where none was found
 
     @property
     def channel_dim(self) -> int | None:
@@ -142,6 +145,7 @@ class TracedModule:
     output_kind: str = "tensor"  # "tensor", "tuple", "namedtuple", "list", "dict", "other"
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
+    in_place: bool = False  # it changes the tensor that it gets
     parameters: int = 0
     mixed: tuple[str, ...] = ()  # "after", "before": where a forward shows several widths, or some path another layout
     runner: str = ""  # the base class whose code runs it, where the class of the object that holds it inherits that code
@@ -165,9 +169,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class HostClass:
-    """A class whose code runs sites, and where that code stands. inherited: `instances` are those of classes derived from it
-    too, which run its code.
-    """
+    """A class whose code runs sites, and where it stands. inherited: `instances` are also those of derived classes."""
 
     name: str
     file: str
@@ -194,7 +196,7 @@ class Trace:
     restless: tuple[str, ...] = ()  # classes that do not keep what they make: the model initialises its weights behind them
     early: tuple[str, ...] = ()  # classes whose objects run while the model is constructed
     chosen: Chosen | None = None  # what the site's name means
-    taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the model's children in their order
+    taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the children in their order
 
 
 # --- 4. what stands in the code -----------------------------------------------------------------------------------------
@@ -214,6 +216,7 @@ class Site:
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
+    leaving: Width | None = None  # beside: the width of what the site returns; `width` is that of what it receives
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
 
     def spelled(self, me: str) -> str:
@@ -226,19 +229,16 @@ class Site:
 
 @dataclass(frozen=True)
 class Component:
-    """A module ready to be written into the variant.
-
-    `code` is the class (with its helpers) as text, "" for an importable class; `imports` are import statements that it
-    needs. `construct` is the expression that makes it, with the width in place: `SqueezeExcite(embed_dim, reduction=8)`.
-    """
+    """A module ready to be written into the variant."""
 
     name: str  # the attribute that it wants: "se"
     class_name: str
-    construct: str
-    imports: tuple[str, ...] = ()
-    code: str = ""
+    construct: str  # the expression that makes it, with the width in place: `SqueezeExcite(embed_dim, reduction=8)`
+    imports: tuple[str, ...] = ()  # statements that it needs
+    code: str = ""  # the class (with its helpers), "" for an importable class
     notes: tuple[str, ...] = ()  # what a person should know: a hidden width that was raised, say
     stateful: bool = True  # has parameters or buffers in its state_dict
+    placeholder: str = "nn.Identity()"  # what stands in the objects of the class that are not chosen
 
 
 # --- 6. what changes ----------------------------------------------------------------------------------------------------

@@ -12,13 +12,27 @@ import importlib.util
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
 
 import torch
-from oracle_runs import Inputs, Outcome, Route, Subject, brief, outcome, routes, shapes, target, through, watch
+from oracle_runs import (
+    JOINS,
+    Inputs,
+    Outcome,
+    Route,
+    Subject,
+    beside,
+    brief,
+    outcome,
+    routes,
+    shapes,
+    target,
+    through,
+    watch,
+)
 from torch import Tensor, nn
 
 
@@ -181,10 +195,7 @@ def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[s
     differences, alive = [], False
     for route, x, plain, ran in original.plain:
         with ExitStack() as stack:
-            targets = {site: target(base.get_submodule(site), ran, operation) for site in inserted}
-            usual = [original.usual.get(id(targets[site]), set()) for site in inserted]
-            wraps = zip(inserted, usual, strict=True)
-            calls = [stack.enter_context(through(targets[s], copies[s], operation, known)) for s, known in wraps]
+            calls = [stack.enter_context(wrap(original, site, copies[site], ran, operation)) for site in inserted]
             expected = outcome(wrapped, route, x, seed)
         with watch(modules.values()) as seen:
             got = outcome(edited, route, x, seed)
@@ -194,6 +205,18 @@ def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[s
         differences += [f"{route}: {difference}" for difference in found]
         alive = alive or bool(differing(plain.output, expected.output, ""))
     return differences if alive else [*differences, "the inserted module changes no output on any path"]
+
+
+def wrap(
+    original: Original, site: str, inserted: nn.Module, ran: list[int], operation: str
+) -> AbstractContextManager[list[int]]:
+    """The inserted module around a site of the original, as long as this is entered; gives a list that grows with its calls."""
+    module = original.model.get_submodule(site)
+    if operation in JOINS:
+        first, last = target(module, ran, "before"), target(module, ran, "after")
+        return beside(first, last, inserted, JOINS[operation])
+    edge = target(module, ran, operation)
+    return through(edge, inserted, operation, original.usual.get(id(edge), set()))
 
 
 def differences_of_outcomes(expected: Outcome, got: Outcome) -> list[str]:

@@ -185,6 +185,43 @@ def through(
         yield calls
 
 
+@contextmanager
+def beside(
+    first: nn.Module | None, last: nn.Module | None, inserted: nn.Module, join: Callable[..., Any]
+) -> Iterator[list[int]]:
+    """What goes into `first` goes through the inserted module too, and is joined with what comes out of `last`.
+
+    join: of the site's result y, the inserted module and a copy of what the site received.
+    """
+    calls: list[int] = []
+    given: list[Any] = []
+    enter: Any = first.forward if first is not None else None
+
+    def entering(*args: Any, **kwargs: Any) -> Any:
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        x = tensors[0]  # copied with its strides: sums over other strides round otherwise
+        given.append(torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x))
+        return enter(*args, **kwargs)
+
+    with replaced(first, entering) if first is not None else nullcontext():
+        leave: Any = last.forward if last is not None else None
+
+        def leaving(*args: Any, **kwargs: Any) -> Any:
+            value = leave(*args, **kwargs)
+            calls.append(1)
+            return first_through(value, lambda y: join(y, inserted, given.pop()))
+
+        with replaced(last, leaving) if last is not None else nullcontext():
+            yield calls
+
+
+JOINS: dict[str, Callable[..., Any]] = {  # of modules beside a site, by operation
+    "beside +": lambda y, module, x: y + module(x),
+    "beside *": lambda y, module, x: y * module(x),
+    "beside": lambda y, module, x: module(x, y),  # the inserted module joins both itself
+}
+
+
 def takes(inserted: nn.Module, value: Tensor) -> bool:
     """Whether the module runs on such a tensor; it is not changed by the attempt."""
     try:
@@ -195,7 +232,7 @@ def takes(inserted: nn.Module, value: Tensor) -> bool:
     return True
 
 
-def first_through(value: Any, inserted: nn.Module) -> Any:
+def first_through(value: Any, inserted: Callable[[Tensor], Any]) -> Any:
     """The value with its first tensor gone through the module."""
     if isinstance(value, Tensor):
         return inserted(value)

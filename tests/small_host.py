@@ -42,7 +42,7 @@ def edited(code: Code, calls: list[Call], operation: str = "after", site: Site |
     site = site or make_site()
     cls = syntax.find_class(code, "Net")
     assert cls is not None
-    uses = reading.uses(code, cls, site, calls, operation)
+    uses = reading.uses(code, cls, site, calls, (operation,))
     edits = insert.plan(insert.Place(code, cls, site, "se", operation == "after"), uses)
     text = rewrite.apply(code.text, edits)
     ast.parse(text)

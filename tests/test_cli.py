@@ -129,8 +129,17 @@ def test_sizes_of_memory(text: str, size: int) -> None:
     assert cli._request("x.py", memory=text).limits.memory == size
 
 
-def test_what_is_not_built_yet_says_so(call: Call) -> None:
-    assert_one_error(call("insert", "x.py", "--module", "se", "--beside", "a"), "not-built-yet")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--after", "a", "--beside", "b"),
+        ("--after", "a", "--combine", "gate"),
+        ("--beside", "a", "--identity"),
+        ("--beside", "a", "--combine", "mul", "--identity"),
+    ],
+)
+def test_options_that_do_not_go_together(options: tuple[str, ...], call: Call) -> None:
+    assert_one_error(call("insert", "x.py", "--module", "se", *options), "usage")
 
 
 @pytest.mark.parametrize("command", ["replace", "head", "build", "check", "update", "sweep", "report"])

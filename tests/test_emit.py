@@ -75,13 +75,13 @@ def test_nothing_leaves_the_comment(text: str) -> None:
 
 def test_every_option_of_the_request_is_recorded_and_read_back() -> None:
     request = Request(
-        "net.py", "before", "layer 1", "my.py:M", "Net", "Net(depth=2, name='a b')", "1x3x8x8",
-        (("reduction", "8"), ("act", "a=b c")), "gate", True, "_x", "used", "dims[-1]", static=True,
+        "net.py", "beside", "layer 1", "my.py:M", "Net", "Net(depth=2, name='a b')", "1x3x8x8",
+        (("reduction", "8"), ("act", "a=b c")), "gate", True, "_x", "used", "dims[-1]", static=True, combine="cat",
     )  # fmt: skip
     words = emit.recorded_command(header(request, source()))
     assert words == [
         "net.py", "--class", "Net", "--build", "Net(depth=2, name='a b')", "--input", "1x3x8x8", "--module", "my.py:M",
-        "--before", "layer 1", "--arg", "reduction=8", "--arg", "act=a=b c", "--name", "gate", "--suffix", "_x",
+        "--beside", "layer 1", "--combine", "cat", "--arg", "reduction=8", "--arg", "act=a=b c", "--name", "gate", "--suffix", "_x",
         "--keep", "used", "--width", "dims[-1]", "--identity", "--static",
     ]  # fmt: skip
 

@@ -31,6 +31,8 @@ DEFAULT = {
     "latin1_shebang/eca_after_etage",  # two statements on a line, names that are no ASCII; latin-1 and CRLF
     "lenet/se_after_conv1",  # a nested call is wrapped; CRLF
     "lenet/user_before_conv2_identity",  # the argument of a nested call; --identity; the user's class
+    "plain_vit/adapter_beside_mlp",  # an argument gets a name, the call becomes a sum
+    "branches/cbam_beside_late2_cat",  # a loop over names joins below the call; a class that projects back
     "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
     "plain_vit/user_after_pre_logits",  # return self.m(x)
     "resnet/cbam_after_layer4",  # a plain statement

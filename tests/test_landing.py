@@ -223,7 +223,7 @@ def test_the_constructor_is_no_twin() -> None:
     code = Code(text, "net.py")
     cls = syntax.find_class(code, "Net")
     assert cls is not None
-    assert len(reading.uses(code, cls, make_site(), [seen(code, "self.m(x)")], "after")) == 1
+    assert len(reading.uses(code, cls, make_site(), [seen(code, "self.m(x)")], ("after",))) == 1
 
 
 def test_another_attribute_of_the_same_name_is_not_the_site() -> None:

@@ -187,7 +187,7 @@ def test_what_the_constructor_runs_stays_as_it_is() -> None:
     code = Code(code.text.replace("nn.Conv2d(3, 3, 1)\n", "nn.Conv2d(3, 3, 1)\n        self.probe(0)\n", 1), "net.py")
     cls = syntax.find_class(code, "Net")
     assert cls is not None
-    found = reading.uses(code, cls, make_site(), [seen(code, "self.m(x)", nth=1)], "after")
+    found = reading.uses(code, cls, make_site(), [seen(code, "self.m(x)", nth=1)], ("after",))
     assert [use.method.name for use in found] == ["forward"]
 
 

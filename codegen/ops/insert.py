@@ -23,6 +23,7 @@ class Place:
     site: Site
     attribute: str  # the inserted module's name in the host
     after: bool
+    combine: str = ""  # beside: how its result and the site's become one
 
 
 def plan(place: Place, uses: list[Use]) -> list[Edit]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from codegen import style
 from codegen.errors import CodegenError
+from codegen.ops import beside
 from codegen.ops.insert import Place
 from codegen.reading import Use
 from codegen.types import Edit
@@ -19,6 +20,7 @@ def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
     elements = [name.removeprefix(path) for name in place.site.names if name.startswith(path)]
     elements = [name for name in elements if "." not in name]
     cut = elements.index(element) + (1 if place.after else 0)
+    part = _beside if place.combine else _parted
     edits: list[Edit] = []
     for use in uses:
         if use.condition or use.members is not None or ast.unparse(use.node.func) != f"{use.me}.{holder}" or not use.argument:
@@ -28,8 +30,36 @@ def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
                 "as a whole: not built yet",
                 f"insert after the list itself ({holder}), or at a child of a block class",
             )
-        edits += _parted(place, use, cut, len(elements))
+        edits += part(place, use, cut, len(elements))
     return edits
+
+
+def _beside(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
+    # x = self.features(x)  ->  x = self.features[:3](x)
+    #                           x = self.features[3](x) + self.se(x)
+    #                           x = self.features[4:](x)
+    code, me, func = place.code, use.me, ast.unparse(use.node.func)
+    statement = next((n for n in ast.walk(use.method) if isinstance(n, (ast.Assign, ast.Return)) and n.value is use.node), None)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else use.argument
+    if statement is None or not isinstance(target, ast.Name) or not code.stands_alone(statement) or len(use.node.args) > 1:
+        text = " ".join(ast.unparse(use.node).split())[:60]
+        raise CodegenError(
+            "site-not-editable",
+            f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{text}` runs the list inside an expression",
+            "choose the list itself, or --after",
+        )
+    x, given = target.id, ast.unparse(use.argument or target)
+    lines = [f"{x} = {func}[:{cut}]({given})"] if cut else []
+    first = received = x if lines else given
+    if place.site.module.in_place:
+        received, keeping = beside.kept(place, first, use.method)
+        lines.append(keeping)
+    lines.append(f"{x} = {beside.joined(place, me, received, f'{func}[{cut}]({first})')}")
+    lines += [f"{x} = {func}[{cut + 1}:]({x})"] if cut + 1 < length else []
+    lines += [f"return {x}"] if isinstance(statement, ast.Return) else []
+    block = style.block("\n".join(lines), code, code.indent(statement)).removeprefix(code.indent(statement))
+    what = f"in {use.method.name}:{use.node.lineno}"
+    yield Edit(code.start(statement), code.end(statement), block.removesuffix(code.newline), what)
 
 
 def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codegen import loops, style, syntax
+from codegen import branch, loops, style, syntax
 from codegen.errors import CodegenError
+from codegen.ops import beside
 from codegen.ops.insert import Place, passing_by
 from codegen.types import Edit
 
@@ -20,20 +21,46 @@ def plan(place: Place) -> list[Edit]:
             f"{place.cls.name} inherits its forward: not built yet",
             "insert at a child of it, or around the module that holds it",
         )
+    if place.combine:
+        return [*_beside(place, forward), *passing_by(place)]
     return [*(_results(place, forward) if place.after else _entry(place, forward)), *passing_by(place)]
+
+
+def _beside(place: Place, forward: syntax.Function) -> Iterator[Edit]:
+    """What comes in is kept, and joined with what goes out.
+
+    def forward(self, x):             def forward(self, x):
+        return self.act(x)        ->      x_in = x
+                                          return self.act(x) + self.se(x_in)
+    """
+    me, given = _given(place, forward)
+    kept, keeping = beside.kept(place, given, forward)
+    yield _first(place, forward, keeping)
+    for start, end, value in _tensors(place, forward):
+        bare = isinstance(value, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
+        text = beside.joined(place, me, kept, "\0" if bare or not branch.operator(place.combine, place.site) else "(\0)")
+        before, behind = text.split("\0")
+        yield Edit(start, start, before, f"in forward:{value.lineno}")
+        yield Edit(end, end, behind, f"in forward:{value.lineno}")
 
 
 def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # return self.drop(x) + shortcut  ->  return self.se(self.drop(x) + shortcut)
     me = forward.args.args[0].arg
+    for start, end, value in _tensors(place, forward):
+        what = f"in forward:{value.lineno}"
+        yield Edit(start, start, f"{me}.{place.attribute}(", what)
+        yield Edit(end, end, ")", what)
+
+
+def _tensors(place: Place, forward: syntax.Function) -> Iterator[tuple[int, int, ast.expr]]:
+    """The returned tensors with where they stand."""
     returns = [n for n in loops.own_nodes(forward) if isinstance(n, ast.Return)]
     if not returns or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in loops.own_nodes(forward)):
         raise _refused(place, forward, "it returns nothing")
     for statement in returns:
         value = _tensor(place, statement)
-        what = f"in forward:{statement.lineno}"
-        yield Edit(place.code.start(value), place.code.start(value), f"{me}.{place.attribute}(", what)
-        yield Edit(place.code.end(value), place.code.end(value), ")", what)
+        yield place.code.start(value), place.code.end(value), value
 
 
 def _tensor(place: Place, statement: ast.Return) -> ast.expr:
@@ -52,15 +79,27 @@ def _tensor(place: Place, statement: ast.Return) -> ast.expr:
 
 def _entry(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # def forward(self, x):  ->  x = self.se(x), as the first statement
+    me, name = _given(place, forward)
+    yield _first(place, forward, f"{name} = {me}.{place.attribute}({name})")
+
+
+def _given(place: Place, forward: syntax.Function) -> tuple[str, str]:
+    """(the name of `self`, that of the argument which is the tensor)."""
     wanted, names = place.site.module.input_argument, [a.arg for a in [*forward.args.posonlyargs, *forward.args.args]]
     me, given = names[0], names[1:]
     name = wanted if wanted in given else given[int(wanted)] if wanted.isdigit() and int(wanted) < len(given) else ""
-    body = forward.body[1:] if _is_text(forward.body[0]) else forward.body
-    if not name or not body or body[0].lineno == forward.lineno:
+    if not name:
         raise _refused(place, forward, "the tensor among its arguments cannot be told")
+    return me, name
+
+
+def _first(place: Place, forward: syntax.Function, statement: str) -> Edit:
+    """A statement in front of all others of the method."""
+    body = forward.body[1:] if _is_text(forward.body[0]) else forward.body
+    if not body or body[0].lineno == forward.lineno:
+        raise _refused(place, forward, "its first statement does not stand on a line of its own")
     start = place.code.line_start(body[0])
-    text = style.block(f"{name} = {me}.{place.attribute}({name})", place.code, place.code.indent(body[0]))
-    yield Edit(start, start, text, f"in forward:{forward.lineno}")
+    return Edit(start, start, style.block(statement, place.code, place.code.indent(body[0])), f"in forward:{forward.lineno}")
 
 
 def _is_text(statement: ast.stmt) -> bool:

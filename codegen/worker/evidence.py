@@ -180,6 +180,7 @@ class Evidence:
             output_kind=event.output_kind,
             output_index=event.output_index,
             input_argument=event.input_argument,
+            in_place=event.in_place,
             runner=self.runners[name].__qualname__ if name in self.runners else "",
             mixed=tuple(
                 operation

@@ -43,7 +43,9 @@ def _ordered(shape: Sequence[int], like: Tensor) -> Tensor:
     return torch.empty_strided(shape, strides, dtype=like.dtype, device="meta")
 
 
-def _pointwise(x: Tensor, *_: Any, **options: Any) -> Tensor | None:
+def _pointwise(x: Tensor, *more: Any, **options: Any) -> Tensor | None:
+    if options.get("inplace") or any(value is True for value in more):
+        return None
     return _ordered(x.shape, x) if x.is_floating_point() and options.get("dtype") is None else None
 
 
@@ -170,6 +172,7 @@ class Shortcuts(TorchFunctionMode):
         if name in IN_PLACE:
             target = args[0] if args else kwargs.get("tensor")  # nn.init hands it over by keyword
             if isinstance(target, Tensor) and target.is_meta:
+                torch.autograd.graph.increment_version(target)  # it counts as changed
                 return target
         rule = RULES.get(name)
         if rule is not None and args and _is_meta(args[0]):

@@ -72,7 +72,7 @@ def _fits(subject: Subject) -> None:
 
     def result(module: torch.nn.Module, args: Any, output: Any) -> None:
         seen["result"] = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        if seen["result"] != seen["shape"]:
+        if seen["result"] != seen["shape"] and subject.plan.operation != "beside":
             raise _misfit(subject, f"turns the site's {seen['shape']} into {seen['result']}")
 
     for _, inserted in _inserted(subject, model):
@@ -88,6 +88,9 @@ def _fits(subject: Subject) -> None:
         if "shape" in seen and "result" not in seen:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise _misfit(subject, f"fails on the site's tensor {seen['shape']}: {reason}") from error
+        if "result" in seen and subject.plan.operation == "beside" and isinstance(error, RuntimeError):
+            how = f"turns the site's {seen['shape']} into {seen['result']}, and the model cannot go on: {str(error)[:200]}"
+            raise _misfit(subject, how) from error
         raise
 
 

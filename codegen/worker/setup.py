@@ -211,9 +211,9 @@ def works(setup: Setup, accept: Accept = lambda model: True) -> bool:
         return False
 
 
-def small(setup: Setup, accept: Accept = lambda model: True) -> Setup:
+def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = True) -> Setup:
     """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does."""
-    return _narrow(_short(setup, accept))
+    return _narrow(_short(setup, accept)) if narrow else _short(setup, accept)
 
 
 def _short(setup: Setup, accept: Accept) -> Setup:

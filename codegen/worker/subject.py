@@ -24,7 +24,7 @@ class Plan:
     site: str  # attribute of the site in the host, "" where the host's objects are the sites themselves
     attribute: str  # attribute of the inserted module in the host
     class_name: str
-    operation: str  # "after" or "before"
+    operation: str  # "after", "before" or "beside"
     input: str
     chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
     pattern: str = ""  # what means them in every build
@@ -32,11 +32,13 @@ class Plan:
     output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
     input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword
     channel_dim: int | None = None  # where the site gives other tensors too, on some path: the dim that tells them apart
+    in_place: bool = False  # the site changes the tensor that it gets
     small: dict[str, Any] = field(default_factory=dict)  # constructor arguments of a small build
     small_input: str = ""
     second_input: str = ""  # another resolution that the base accepts, "" where it accepts none
     device: str = "cpu"  # the cheapest one on which the full base runs
     identity: bool = False
+    combine: str = ""  # beside: how what both return becomes one: "+", "*"; others are the inserted module's own work
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else
     variant_entry: str = ""

@@ -25,7 +25,9 @@ from codegen.worker.tracer import Place, tracing
 
 
 def trace(request: Mapping[str, Any]) -> Trace:
-    """Trace a source. request: file, text, entry, host, build, input, and `wanted`, a site's name ("" for all of them)."""
+    """Trace a source. request: file, text, entry, host, build, input, `wanted`, a site's name ("" for all of them), and
+    `narrow`, whether a build of other widths may stand for the model.
+    """
     module = models.import_source(request["file"])
     builds = [request["build"]] if request["build"] else []
     builds = builds or entries.build_expressions(module, request["text"], request["entry"], request["host"])
@@ -33,7 +35,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
     model, scopes = full.scoped_model()
     names = [name for name, _ in model.named_modules()]
     chosen = _chosen(request, model)
-    small = setup.small(full, _holding(chosen))
+    small = setup.small(full, _holding(chosen), narrow=request.get("narrow", True))
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)

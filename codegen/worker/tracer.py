@@ -46,6 +46,7 @@ class Event:
     output_kind: str
     output_index: str
     output_shape: tuple[int, ...] | None
+    in_place: bool = False  # the call changed the tensor that it was given
 
     def shape(self, outgoing: bool) -> tuple[int, ...] | None:
         """Of what goes out, or in."""
@@ -145,6 +146,11 @@ def first_tensor(value: Any) -> tuple[str, torch.Tensor | None]:
     return "", None
 
 
+def _version(tensor: torch.Tensor | None) -> int:
+    """How often a tensor was changed in place."""
+    return 0 if tensor is None or tensor.is_inference() else tensor._version
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return "tensor"
@@ -174,6 +180,7 @@ class _Tracer:
         if tensor_in is None:
             argument, tensor_in = first_tensor(kwargs)
         shape_in = tuple(tensor_in.shape) if tensor_in is not None else None
+        version = _version(tensor_in)
         self.running.append(module)
         self.entering.append(module)
         try:
@@ -182,7 +189,8 @@ class _Tracer:
             self.running.pop()
         index, tensor = first_tensor(result)
         shape_out = tuple(tensor.shape) if tensor is not None else None
-        event = Event(path, self.paths[id(owner)], place, argument, shape_in, _kind(result), index, shape_out)
+        kind, changed = _kind(result), _version(tensor_in) != version
+        event = Event(path, self.paths[id(owner)], place, argument, shape_in, kind, index, shape_out, changed)
         self.recording.events.append(event)
         return result
 

@@ -33,7 +33,7 @@ COLOURS = {"passed": "green", "refused": "yellow"}
 Json = dict[str, Any]
 
 
-def planned(library: str, every: bool) -> Json:
+def planned(library: str, every: bool, operation: str) -> Json:
     """The plan, made where there is none yet. Every cell gets its key, which is its command without the module."""
     file = ROWS / f"{library}{'.all' if every else ''}.plan.json"
     if not file.exists():
@@ -43,7 +43,7 @@ def planned(library: str, every: bool) -> Json:
     for model in plan["models"]:
         for cell in model["cells"]:
             host = f" --class {cell['host']}" if cell["host"] else ""
-            cell["key"] = f"{model['source']}{host} --after {cell['site']}"
+            cell["key"] = f"{model['source']}{host} --{operation} {cell['site']}"
     return plan
 
 
@@ -63,6 +63,7 @@ def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Itera
             cells = [cell for cell in cells if cell["key"] not in rows]
         if cells := cells[: chosen.limit or None]:
             job = {"library": plan["library"], "namespace": plan["namespace"], "variants": str(chosen.variants or "")}
+            job |= {"operation": chosen.operation, "identity": chosen.identity}
             yield job | {"model": {key: value for key, value in model.items() if key != "cells"}, "cells": cells}
 
 
@@ -129,10 +130,12 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
         copy.cleanup()
 
 
-def options() -> argparse.Namespace:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", choices=["timm", "torchvision"])
     parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
+    parser.add_argument("--operation", choices=["after", "before", "beside"], default="after")
+    parser.add_argument("--identity", action="store_true", help="adapters that start as the identity")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
     parser.add_argument("--skip", action="append", default=[], metavar="SUBSTRING", help="not those that contain this")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many cells of a model")
@@ -145,10 +148,12 @@ def options() -> argparse.Namespace:
 
 
 def main() -> int:
-    chosen, console = options(), Console(stderr=True)
+    chosen, console = arguments(), Console(stderr=True)
     ROWS.mkdir(exist_ok=True)
-    name = f"{chosen.library}{'.all' if chosen.all else ''}"
-    plan, path = planned(chosen.library, chosen.all), ROWS / f"{name}.jsonl"
+    special = [word for word, on in (("all", chosen.all), ("identity", chosen.identity)) if on]
+    special += [chosen.operation] if chosen.operation != "after" else []
+    name = ".".join([chosen.library, *special])
+    plan, path = planned(chosen.library, chosen.all, chosen.operation), ROWS / f"{name}.jsonl"
     rows = read_rows(path)
     todo = [] if chosen.table_only else list(jobs(plan, rows, chosen))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -159,7 +164,9 @@ def main() -> int:
             file.flush()
             text = f"[{COLOURS.get(row['outcome'], 'red')}]{row['outcome']:8}[/] {escape(row['key'])}  {row['reason']}"
             progress.console.print(text, highlight=False, soft_wrap=True)
-    text = table(plan, rows, f"python tests/coverage/backbones.py {chosen.library}{' --all' * chosen.all}")
+    options = [*["--all"] * chosen.all, *["--identity"] * chosen.identity]
+    options += ["--operation", chosen.operation] if chosen.operation != "after" else []
+    text = table(plan, rows, f"python tests/coverage/backbones.py {' '.join([chosen.library, *options])}")
     (HERE / f"{name}.md").write_text(text, encoding="utf-8")
     return int(any(row["outcome"] in ("wrong", "crashed") for row in rows.values()))
 

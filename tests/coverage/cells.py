@@ -27,11 +27,11 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 from sizes import sizes  # noqa: E402
 
-from codegen import pipeline, sources  # noqa: E402
+from codegen import branch, pipeline, sources  # noqa: E402
 from codegen.child import Child  # noqa: E402
 from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
-from codegen.types import Limits, Report, Request, TracedModule  # noqa: E402
+from codegen.types import Limits, Report, Request, Site, TracedModule  # noqa: E402
 
 os.environ["PYTHONPATH"] = str(ROOT)  # of the children: they run this very copy of the code
 LIMITS = Limits(seconds=200.0, memory=8 << 30)  # of the child; the time is for one cell
@@ -117,7 +117,9 @@ class Bench:
 def rows(job: Json) -> Iterator[Json]:
     """A row for each cell of the job: `library`, `namespace`, `model`, `cells`, and `variants`, a folder that keeps them."""
     model = job["model"]
-    bench = Bench(Request(model["source"], build=model["build"], input=model["input"], dry_run=True, limits=LIMITS))
+    how = {"operation": job["operation"], "identity": job["identity"]}
+    how |= {"combine": "gate" if job["identity"] else "add"} if job["operation"] == "beside" else {}
+    bench = Bench(Request(model["source"], build=model["build"], input=model["input"], dry_run=True, limits=LIMITS, **how))
     oracle = Judge(job)
     signal.signal(signal.SIGALRM, too_long)
     try:
@@ -144,7 +146,7 @@ class Making:
     def __init__(self, bench: Bench, oracle: Judge, cell: Json, variants: str) -> None:
         self.bench, self.oracle, self.cell, self.variants = bench, oracle, cell, variants
         self.watch = Stopwatch()
-        self.request = replace(bench.request, operation="after", site=cell["site"], host=cell["host"], module="se")
+        self.request = replace(bench.request, site=cell["site"], host=cell["host"], module="se")
         self.facts: Json = {}
         self.outcome: Json = {}
 
@@ -183,11 +185,12 @@ class Making:
         sites = list(traced(subject, self.cell))
         ran = {call.module for call in subject.trace.calls}
         self.facts["called"] = any(module.name in about.get("called", ran) for module in sites)
-        seen = next((module for module in sites if module.after.kind), None)
-        if seen is None:
+        side = "after" if self.request.operation == "after" else "before"
+        layout = next((found.kind for module in sites if (found := getattr(module, side)).kind), "")
+        if not layout:
             return
-        self.facts["layout"] = seen.after.kind
-        if seen.after.kind == "NC":
+        self.facts["layout"] = layout
+        if layout == "NC" or self.request.identity:
             self.request = replace(self.request, module="adapter")
 
     def _measure(self, report: Report) -> None:
@@ -205,8 +208,8 @@ class Making:
             path = Path(self.variants or folder, f"{stem}.py")
             path.write_bytes(variant.text.encode(variant.encoding))
             question = {"variant": str(path), "build": variant.build, "attribute": variant.attribute}
-            place = {"operation": "after"} | {key: self.cell[key] for key in ("site", "host", "file")}
-            answer = self.oracle.judge(question | place)
+            place = {key: self.cell[key] for key in ("site", "host", "file")}
+            answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])
         differences = answer["differences"]
@@ -219,6 +222,12 @@ def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
     owners = hosts[0].instances if hosts else ("",)
     names = {f"{owner}.{cell['site']}".lstrip(".") for owner in owners}
     return (module for module in subject.trace.modules if module.name in names)
+
+
+def operation(request: Request, site: Site | None) -> str:
+    """The operation in the oracle's words: `beside +` where the variant's own code joins both results."""
+    assert site
+    return f"{request.operation} {branch.operator(request.combine, site)}".strip()
 
 
 def outcome(name: str, reason: str = "", detail: str = "") -> Json:
@@ -245,7 +254,8 @@ def command(request: Request) -> str:
     """The command line that makes the cell again."""
     options = {"--class": request.host, "--build": request.build, "--input": request.input, "--module": request.module}
     words = [word for option, value in options.items() if value for word in (option, value)]
-    return shlex.join(["codegen", "insert", request.source, *words, "--after", request.site])
+    words += ["--identity"] * request.identity + (["--combine", request.combine] if request.combine else [])
+    return shlex.join(["codegen", "insert", request.source, *words, f"--{request.operation}", request.site])
 
 
 def main() -> None:

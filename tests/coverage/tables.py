@@ -16,11 +16,12 @@ def table(plan: Json, rows: dict[str, Json], command: str) -> str:
     cells_done = (cell for model in plan["models"] for cell in model["cells"] if cell["key"] in rows)
     done = [{**rows[cell["key"]], "list": cell["list"]} for cell in cells_done]
     cells = sum(len(model["cells"]) for model in plan["models"])
+    operation = command.partition("--operation ")[2] or "after"
     lines = [
         f"# Backbones of {plan['library']}",
         "",
-        f"`codegen insert` after every child of {len(plan['models'])} models of {plan['library']} {plan['version']} and",
-        "after every child of the classes that they are made of (each once), every variant compared bit by bit",
+        f"`codegen insert` {operation} every child of {len(plan['models'])} models of {plan['library']} {plan['version']} and",
+        f"{operation} every child of the classes that they are made of (each once), every variant compared bit by bit",
         f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`.",
     ]
     sections = [totals(done), models(plan, done), reasons(done), diffs(done), widths(done), times(done), left_out(plan)]

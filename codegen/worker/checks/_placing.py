@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from codegen.worker.layouts import of_width
 from codegen.worker.subject import Plan, Subject
 
 Run = Callable[[nn.Module], Any]
+COMBINED: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "*": operator.mul}  # of two tensors
 Log = list[tuple[str, Any]]  # ("site" or "module", the tensor there), in the order of events
 
 
@@ -159,13 +161,15 @@ def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
     """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran."""
 
     def insertion(number: int) -> Change:
-        def change(value: Any) -> Any:
+        def change(value: Any, *returned: Any) -> Any:
             if not _is_meant(plan, pair, number, value):
                 return None
             counts[number] += 1
             for name, part in pair.copies[number].named_modules():
                 part.training = pair.modes[number].get(name, pair.base.training)
-            return pair.copies[number](value)
+            if join := COMBINED.get(plan.combine):
+                return join(returned[0], pair.copies[number](value))
+            return pair.copies[number](value, *returned)
 
         return change
 
@@ -185,7 +189,7 @@ def _recording(place: Place, plan: Plan, log: Log) -> Iterator[None]:
     def returned(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         note("module", output)
 
-    if plan.operation == "after":
+    if plan.operation != "before":
         handle = place.inserted.register_forward_pre_hook(received, with_kwargs=True)
     else:
         handle = place.inserted.register_forward_hook(returned)
@@ -193,7 +197,7 @@ def _recording(place: Place, plan: Plan, log: Log) -> Iterator[None]:
         if plan.whole:  # it returns what the inserted module gives: only what comes out of the model can tell
             yield
         else:
-            with at_site(place.variant_site, plan, lambda value: note("site", value)):
+            with at_site(place.variant_site, plan, lambda value, *_: note("site", value)):
                 yield
     finally:
         handle.remove()
@@ -201,7 +205,7 @@ def _recording(place: Place, plan: Plan, log: Log) -> Iterator[None]:
 
 def _events(plan: Plan, pair: Pair, logs: list[Log], counts: list[int]) -> str:
     """What is wrong with the order, number or tensors of the events, "" where nothing."""
-    first, second = ("site", "module") if plan.operation == "after" else ("module", "site")
+    first, second = ("module", "site") if plan.operation == "before" else ("site", "module")
     did = "returned" if plan.operation == "after" else "received"
     for place, log, count in zip(pair.places, logs, counts, strict=True):
         kinds = [kind for kind, _ in log]
@@ -211,7 +215,8 @@ def _events(plan: Plan, pair: Pair, logs: list[Log], counts: list[int]) -> str:
             return f"{place.name} runs {_times(kinds.count('module'))}, its site {_times(count)}"
         if plan.whole:
             continue
-        if kinds != [first, second] * count:
+        orders = [(first, second), (second, first)] if plan.operation == "beside" else [(first, second)]
+        if any(pair not in orders for pair in zip(kinds[::2], kinds[1::2], strict=True)):
             return f"{place.name} does not run directly {plan.operation} its site: {' '.join(kinds)}"
         for i in range(count):
             one, other = log[2 * i][1], log[2 * i + 1][1]

@@ -22,7 +22,9 @@ from codegen.worker.paths import Inputs
 from codegen.worker.subject import Plan
 from codegen.worker.tracer import forward_of
 
-Change = Callable[[Any], Any]  # gets the value at the site; what it returns, if not None, takes the value's place
+# gets the value at the site (beside: what it received and what it returned); what it returns, if not None, takes the
+# value's place
+Change = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,28 @@ def _module(model: nn.Module, name: str) -> nn.Module | None:
 def at_site(site: nn.Module, plan: Plan, change: Change) -> Iterator[None]:
     """While active, `change` is called with the tensor at each return (after) or reception (before) of the site.
 
-    The hooks stand before those of the library, so a feature that it taps at the site is the changed one.
+    Beside: at each return, with the tensor received, as it was then, and with the one returned. The hooks stand before those
+    of the library, so a feature that it taps at the site is the changed one.
     """
-    chain = _chain(site, last=plan.operation == "after")
+    if plan.operation != "beside":
+        with _at_edge(site, plan, plan.operation == "after", change):
+            yield
+        return
+    received: list[Any] = []
+
+    def keep(value: Any) -> None:
+        received.append(value.clone() if plan.in_place and isinstance(value, torch.Tensor) else value)
+
+    with (
+        _at_edge(site, plan, False, keep),
+        _at_edge(site, plan, True, lambda returned: change(received.pop(), returned)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _at_edge(site: nn.Module, plan: Plan, leaves: bool, change: Change) -> Iterator[None]:
+    chain = _chain(site, last=leaves)
     inside: list[int] = []  # depths in the chain that are being called now
 
     def outermost(depth: int) -> bool:
@@ -130,7 +151,7 @@ def at_site(site: nn.Module, plan: Plan, change: Change) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for depth, module in enumerate(chain):
-            if plan.operation == "after":  # also where it is called as `site.forward(x)`
+            if leaves:  # also where it is called as `site.forward(x)`
                 stack.enter_context(forward_of(module, returning(depth, module.forward)))
                 continue
             before = module.register_forward_pre_hook(entering(depth), prepend=True, with_kwargs=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
@@ -43,8 +42,8 @@ def check(subject: Subject) -> Outcome:
     return failed("; ".join(wrong)) if wrong else passed(f"{len(trained)} parameters")
 
 
-def _noting(runs: list[str], name: str) -> Callable[[Any], None]:
-    return lambda value: runs.append(name)
+def _noting(runs: list[str], name: str) -> Callable[..., None]:
+    return lambda *values: runs.append(name)
 
 
 def _backward(subject: Subject, model: nn.Module) -> str:

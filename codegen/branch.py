@@ -1,0 +1,73 @@
+"""A module that runs beside a site, with what joins both results where that takes a class: a gate, a projection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codegen import construct, style
+from codegen.errors import CodegenError
+from codegen.types import Component, Request, Site
+
+CLASSES = {"gate": "GatedBranch", "cat": "JoinedBranch", "add": "AddedBranch", "mul": "MultipliedBranch"}
+OPERATORS = {"add": "+", "mul": "*"}
+PLACEHOLDER = "NoBranch"
+LAYERS = {"NCHW": "nn.Conv2d", "NCXX": "nn.Conv2d", "NCL": "nn.Conv1d", "NCDHW": "nn.Conv3d"}  # others: channels last
+
+
+def operator(combine: str, site: Site) -> str:
+    """The operator that joins both results in the host's own code; "" where a class around the module does it.
+
+    Where only some objects of the host's class have a module, the others have one that leaves the site's result as it is.
+    """
+    return OPERATORS.get(combine, "") if site.chosen is None else ""
+
+
+def around(component: Component, request: Request, site: Site) -> Component:
+    """The component as it is, or inside the class that joins it with the site; see `file/branch.py.jinja`.
+
+    Raises CodegenError("module-does-not-fit") where the site changes its tensor's shape, or the dim to join along is unknown.
+    """
+    if request.combine:
+        _demand_shape(request, site)
+    if not request.combine or operator(request.combine, site):
+        return component
+    name, kind = CLASSES[request.combine], site.layout.kind
+    width = (site.leaving or site.width).expr
+    if request.combine == "cat" and not kind:
+        what = f"--combine cat needs to know the channel dim at {site.name}, and the layout there could not be measured"
+        raise CodegenError("module-does-not-fit", what, "choose --combine add, or another site")
+    factory = site.host.factory
+    code = construct.rendered(
+        "branch",
+        class_name=name,
+        combine=request.combine,
+        operator=OPERATORS.get(request.combine, ""),
+        placeholder=PLACEHOLDER if site.chosen else "",
+        layer=LAYERS.get(kind, "nn.Linear"),
+        channel_dim=1 if kind in LAYERS else -1,
+        identity=request.identity,
+        factory=bool(factory),
+    )
+    arguments = [component.construct]
+    arguments += [width] if request.combine == "cat" else []
+    arguments += [factory] if factory and request.combine in ("cat", "gate") else []
+    return replace(
+        component,
+        class_name=name,
+        construct=f"{name}({', '.join(arguments)})",
+        imports=(*component.imports, "import torch", "from torch import nn"),
+        code=f"{component.code.strip(chr(10))}\n\n\n{style.formatted(code)}".lstrip("\n"),
+        stateful=component.stateful or request.combine in ("cat", "gate"),
+        placeholder=f"{PLACEHOLDER}()" if site.chosen else "",
+    )
+
+
+def _demand_shape(request: Request, site: Site) -> None:
+    """A module of the catalogue returns its tensor's shape: so must the site."""
+    received, returned = site.module.input_shape, site.module.output_shape
+    if received != returned and ":" not in request.module:
+        raise CodegenError(
+            "module-does-not-fit",
+            f"{site.module.name} turns {received} into {returned}, `{request.module}` beside it returns {received}",
+            "choose a site that keeps the shape, or give a class of your own that changes it likewise: --module my.py:Class",
+        )

@@ -1,0 +1,182 @@
+"""Run a module beside a site: on what the site receives, its result joined with what the site returns."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+
+from codegen import branch, naming, style, syntax
+from codegen.errors import CodegenError
+from codegen.landing import Landing, landings
+from codegen.ops.insert import Place, passing_by
+from codegen.reading import Use
+from codegen.types import Edit
+
+# where an expression needs no parentheses around a sum
+OPEN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Dict)
+
+
+def plan(place: Place, uses: list[Use]) -> list[Edit]:
+    """The edits of the class's methods. Raises CodegenError("site-not-editable") where a use cannot be edited exactly."""
+    edits: list[Edit] = []
+    covered: set[ast.Call] = set()
+    single = place.site.module.output_kind == "tensor"
+    for landing in landings(place.code, place.cls, uses, place.site.module, after=True):
+        if not single or len(landing.uses) > 1 or landing.condition:
+            edits += _around(place, landing)
+            covered |= {use.node for use in landing.uses}
+    for use in uses:
+        if use.node not in covered:
+            edits += _inline(place, use)
+    return [*edits, *(passing_by(place) if uses else ())]
+
+
+def joined(place: Place, me: str, received: str, returned: str) -> str:
+    """`y + self.se(x)`; `self.se(x, y)` where a class around the module does it."""
+    inserted, operator = f"{me}.{place.attribute}", branch.operator(place.combine, place.site)
+    return f"{returned} {operator} {inserted}({received})" if operator else f"{inserted}({received}, {returned})"
+
+
+def kept(place: Place, name: str, method: syntax.Function) -> tuple[str, str]:
+    """(a name for what the site receives, the statement that keeps it): a copy where the site changes it."""
+    new = naming.free(f"{name}_in", names(method))
+    return new, f"{new} = {name}{'.clone()' * place.site.module.in_place}"
+
+
+def _around(place: Place, landing: Landing) -> Iterator[Edit]:
+    """The tensor is kept above the statement, and the results are joined below.
+
+    x_in = x
+    x = checkpoint(self.layer1, x) if self.checkpointing else self.layer1(x)
+    x = x + self.se(x_in)
+    """
+    code, use, x = place.code, landing.uses[0], landing.variable
+    given = {u.argument.id if isinstance(u.argument, ast.Name) else "" for u in landing.uses}
+    if len(given) > 1 or given == {""}:
+        raise _refused(place, use, "what the site receives has no name, or several")
+    received, indent = given.pop(), code.indent(landing.statement)
+    where, what = code.line_start(landing.statement), f"around {use.method.name}:{use.node.lineno}"
+    if received == x.partition("[")[0] or place.site.module.in_place:
+        received, keeping = kept(place, received, use.method)
+        entering = landing.condition.replace("[-1]", "[0]")
+        text = f"if {entering}:\n    {keeping}" if entering != landing.condition else keeping
+        yield Edit(where, where, style.block(text, code, indent), what)
+    if landing.index:
+        index = int(landing.index)
+        above = f"*{x}[:{index}], " if index else ""
+        text = f"{x} = ({above}{joined(place, use.me, received, f'{x}[{index}]')}, *{x}[{index + 1}:])"
+    else:
+        text = f"{x} = {joined(place, use.me, received, x)}"
+    text = f"if {landing.condition}:\n    {text}" if landing.condition else text
+    end = code.line_end(landing.statement)
+    block = style.block(text, code, indent)
+    open_end = not code.text[:end].endswith(("\n", "\r"))
+    yield Edit(end, end, code.newline + block.removesuffix(code.newline) if open_end else block, what)
+
+
+def _inline(place: Place, use: Use) -> Iterator[Edit]:
+    """The call becomes a sum where it stands.
+
+    return F.relu(self.conv(x))     ->  return F.relu(self.conv(x) + self.se(x))
+    x = x + self.attn(self.norm(x)) ->  attn_in = self.norm(x)
+                                        x = x + (self.attn(attn_in) + self.se(attn_in))
+    """
+    if use.members is not None and not use.condition:
+        yield from _split(place, use)
+        return
+    if use.condition:
+        raise _refused(place, use, "the site is run among others, inside an expression")
+    if place.site.module.output_kind != "tensor":
+        raise _refused(place, use, f"it returns a {place.site.module.output_kind}, used inside an expression")
+    if use.argument is None:
+        raise _refused(place, use, "the tensor among the call's arguments cannot be told")
+    code, node, argument = place.code, use.node, use.argument
+    what = f"beside {use.method.name}:{node.lineno}"
+    received = code.segment(argument)
+    if not isinstance(argument, ast.Name):
+        received = naming.free(f"{place.site.attribute.strip('_') or 'site'}_in", names(use.method))
+        yield from _named(place, use, received)
+    changed, operator = place.site.module.in_place, branch.operator(place.combine, place.site)
+    inserted = f"{use.me}.{place.attribute}({received}{'.clone()' * changed}"
+    if not operator:
+        yield Edit(code.start(node), code.start(node), f"{inserted}, ", what)
+        yield Edit(code.end(node), code.end(node), ")", what)
+        return
+    # x = self.act(x)  ->  x = self.se(x.clone()) + self.act(x), where the site changes x
+    before, behind = (f"{inserted}) {operator} ", "") if changed else ("", f" {operator} {inserted})")
+    if not isinstance(syntax.parents(use.method).get(node), OPEN):
+        before, behind = f"({before}", f"{behind})"
+    yield from [Edit(code.start(node), code.start(node), before, what)] if before else []
+    yield from [Edit(code.end(node), code.end(node), behind, what)] if behind else []
+
+
+def _split(place: Place, use: Use) -> Iterator[Edit]:
+    """The site runs by itself, between the modules before and behind it in the list.
+
+    x = checkpoint_seq([self.layer1, self.layer2], x)  ->  x_in = x
+                                                           x = checkpoint_seq([self.layer1], x)
+                                                           x = x + self.se(x_in)
+                                                           x = checkpoint_seq([self.layer2], x)
+    """
+    code, members = place.code, use.members
+    statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
+    target = statement.targets[0] if statement is not None and len(statement.targets) == 1 else None
+    if statement is None or members is None or not isinstance(target, ast.Name) or not isinstance(use.argument, ast.Name):
+        raise _refused(place, use, "the list of modules runs inside a larger expression")
+    if any(isinstance(e, ast.Starred) for e in members.elts) or not code.stands_alone(statement):
+        raise _refused(place, use, "the list of modules has starred elements")
+    if use.argument.id != target.id:
+        raise _refused(place, use, "what the list receives and returns has two names")
+    x, elements = target.id, members.elts
+    position = [e.attr if isinstance(e, ast.Attribute) else "" for e in elements].index(place.site.attribute)
+    head = code.text[code.start(statement) : code.start(elements[0])]
+    tail = code.text[code.end(elements[-1]) : code.end(statement)]
+
+    def run(part: Sequence[ast.expr]) -> list[str]:
+        return [f"{head}{', '.join(code.segment(e) for e in part)}{tail}"] if part else []
+
+    received, keeping = kept(place, x, use.method)
+    lines = [*run(elements[:position]), keeping, *run([elements[position]])]
+    lines += [f"{x} = {joined(place, use.me, received, x)}", *run(elements[position + 1 :])]
+    between = code.newline + code.indent(statement)
+    yield Edit(code.start(statement), code.end(statement), between.join(lines), f"in {use.method.name}:{use.node.lineno}")
+
+
+def _named(place: Place, use: Use, name: str) -> Iterator[Edit]:
+    """The argument gets a name: in a statement above where nothing else runs before it, else where it stands."""
+    code, argument = place.code, use.argument
+    assert argument is not None
+    above = syntax.parents(use.method)
+    statement: ast.AST = argument
+    around = set()
+    while not isinstance(statement, ast.stmt):
+        around.add(statement)
+        statement = above[statement]
+    simple = isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr))
+    lazy = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
+    earlier = [
+        n for n in ast.walk(statement) if isinstance(n, ast.Call) and n not in around and code.start(n) < code.start(argument)
+    ]
+    start, end, what = code.start(argument), code.end(argument), f"in {use.method.name}:{use.node.lineno}"
+    if not simple or earlier or any(isinstance(n, lazy) for n in around) or not code.stands_alone(statement):
+        yield Edit(start, start, f"({name} := ", what)
+        yield Edit(end, end, ")", what)
+        return
+    where = code.line_start(statement)
+    yield Edit(where, where, style.block(f"{name} = {code.segment(argument)}", code, code.indent(statement)), what)
+    yield Edit(start, end, name, what)
+
+
+def names(method: syntax.Function) -> Collection[str]:
+    """All names that a method uses."""
+    found = {n.id for n in ast.walk(method) if isinstance(n, ast.Name)}
+    return found | {n.arg for n in ast.walk(method.args) if isinstance(n, ast.arg)}
+
+
+def _refused(place: Place, use: Use, why: str) -> CodegenError:
+    text = " ".join(ast.unparse(use.node).split())[:60]
+    return CodegenError(
+        "site-not-editable",
+        f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{text}`: {why}",
+        "choose a neighbouring site, or --after",
+    )

@@ -1,0 +1,133 @@
+# model with cbam beside late2: host BranchNet, built by BranchNet().
+# Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
+#     codegen insert model.py --module cbam --beside late2 --combine cat
+# The licence and copyright notices of the original file stay in force.
+"""A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Stage(nn.Module):
+    def __init__(self, dim, out_dim, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(dim, out_dim, 3, stride=stride, padding=1)
+        self.norm = nn.GroupNorm(1, out_dim)
+
+    def forward(self, x):
+        return F.gelu(self.norm(self.conv(x)))
+
+
+class ConvBlockAttention(nn.Module):
+    """Convolutional Block Attention: a gate for each channel, then for each position.
+
+    Paper: CBAM - https://arxiv.org/abs/1807.06521
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        kernel_size: int = 7,
+    ) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, hidden, kernel_size=1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(hidden, channels, kernel_size=1, bias=False),
+        )
+        padding = kernel_size // 2
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=padding, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        peak = x.amax((2, 3), keepdim=True)
+        y = x * (self.mlp(mean) + self.mlp(peak)).sigmoid()
+        maps = torch.stack([y.mean(1), y.amax(1)], dim=1)  # (N, 2, H, W)
+        return y * self.conv(maps).sigmoid()  # (N, 1, H, W)
+
+
+class JoinedBranch(nn.Module):
+    """Run a module beside another: both results side by side, brought back to the channels by a 1x1 convolution."""
+
+    def __init__(self, module: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.module = module
+        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.project(torch.cat([y, self.module(x)], dim=1))
+
+
+def load_without_cbam(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of `cbam`, `cbam` keeps its values.
+
+    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+    """
+    own = {f"{prefix}cbam.{key}": value for key, value in host.cbam.state_dict().items()}
+    if not own.keys() & state_dict.keys():
+        state_dict.update(own)
+
+
+class BranchNet(nn.Module):
+    def __init__(self, in_chans=3, dims=(8, 16, 24, 32), num_classes=10):
+        super().__init__()
+        self.grad_checkpointing = False
+        self.stem = Stage(in_chans, dims[0])
+        self.stage1 = Stage(dims[0], dims[1], stride=2)
+        self.stage2 = Stage(dims[1], dims[2], stride=2)
+        self.late_names = []
+        for i in range(2):
+            name = f'late{i + 1}'
+            self.add_module(name, Stage(dims[2] if i == 0 else dims[3], dims[3]))
+            self.late_names.append(name)
+        self.norm = nn.GroupNorm(1, dims[3])
+        self.head = nn.Linear(dims[3], num_classes)
+        self.cbam = JoinedBranch(ConvBlockAttention(dims[-1]), dims[-1])
+        self.register_load_state_dict_pre_hook(load_without_cbam)
+
+    def set_grad_checkpointing(self, enable=True):
+        self.grad_checkpointing = enable
+
+    def forward_intermediates(self, x, norm=False, intermediates_only=False):
+        """All feature maps, with or without the last norm on each of them."""
+        feats = []
+        x = self.stem(x)
+        x = self.stage1(x)
+        feats.append(x)
+        x = self.stage2(x)
+        feats.append(x)
+        for name in self.late_names:
+            x_in = x
+            x = getattr(self, name)(x)
+            if name == "late2":
+                x = self.cbam(x_in, x)
+        feats.append(self.norm(x) if norm else x)
+        if intermediates_only:
+            return feats
+        return self.norm(x), feats
+
+    def forward_features(self, x):
+        if torch.jit.is_scripting():
+            x = self.stem(x)
+        else:
+            x = checkpoint(self.stem, x, use_reentrant=False) if self.grad_checkpointing else self.stem(x)
+        x = checkpoint(self.stage1, x, use_reentrant=False) if self.grad_checkpointing else self.stage1(x)
+        if self.grad_checkpointing:
+            x = checkpoint(self.stage2, x, use_reentrant=False)
+        else:
+            x = self.stage2(x)
+        for name in self.late_names:
+            x_in = x
+            x = getattr(self, name)(x)
+            if name == "late2":
+                x = self.cbam(x_in, x)
+        return self.norm(x)
+
+    def forward_head(self, x):
+        return self.head(x.mean((2, 3)))
+
+    def forward(self, x):
+        return self.forward_head(self.forward_features(x))
