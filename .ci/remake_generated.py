@@ -11,14 +11,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = re.compile(r"^#\s*(codegen insert\b.*?)\s*$")
+COMMAND = re.compile(r"^#\s*(codegen (?:insert|replace)\b.*?)\s*$")
 # which release of a library: another one counts only where its file, whose sha256 stands behind it, is another
 RELEASE = re.compile(rb"(?<= from )[\w-]+ [\w.]+, ")
 RUN = "import sys; from codegen.cli import main; sys.exit(main())"
 
 
 def recipe(path: Path) -> list[str]:
-    """The arguments of the header's `codegen insert` line, without an output; empty where the header has none."""
+    """The arguments of the header's `codegen insert` or `replace` line, without an output; empty where the header has none."""
     for line in path.read_text(encoding="utf-8-sig").splitlines():
         if match := COMMAND.match(line):
             return without_output(shlex.split(match[1])[1:])

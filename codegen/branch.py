@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen import construct, style
+from codegen import construct, modules, style
 from codegen.errors import CodegenError
 from codegen.types import Component, Request, Site
 
@@ -20,6 +20,11 @@ def operator(combine: str, site: Site) -> str:
     Where only some objects of the host's class have a module, the others have one that leaves the site's result as it is.
     """
     return OPERATORS.get(combine, "") if site.chosen is None else ""
+
+
+def component(request: Request, site: Site) -> Component:
+    """What `--module` names, made for the site: see `modules.resolve`; beside a site as `around` has it."""
+    return around(modules.resolve(request, site), request, site)
 
 
 def around(component: Component, request: Request, site: Site) -> Component:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json as json_module
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,71 +15,8 @@ import click
 
 from codegen import __version__, catalogue
 from codegen.errors import BUG, CONTRACT, INTERRUPTED, USER, CodegenError
+from codegen.options import ARGUMENTS, MODULE, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Limits, Request
-
-Command = Callable[..., Any]
-
-
-def _options(*options: Command) -> Callable[[Command], Command]:
-    def decorate(function: Command) -> Command:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-RUN = _options(
-    click.option("--class", "host", default="", metavar="NAME", help="The host class, where the default is not it."),
-    click.option("--build", default="", metavar="EXPR", help='How the model is built: "VisionTransformer(depth=2)".'),
-    click.option(
-        "--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."
-    ),
-    click.option(
-        "--timeout", default=600.0, metavar="SECONDS", help="How long the model's code may run.", show_default=True
-    ),
-    click.option(
-        "--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."
-    ),
-)
-SHOW = _options(
-    click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
-    click.option("--verbose", is_flag=True, help="Show the traceback and the output of the model's own code."),
-)
-VARIANT = _options(
-    click.option("--module", required=True, metavar="M", help="se, eca, ... | my.py:MyAttn | timm.layers:EcaModule"),
-    click.option("--after", default="", metavar="SITE", help="Insert behind this module."),
-    click.option("--before", default="", metavar="SITE", help="Insert in front of this module."),
-    click.option("--beside", default="", metavar="SITE", help="Run on what this module receives, and join the results."),
-    click.option(
-        "--combine",
-        type=click.Choice(["add", "mul", "cat", "gate"]),
-        default=None,
-        help="Beside: how. cat: back to the channels by a 1x1 convolution; gate: a gain that starts at 0. Default: add.",
-    ),
-    click.option(
-        "--arg",
-        "arguments",
-        multiple=True,
-        metavar="K=V",
-        help="An argument of the module; {width} is the channel count.",
-    ),
-    click.option("--name", default="", metavar="ATTR", help="The attribute's name. Default: the module's name."),
-    click.option(
-        "--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."
-    ),
-    click.option("--suffix", default="", metavar="TEXT", help="Appended to registered names. Default: _<module>."),
-    click.option(
-        "--keep", type=click.Choice(["all", "used"]), default=None, help="Default: all for a path, used for a library."
-    ),
-    click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured."),
-    click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_<module>.py"),
-    click.option("--in-place", is_flag=True, help="Change the source itself."),
-    click.option("--force", is_flag=True, help="Replace an output that exists."),
-    click.option("--dry-run", is_flag=True, help="Write nothing."),
-    click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant."),
-    click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,14 +65,34 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 
 @cli.command()
 @click.argument("source")
+@MODULE
+@PLACES
+@ARGUMENTS
 @VARIANT
 @RUN
 @SHOW
 def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Insert a module after, before or beside a site of SOURCE."""
+    _make(insertion(source, **options), show_diff, as_json)
+
+
+@cli.command()
+@click.argument("source")
+@MODULE
+@click.option("--site", required=True, metavar="SITE", help="The module, or modules, whose place is taken.")
+@ARGUMENTS
+@VARIANT
+@click.option("--out-width", default="", metavar="EXPR", help="The channels that it returns, where they cannot be measured.")
+@RUN
+@SHOW
+def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Put a module in the place of a site of SOURCE."""
+    _make(replacement(source, **options), show_diff, as_json)
+
+
+def _make(request: Request, show_diff: bool, as_json: bool) -> None:
     from codegen import pipeline, records, static
 
-    request = insertion(source, **options)
     report = static.run(request) if request.static else pipeline.run(request)
     if as_json:
         _print_json(records.report_json(report))
@@ -203,14 +159,22 @@ def insertion(
     if options.get("identity") and combine in ("add", "mul"):
         hint = "--combine gate starts as the identity, and cat can"
         raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
+    return _request(source, operation=operation, site=site, combine=combine, arguments=_pairs(arguments), **options)
+
+
+def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options: Any) -> Request:
+    """The Request of `codegen replace`. Raises CodegenError("usage")."""
+    return _request(source, operation="replace", site=site, arguments=_pairs(arguments), **options)
+
+
+def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in arguments:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
             raise CodegenError("usage", f"--arg {text} is not K=V", "for example --arg reduction=8")
         pairs.append((key, value))
-    options["keep"] = options["keep"] or ""
-    return _request(source, operation=operation, site=site, combine=combine, arguments=tuple(pairs), **options)
+    return tuple(pairs)
 
 
 def _request(source: str, *, timeout: float = 600.0, memory: str = "", **options: Any) -> Request:
@@ -220,6 +184,7 @@ def _request(source: str, *, timeout: float = 600.0, memory: str = "", **options
     if not 0 < timeout < 10**9:
         raise CodegenError("usage", f"--timeout {timeout:g} is no time in seconds", "for example --timeout 600")
     amount = int(float(size[1]) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}[size[2].upper()]) if size else 0
+    options["keep"] = options.get("keep") or ""
     return Request(source, limits=Limits(timeout, amount), **options)
 
 
@@ -227,11 +192,12 @@ def _recorded(text: str, against: str, **options: Any) -> Request:
     """The Request that a variant's header records, with what the command line says otherwise."""
     from codegen import emit
 
-    words = emit.recorded_command(text)
-    context = insert.make_context("insert", words)
+    verb, *words = emit.recorded_command(text)
+    command, request = (replace, replacement) if verb == "replace" else (insert, insertion)
+    context = command.make_context(verb, words)
     recorded = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose")}
     recorded.update({k: v for k, v in options.items() if v})
-    return insertion(**{**recorded, "source": against or recorded["source"]})
+    return request(**{**recorded, "source": against or recorded["source"]})
 
 
 def _print_json(value: Any) -> None:

@@ -96,7 +96,7 @@ def _drafted(
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else reading.uses(parts.host, cls, read, trace.calls, request.sides)
-    component = branch.around(modules.resolve(request, site), request, site)
+    component = branch.component(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
@@ -176,7 +176,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(base_build, names)
-    base, text = _texts(request, parts, edits, addition)
+    base, text = texts(request, parts, edits, addition)
     if not request.in_place:
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
@@ -205,7 +205,7 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
     """The edits of another class of the same file that runs the site too. Raises CodegenError("other-class")."""
     site = sites.find(trace, request)
     cls = syntax.find_class(place.code, site.host.name, site.host.line)
-    made = branch.around(modules.resolve(request, site), request, site)
+    made = branch.component(request, site)
     if cls is None or made.code and naming.fitted(made, place.code).code != component.code:
         raise CodegenError(
             "other-class",
@@ -244,7 +244,8 @@ def _addition(
     return Addition(tuple(imports), text), [line for line, _ in hooks], [line for line, _ in ordering]
 
 
-def _texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:
+def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:
+    """Base and variant."""
     if request.in_place:
         loose = replace(parts, keep="all", suffix="")
         return parts.main.text, standalone.in_place(loose, edits, addition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shlex
 import tempfile
 from dataclasses import replace
@@ -15,15 +16,17 @@ from codegen.errors import CodegenError
 from codegen.syntax import COOKIE, Code, encodable
 from codegen.types import Request, Source
 
-COMMAND = "#     codegen insert "
+COMMAND = re.compile(r"#     codegen (?=(?:insert|replace) )")
+WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
 
 
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
-    words = ["codegen", "insert", source]
+    replaced = request.operation == "replace"
+    words = ["codegen", "replace" if replaced else "insert", source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
-    words += ["--module", portable(request.module), f"--{request.operation}", request.site]
+    words += ["--module", portable(request.module), "--site" if replaced else f"--{request.operation}", request.site]
     words += ["--combine", request.combine] if request.combine not in ("", "add") else []
     for key, text in request.arguments:
         words += ["--arg", f"{key}={text}"]
@@ -32,6 +35,7 @@ def command(request: Request, source: str) -> str:
         ("--suffix", request.suffix),
         ("--keep", request.keep),
         ("--width", request.width),
+        ("--out-width", request.out_width),
     )
     for option, value in options:
         words += [option, value] if value else []
@@ -54,7 +58,8 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
         request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     stem = source.entry or path.stem
     lines = [
-        f"# {_plain(stem)} with {_plain(portable(request.module))} {request.operation} {_plain(request.site)}: "
+        f"# {_plain(stem)} with {_plain(portable(request.module))} {WORDS.get(request.operation, request.operation)} "
+        f"{_plain(request.site)}: "
         f"host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
         f"#     {_plain(command(request, _plain(spec)))}",
@@ -101,17 +106,17 @@ def header_of(text: str) -> str:
     """The header lines of a variant, "" where it has none."""
     lines = text.splitlines()
     for index, line in enumerate(lines[:12]):
-        if line.startswith(COMMAND):
+        if COMMAND.match(line):
             return "\n".join(lines[index - 2 : index + 2])
     return ""
 
 
 def recorded_command(text: str) -> list[str]:
-    """The words behind `codegen insert` in a variant's header. Raises CodegenError("no-recipe") where there is none."""
+    """The words behind `codegen` in a variant's header: ["insert", "vit.py", ...]. Raises CodegenError("no-recipe")."""
     for line in text.splitlines()[:12]:
-        if line.startswith(COMMAND):
+        if found := COMMAND.match(line):
             try:
-                return shlex.split(line[len(COMMAND) :])
+                return shlex.split(line[found.end() :])
             except ValueError as error:
                 raise CodegenError(
                     "no-recipe", f"the header's command is damaged: {error}", "--against SOURCE"

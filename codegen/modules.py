@@ -93,6 +93,8 @@ def resolve(request: Request, site: Site) -> Component:
     """
     expression = request.module
     head, colon, name = expression.rpartition(":")
+    if not colon and not site.width.expr:
+        raise CodegenError("unknown-width", f"the width at {site.name} is not known", "give --width EXPR")
     if not colon:
         return catalogue.component(
             expression,
@@ -216,8 +218,15 @@ def _construct(request: Request, site: Site, name: str, constructor: Constructor
         incoming = required[0]
     for parameter in (incoming, *(p for p in OUTGOING if p in known and p != incoming)):
         if parameter and parameter not in given and not by_user:
-            leaves = site.leaving is not None and request.combine and parameter in OUTGOING and parameter != incoming
+            leaves = "after" in request.sides and parameter in OUTGOING and parameter != incoming
             values[parameter] = site.leaving.expr if leaves and site.leaving else width
+            if not values[parameter]:
+                what = f"the width at {site.name}, for {name}({parameter}=...), is not known"
+                raise CodegenError("unknown-width", what, f"give it: --arg {parameter}=VALUE")
+    if request.operation == "replace":
+        usual = {"stride": "1", "dilation": "1", "groups": "1", "padding": "0"}
+        old = {key: text for key, text in site.module.settings if key in known and usual.get(key) != text}
+        values.update({key: text for key, text in old.items() if key not in given})
     values.update(given)
     missing = [p for p in required if p not in values]
     if missing:

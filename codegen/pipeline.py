@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import emit, modules, sources, twins
+from codegen import emit, modules, replacing, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson, draft
 from codegen.errors import CONTRACT, CodegenError
@@ -71,7 +71,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
     while True:
         with watch.stage("rewrite"):
             try:
-                made = draft(request, subject.source, subject.trace, subject.others, lessons)
+                made = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
             except CodegenError as error:
                 if error.name != "not-measured" or subject is own:
                     raise
@@ -90,6 +90,11 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
         lessons |= {Lesson.STATELESS}
 
 
+def drafting(request: Request) -> Callable[..., Draft]:
+    """What drafts the variant of this operation."""
+    return replacing.draft if request.operation == "replace" else draft
+
+
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
     """The contract again, for a variant that exists: `request` is what its header records."""
     watch = Stopwatch()
@@ -97,7 +102,7 @@ def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
         source = sources.resolve(request.source)
         with watch.stage("trace"):
             subject = measure(child, source, request)
-            made = draft(request, source, subject.trace, subject.others)
+            made = drafting(request)(request, source, subject.trace, subject.others)
         made = replace(made, variant=replace(made.variant, encoding=encoding))
         with watch.stage("verify"):
             proof = prove(child, made, source, text)
@@ -126,7 +131,7 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
             "input": request.input,
             "library": source.library,
             "wanted": request.site,
-            "narrow": request.operation != "beside",
+            "narrow": request.operation not in ("beside", "replace"),
         },
     )
     return trace_from_json(answer)

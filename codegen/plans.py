@@ -13,6 +13,7 @@ def made(
     request: Request, source: Source, site: Site, variant: Variant, trace: Trace | None, names: dict[str, str]
 ) -> dict[str, Any]:
     """The fields of `worker.subject.Plan`."""
+    mixed = trace and request.operation != "replace" and sites.misfits(trace, site, request.sides)
     small = json.loads(trace.small) if trace and trace.small else {}
     entry = names.get(source.entry, source.entry) if source.library else ""
     return {
@@ -36,7 +37,7 @@ def made(
         "device": trace.device if trace else "cpu",
         "identity": request.identity,
         "combine": branch.operator(request.combine, site) or request.combine,
-        "channel_dim": site.layout.channel_dim if trace and sites.misfits(trace, site, request.sides) else None,
+        "channel_dim": site.layout.channel_dim if mixed else None,
         "library": source.library,
         "entry": entry,
         "variant_entry": entry,

@@ -41,13 +41,15 @@ def report(report: Report, *, full_diff: bool) -> None:
     variant, request = report.variant, report.request
     assert variant is not None and report.site is not None
     verb = "would write" if request.dry_run else "wrote"
-    console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {variant.host}.{variant.attribute} "
-                  f"{request.operation} {escape(report.site.name)}, width {escape(_width(report.site.width))}"
-                  f", {_layout(report.site.layout)}")  # fmt: skip
+    width = f", width {escape(_width(report.site.width))}" if report.site.width.expr else ""
+    where = f"{emit.WORDS.get(request.operation, request.operation)} {escape(report.site.name)}"
+    what = variant.class_name if request.operation == "replace" else f"{variant.host}.{variant.attribute}"
+    console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {what} {where}{width}, {_layout(report.site.layout)}")
     header = emit.header_of(variant.text)
     base = emit.with_header(variant.base, header) if header else variant.base
     lines = unified(base, variant.text, report.output)
-    diff(lines if full_diff else _few(lines, variant.attribute))
+    shown = rf"\b{variant.class_name}\(" if request.operation == "replace" else rf"\.{re.escape(variant.attribute)}\b"
+    diff(lines if full_diff else _few(lines, shown))
     checks(report)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
@@ -55,9 +57,9 @@ def report(report: Report, *, full_diff: bool) -> None:
         console.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds), style="dim")
 
 
-def _few(lines: Sequence[str], attribute: str) -> list[str]:
-    """The changed lines inside the host: those that name the attribute, with one line above for orientation."""
-    wanted = re.compile(rf"[+-].*\.{re.escape(attribute)}\b")
+def _few(lines: Sequence[str], text: str) -> list[str]:
+    """The changed lines inside the host: those in which a pattern is found, with one line above for orientation."""
+    wanted = re.compile(rf"[+-](?!class ).*{text}")
     shown: list[str] = []
     for index, line in enumerate(lines):
         if line.startswith("@@") or line.startswith(("+++", "---")):
@@ -83,11 +85,9 @@ def checks(report: Report) -> None:
         share = 100 * report.new_parameters / report.parameters
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:
-        hint = (
-            "; --identity makes it 0"
-            if report.drift
-            else "" if report.request.identity or not report.new_parameters else ": nothing there reaches it"
-        )
+        hint = "; --identity makes it 0" if report.drift else ": nothing there reaches it" if report.new_parameters else ""
+        if report.request.operation == "replace" or report.request.identity and not report.drift:
+            hint = ""
         console.print(
             f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"
         )

@@ -118,6 +118,8 @@ def _common(layouts: list[Layout], name: str) -> Layout:
 
 def holds(trace: Trace, request: Request, *, whole: bool = False) -> bool:
     """Whether the model of this trace has and runs the site."""
+    if request.operation == "replace":
+        return bool(trace.chosen and trace.chosen.names)
     try:
         find(trace, request, whole=whole)
     except CodegenError as error:

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, imports, modules, pipeline, reading, renaming, sites, sources, standalone, syntax
+from codegen import branch, emit, imports, pipeline, reading, renaming, sites, sources, standalone, syntax
 from codegen.draft import Ground, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -30,7 +30,7 @@ def run(request: Request) -> Report:
         if not uses:
             what = f"no method of {host.name} calls self.{site.attribute}"
             raise CodegenError("unknown-site", what, "leave --static out to trace it")
-        made = write(request, source, Ground(parts, cls, site, tuple(uses), modules.resolve(request, site)), None)
+        made = write(request, source, Ground(parts, cls, site, tuple(uses), branch.component(request, site)), None)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)

@@ -24,7 +24,7 @@ class Request:
     """One command of the user, as given; everything that was not given is empty."""
 
     source: str
-    operation: str = ""  # "after", "before" or "beside"
+    operation: str = ""  # "after", "before", "beside" or "replace"
     site: str = ""
     module: str = ""
     host: str = ""  # --class
@@ -42,12 +42,13 @@ class Request:
     dry_run: bool = False
     static: bool = False
     combine: str = ""  # beside: "add", "mul", "cat" or "gate"
+    out_width: str = ""
     limits: Limits = field(default_factory=Limits)
 
     @property
     def sides(self) -> tuple[str, ...]:
         """Where the site's tensor matters: that which the module takes first."""
-        return ("before", "after") if self.operation == "beside" else (self.operation,)
+        return (self.operation,) if self.operation in ("after", "before") else ("before", "after")
 
 
 # --- 2. the source, found but never imported ----------------------------------------------------------------------------
@@ -71,7 +72,7 @@ class Source:
     spec: str  # as the user wrote it: `timm:resnet50`, `path/vit.py`
     file: SourceFile
     entry: str = ""  # the function or class that SOURCE names
-    library: str = ""  # "timm", "torchvision" or "" - the name of a registry adapter
+    library: str = ""  # "timm", "torchvision" or ""
     distribution: str = ""  # "timm 1.0.31"
 
 
@@ -146,6 +147,7 @@ class TracedModule:
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     in_place: bool = False  # it changes the tensor that it gets
+    settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2")
     parameters: int = 0
     mixed: tuple[str, ...] = ()  # "after", "before": where a forward shows several widths, or some path another layout
     runner: str = ""  # the base class whose code runs it, where the class of the object that holds it inherits that code
@@ -212,11 +214,11 @@ class Site:
     module: TracedModule
     layout: Layout
     width: Width
+    leaving: Width | None = None  # the width of what the site returns, where `width` is that of what it receives
     chosen: Chosen | None = None  # only these objects get a module, from the model; the others of the class an nn.Identity
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
-    leaving: Width | None = None  # beside: the width of what the site returns; `width` is that of what it receives
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
 
     def spelled(self, me: str) -> str:
@@ -241,7 +243,7 @@ class Component:
     placeholder: str = "nn.Identity()"  # what stands in the objects of the class that are not chosen
 
 
-# --- 6. what changes ----------------------------------------------------------------------------------------------------
+# --- 6. what changes, and what comes out -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, order=True)
@@ -254,15 +256,12 @@ class Edit:
     what: str = ""  # for people: "call after VisionTransformer.forward_features:1288"
 
 
-# --- 7. what comes out --------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Check:
-    """One promise of the contract. status: "passed", "failed" or "skipped"."""
+    """One promise of the contract."""
 
     name: str
-    status: str
+    status: str  # "passed", "failed" or "skipped"
     detail: str = ""
 
 

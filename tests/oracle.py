@@ -26,6 +26,7 @@ from oracle_runs import (
     Subject,
     beside,
     brief,
+    instead,
     outcome,
     routes,
     shapes,
@@ -154,6 +155,8 @@ def once_each(modules: dict[str, nn.Module], names: list[str]) -> list[str]:
 def find_inserted(base: nn.Module, variant: nn.Module, sites: Sequence[str], attribute: str) -> dict[str, str]:
     """The new module's path for every site: beside it, inside it, or beside the list that holds it."""
     known, new = dict(base.named_modules()), dict(variant.named_modules())
+    if not attribute:  # it stands where the site stood
+        return {name: name for name in sites if name in new}
     found = {}
     for name in sites:
         holder = name.rpartition(".")[0]
@@ -171,8 +174,8 @@ def differences_of_weights(base: nn.Module, variant: nn.Module, inserted: dict[s
     except RuntimeError as error:
         return [f"weights: {brief(error)}"]
     prefixes = tuple(f"{path}." for path in inserted.values())
-    missing = [key for key in keys.missing_keys if not key.startswith(prefixes)]
-    return [f"weights: {key} is not in both" for key in missing + keys.unexpected_keys]
+    strange = [key for key in keys.missing_keys + keys.unexpected_keys if not key.startswith(prefixes)]
+    return [f"weights: {key} is not in both" for key in strange]
 
 
 def stir(model: nn.Module, seed: int) -> None:
@@ -216,6 +219,8 @@ def wrap(
         first, last = target(module, ran, "before"), target(module, ran, "after")
         return beside(first, last, inserted, JOINS[operation])
     edge = target(module, ran, operation)
+    if operation == "replace":
+        return instead(edge, inserted)
     return through(edge, inserted, operation, original.usual.get(id(edge), set()))
 
 

@@ -215,6 +215,19 @@ def beside(
             yield calls
 
 
+@contextmanager
+def instead(module: nn.Module | None, inserted: nn.Module) -> Iterator[list[int]]:
+    """The inserted module runs wherever `module` does, in its place."""
+    calls: list[int] = []
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return inserted(*args, **kwargs)
+
+    with replaced(module, forward) if module is not None else nullcontext():
+        yield calls
+
+
 JOINS: dict[str, Callable[..., Any]] = {  # of modules beside a site, by operation
     "beside +": lambda y, module, x: y + module(x),
     "beside *": lambda y, module, x: y * module(x),

@@ -32,7 +32,7 @@ def test_the_header_is_comment_lines_with_the_recipe_and_the_hash() -> None:
     lines = header(REQUEST, source()).split("\n")
     assert all(line.startswith("# ") for line in lines)
     assert hashlib.sha256(TEXT.encode()).hexdigest()[:16] in lines[1]
-    assert emit.recorded_command("\n".join(lines)) == ["net.py", "--module", "se", "--after", "conv1"]
+    assert emit.recorded_command("\n".join(lines)) == ["insert", "net.py", "--module", "se", "--after", "conv1"]
 
 
 def test_the_hash_is_of_the_bytes_of_the_file() -> None:
@@ -80,8 +80,10 @@ def test_every_option_of_the_request_is_recorded_and_read_back() -> None:
     )  # fmt: skip
     words = emit.recorded_command(header(request, source()))
     assert words == [
-        "net.py", "--class", "Net", "--build", "Net(depth=2, name='a b')", "--input", "1x3x8x8", "--module", "my.py:M",
-        "--beside", "layer 1", "--combine", "cat", "--arg", "reduction=8", "--arg", "act=a=b c", "--name", "gate", "--suffix", "_x",
+        "insert", "net.py", "--class", "Net", "--build", "Net(depth=2, name='a b')", "--input", "1x3x8x8",
+        "--module", "my.py:M",
+        "--beside", "layer 1", "--combine", "cat", "--arg", "reduction=8", "--arg", "act=a=b c", "--name", "gate",
+        "--suffix", "_x",
         "--keep", "used", "--width", "dims[-1]", "--identity", "--static",
     ]  # fmt: skip
 

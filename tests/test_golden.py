@@ -1,6 +1,6 @@
 """Golden variants: every `tests/cases/<backbone>/<case>.py` is made again by the command in its header, byte for byte.
 
-A new case: run `codegen insert model.py ... -o <case>.py` in the folder of its backbone, read the diff to model.py, and
+A new case: run `codegen insert|replace model.py ... -o <case>.py` in the folder of its backbone, read the diff to model.py, and
 commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that differ.
 The folders named after a manner (`classic_mac`, `alexnet_gbk` ...) are small nets as they are found in research code.
 """
@@ -17,7 +17,7 @@ from conftest import Run
 from codegen import emit, syntax
 
 CASES = Path(__file__).resolve().parent / "cases"
-GOLDEN = sorted(path for path in CASES.glob("*/*.py") if "#     codegen insert " in path.read_bytes().decode("latin-1"))
+GOLDEN = sorted(path for path in CASES.glob("*/*.py") if re.search(rb"#     codegen (insert|replace) ", path.read_bytes()))
 
 # One of each kind of edit stays in the default run; every case costs some six seconds.
 DEFAULT = {
@@ -35,6 +35,7 @@ DEFAULT = {
     "branches/cbam_beside_late2_cat",  # a loop over names joins below the call; a class that projects back
     "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
     "plain_vit/user_after_pre_logits",  # return self.m(x)
+    "resnet/conv5_for_conv2",  # replace: the model's own loop; a hook that leaves the old weights out
     "resnet/cbam_after_layer4",  # a plain statement
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it
     "tabs/se_after_stage1",  # tabs, BOM, form feed, Chinese comments
@@ -69,7 +70,7 @@ def test_the_recorded_command_makes_the_same_bytes(
     words = emit.recorded_command(syntax.read(golden)[0])
     made = tmp_path / golden.name
     source = (golden.parent / "model.py").read_bytes()
-    done = codegen("insert", *words, "-o", str(made), cwd=golden.parent)
+    done = codegen(*words, "-o", str(made), cwd=golden.parent)
     assert done.returncode == 0, done.stderr.decode()
     assert (golden.parent / "model.py").read_bytes() == source, "the source was changed"
     if request.config.getoption("--update-golden"):

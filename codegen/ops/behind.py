@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, construct, modules, naming, sites, syntax
+from codegen import branch, construct, naming, sites, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -31,7 +31,7 @@ def edits(
         if site.chosen is not None:
             made = component
             if site != place.site:  # another class of the file: its width has other names
-                own = branch.around(modules.resolve(request, site), request, site)
+                own = branch.component(request, site)
                 made = replace(component, construct=naming.fitted(own, place.code).construct)
             text = construct.chosen(site, place.attribute, made, lines, cls)
         else:

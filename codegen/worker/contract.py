@@ -64,10 +64,11 @@ def measure(subject: Subject) -> dict[str, Any]:
     variant = _full(subject, "variant")
     inserted = [module for _, module in inserted_modules(subject.plan, variant)]
     new = sum(parameter.numel() for module in inserted for parameter in module.parameters())
+    old = sum(p.numel() for p in _full(subject, "base").parameters()) if subject.plan.operation == "replace" else 0
     return {
         "new_parameters": new,
         "state": sum(len(module.state_dict()) for module in inserted),
-        "parameters": sum(parameter.numel() for parameter in variant.parameters()) - new,  # names and shapes are checked
+        "parameters": old or sum(parameter.numel() for parameter in variant.parameters()) - new,  # names and shapes are checked
         "drift": drift(subject),
     }
 

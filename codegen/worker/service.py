@@ -72,7 +72,7 @@ def _fits(subject: Subject) -> None:
 
     def result(module: torch.nn.Module, args: Any, output: Any) -> None:
         seen["result"] = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        if seen["result"] != seen["shape"] and subject.plan.operation != "beside":
+        if seen["result"] != seen["shape"] and subject.plan.operation not in ("beside", "replace"):
             raise _misfit(subject, f"turns the site's {seen['shape']} into {seen['result']}")
 
     for _, inserted in _inserted(subject, model):
@@ -88,7 +88,7 @@ def _fits(subject: Subject) -> None:
         if "shape" in seen and "result" not in seen:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise _misfit(subject, f"fails on the site's tensor {seen['shape']}: {reason}") from error
-        if "result" in seen and subject.plan.operation == "beside" and isinstance(error, RuntimeError):
+        if "result" in seen and subject.plan.operation in ("beside", "replace") and isinstance(error, RuntimeError):
             how = f"turns the site's {seen['shape']} into {seen['result']}, and the model cannot go on: {str(error)[:200]}"
             raise _misfit(subject, how) from error
         raise
@@ -103,7 +103,8 @@ def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch
     plan = subject.plan
     edited = getattr(subject.variant, plan.host.split(".")[0], object)  # the chosen ones get a module whatever they are
     with contextlib.suppress(LookupError):
-        if not plan.chosen or all(isinstance(model.get_submodule(owner), edited) for owner in hosts(plan, model)):
+        own = (isinstance(model.get_submodule(owner), edited) for owner in hosts(plan, model))
+        if not plan.chosen or plan.operation == "replace" or all(own):
             return inserted_modules(plan, model)
     raise CodegenError(
         "made-elsewhere",

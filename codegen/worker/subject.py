@@ -24,7 +24,7 @@ class Plan:
     site: str  # attribute of the site in the host, "" where the host's objects are the sites themselves
     attribute: str  # attribute of the inserted module in the host
     class_name: str
-    operation: str  # "after", "before" or "beside"
+    operation: str  # "after", "before", "beside" or "replace"
     input: str
     chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
     pattern: str = ""  # what means them in every build

@@ -16,7 +16,7 @@ from torch import nn
 
 from codegen import selection
 from codegen.types import Call, Chosen, HostClass, Span, Trace
-from codegen.worker import entries, models, outer, registry, settled, setup
+from codegen.worker import entries, models, outer, registry, settings, settled, setup
 from codegen.worker.evidence import Evidence, completed
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
@@ -57,7 +57,10 @@ def trace(request: Mapping[str, Any]) -> Trace:
         build=full.build,
         input=full.input,
         hosts=(*_hosts(model, scopes), *_bases(model, scopes, evidence)),
-        modules=tuple(evidence.module(name, m, wanted) for name, m in model.named_modules()),
+        modules=tuple(
+            replace(evidence.module(name, m, wanted), settings=settings.of(m) if name in wanted else ())
+            for name, m in model.named_modules()
+        ),
         calls=found,
         paths=tuple(run.path for run in runs[1:]),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),

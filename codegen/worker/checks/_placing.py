@@ -161,19 +161,29 @@ def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
     """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran."""
 
     def insertion(number: int) -> Change:
+        def instead(*args: Any, **kwargs: Any) -> Any:
+            counts[number] += 1
+            _set_mode(pair, number)
+            return pair.copies[number](*args, **kwargs)
+
         def change(value: Any, *returned: Any) -> Any:
             if not _is_meant(plan, pair, number, value):
                 return None
             counts[number] += 1
-            for name, part in pair.copies[number].named_modules():
-                part.training = pair.modes[number].get(name, pair.base.training)
+            _set_mode(pair, number)
             if join := COMBINED.get(plan.combine):
                 return join(returned[0], pair.copies[number](value))
             return pair.copies[number](value, *returned)
 
-        return change
+        return instead if plan.operation == "replace" else change
 
     return [insertion(number) for number in range(len(pair.copies))]
+
+
+def _set_mode(pair: Pair, number: int) -> None:
+    """The copy is in training, or not, as the module itself was when it ran."""
+    for name, part in pair.copies[number].named_modules():
+        part.training = pair.modes[number].get(name, pair.base.training)
 
 
 @contextlib.contextmanager

@@ -67,6 +67,11 @@ def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Modul
     return found
 
 
+def replaced(plan: Plan, key: str) -> bool:
+    """Whether a parameter or buffer of the base belongs to a module that stands no more in the variant."""
+    return plan.operation == "replace" and any(key.startswith(f"{name}.") for name in plan.chosen)
+
+
 def holds_site(plan: Plan, model: nn.Module) -> bool:
     """Whether any object of the edited class in this build has the site."""
     return any(_module(model, selection.joined(host, plan.site)) is not None for host in hosts(plan, model))
@@ -101,6 +106,10 @@ def at_site(site: nn.Module, plan: Plan, change: Change) -> Iterator[None]:
     Beside: at each return, with the tensor received, as it was then, and with the one returned. The hooks stand before those
     of the library, so a feature that it taps at the site is the changed one.
     """
+    if plan.operation == "replace":
+        with _instead(site, change):
+            yield
+        return
     if plan.operation != "beside":
         with _at_edge(site, plan, plan.operation == "after", change):
             yield
@@ -114,6 +123,20 @@ def at_site(site: nn.Module, plan: Plan, change: Change) -> Iterator[None]:
         _at_edge(site, plan, False, keep),
         _at_edge(site, plan, True, lambda returned: change(received.pop(), returned)),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def _instead(site: nn.Module, change: Change) -> Iterator[None]:
+    """`change` gets all that the site is given, and what it returns, if not None, is the site's result."""
+    own = site.forward
+
+    @functools.wraps(own)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        changed = change(*args, **kwargs)
+        return own(*args, **kwargs) if changed is None else changed
+
+    with forward_of(site, forward):
         yield
 
 

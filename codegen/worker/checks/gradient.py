@@ -43,7 +43,7 @@ def check(subject: Subject) -> Outcome:
 
 
 def _noting(runs: list[str], name: str) -> Callable[..., None]:
-    return lambda *values: runs.append(name)
+    return lambda *args, **kwargs: runs.append(name)
 
 
 def _backward(subject: Subject, model: nn.Module) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 from codegen.worker import registry
 from codegen.worker.checks import Outcome, _compare, failed, passed
 from codegen.worker.checks._placing import reason
-from codegen.worker.checks._sites import inserted_modules
+from codegen.worker.checks._sites import inserted_modules, replaced
 from codegen.worker.subject import Subject
 
 ORDER = 50
@@ -31,14 +31,25 @@ def check(subject: Subject) -> Outcome:
     names = [name for name, _ in inserted_modules(subject.plan, variant)]
     groups = {name: [key for key in own if key.startswith(f"{name}.")] for name in names}
     new = [key for keys in groups.values() for key in keys]
-    wrong = _keys(saved, own, {*new, *_aliases(variant, names)})
+    gone = [key for key in saved if replaced(subject.plan, key)]
+    kept = {key: value for key, value in saved.items() if key not in gone}
+    wrong = _keys(kept, own, {*new, *_aliases(variant, names)})
     if wrong:
         return failed(wrong)
     notes: list[str] = []
-    base_loads = itertools.chain(_base_loads(variant, saved, own, new), _nested(variant, saved))
+    if gone:
+        notes.append(f"left out of the base: {', '.join(gone[:3])}{' ...' * (len(gone) > 3)}")
+    expected = {**kept, **_expected(saved, own, new, gone)}
+    base_loads = itertools.chain(_base_loads(variant, saved, own, expected), _nested(variant, saved, kept))
     found = itertools.chain(base_loads, _variant_loads(variant, own, groups, notes))
     wrong = next(found, "") or _library(subject, base, notes)
     return failed(wrong) if wrong else passed("; ".join([f"{len(new)} new keys" if new else "no state", *notes]))
+
+
+def _expected(saved: State, own: State, new: list[str], gone: list[str]) -> State:
+    """What the new keys hold after a base checkpoint: their own values, or the base's where all of these fit."""
+    fits = bool(gone) and all(key in own and not _compare.shapes(saved[key], own[key]) for key in gone)
+    return {key: saved[key] if fits and key in gone else own[key] for key in new}
 
 
 def _aliases(variant: nn.Module, names: list[str]) -> list[str]:
@@ -79,10 +90,11 @@ def _unlike(model: nn.Module, state: State) -> str:
     return next((key for key, value in values.items() if not _compare.same(value, own.get(key))), "")
 
 
-def _base_loads(variant: nn.Module, saved: State, own: State, new: list[str]) -> Iterator[str]:
+def _base_loads(variant: nn.Module, saved: State, own: State, expected: State) -> Iterator[str]:
+    new = [key for key in own if key not in saved or key in expected and expected[key] is own[key]]
     if error := _load(variant, saved):
         yield f"a base checkpoint is refused with strict=True: {error}"
-    if key := _unlike(variant, saved) or _unlike(variant, {key: own[key] for key in new}):
+    if key := _unlike(variant, expected):
         yield f"{key} is not what it should be after loading a base checkpoint"
     result = variant.load_state_dict(saved, strict=False)
     # the hook that excuses new keys cannot know of strict=False: all are reported, or none
@@ -90,18 +102,19 @@ def _base_loads(variant: nn.Module, saved: State, own: State, new: list[str]) ->
     foreign = set(result.missing_keys) - set(new)
     if foreign or result.unexpected_keys or not all(key.endswith(FILLED) for key in unreported):
         yield f"strict=False reports {[*result.missing_keys, *result.unexpected_keys]}, the new keys are {new}"
-    if saved and not _load(variant, _without(saved, next(iter(saved)))):
-        yield f"a base checkpoint without {next(iter(saved))} is accepted with strict=True"
+    first = next((key for key in saved if expected.get(key) is saved[key]), "")
+    if first and not _load(variant, _without(saved, first)):
+        yield f"a base checkpoint without {first} is accepted with strict=True"
 
 
-def _nested(variant: nn.Module, saved: State) -> Iterator[str]:
+def _nested(variant: nn.Module, saved: State, kept: State) -> Iterator[str]:
     outer = nn.ModuleDict({"backbone": nn.Sequential(copy.deepcopy(variant))})
     state = type(saved)({f"backbone.0.{key}": value for key, value in saved.items()})
     if versions := getattr(saved, "_metadata", None):
         state._metadata = {f"backbone.0.{key}".rstrip("."): value for key, value in versions.items()}  # type: ignore[attr-defined]
     if error := _load(outer, state):
         yield f"a base checkpoint is refused where the variant is part of another module: {error}"
-    if key := _unlike(outer, state):
+    if key := _unlike(outer, {f"backbone.0.{key}": value for key, value in kept.items()}):
         yield f"{key} is not loaded where the variant is part of another module"
 
 
@@ -138,7 +151,8 @@ def _library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
             variant = registry.load_pretrained(entries[1], file, classes)
         except Exception as error:  # said: the base can be loaded so
             return f"the library's own loader refuses a base checkpoint: {reason(error)}"
-    expected = {key: value for key, value in base.state_dict().items() if _compare.same(value, loaded.get(key))}
+    kept = {key: value for key, value in base.state_dict().items() if not replaced(subject.plan, key)}
+    expected = {key: value for key, value in kept.items() if _compare.same(value, loaded.get(key))}
     if not expected:
         notes.append("not loaded by the base's own library")
     key = _unlike(variant, expected)

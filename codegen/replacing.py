@@ -1,0 +1,173 @@
+"""Put another module in the place of a site, behind everything else in the model's own `__init__`. No call changes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from codegen import (
+    construct,
+    emit,
+    modules,
+    naming,
+    notes,
+    plans,
+    reaching,
+    renaming,
+    selection,
+    siblings,
+    standalone,
+    style,
+    syntax,
+)
+from codegen.draft import Draft, Lesson, prepare, texts
+from codegen.errors import CodegenError
+from codegen.selection import CHOSEN
+from codegen.standalone import Addition
+from codegen.syntax import Code
+from codegen.types import Component, Edit, Request, Site, Source, Trace, TracedModule, Variant, Width
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The edits of the model's class, the hook's definition ("" where no checkpoint needs one), and what takes the place."""
+
+    edits: tuple[Edit, ...]
+    hook: str
+    component: Component
+    site: Site  # with its width in names of the model's `__init__`
+
+
+def draft(
+    request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), lessons: frozenset[Lesson] = frozenset()
+) -> Draft:
+    """Another module in the place of the site: only the model's own `__init__` changes."""
+    traces = (trace, *others)
+    found = [find(each, request) for each in traces]
+    site = found[0]
+    parts, cls = prepare(request, source, site, trace.build, ((t.hosts[0].file, t.hosts[0].name) for t in traces))
+    classes = [syntax.find_class(parts.host, t.hosts[0].name, t.hosts[0].line) for t in traces[1:]]
+    models = [(parts.host, c) for c in (cls, *classes) if c is not None]
+    keyed = dropped(trace, site) > 0
+    made = plan(request, site, models, hooked=keyed or Lesson.STATELESS not in lessons)
+    component = naming.fitted(made.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
+    pieces = (style.reindented(text, parts.host).strip("\n") for text in (component.code, made.hook) if text.strip())
+    addition = Addition(component.imports, "\n\n\n".join(pieces))
+    base, text = texts(request, parts, list(made.edits), addition)
+    names = {} if request.in_place else standalone.renames(parts)
+    build = renaming.renamed_expression(trace.build, names)
+    if not request.in_place:
+        text = emit.with_header(text, emit.header(request, source, site.host.name, build))
+    attribute = request.site.rpartition(".")[2]
+    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
+    proofs = []
+    for each, where in zip(traces, found, strict=True):
+        built = renaming.renamed_expression(each.build, names)
+        own = replace(variant, build=built, base_build=built, host=each.hosts[0].name, attribute="")
+        proof = plans.made(request, source, where, own, each, names)
+        proofs.append(proof if each is trace else {**proof, "entry": ""})
+    used = bool(made.site.width.expr) and site.width.expr in made.component.construct
+    about = (*component.notes, *(notes.about(made.site, cls, [], ()) if used else ()))
+    if keyed:
+        meant = site.chosen.names if site.chosen else ()
+        what = f"{', '.join(meant[:3])}{' ...' * (len(meant) > 3)}"
+        about = (*about, f"{dropped(trace, site):,} parameters of the base are left out: those of {what}")
+    return Draft(made.site, variant, tuple(proofs), trace.input, (), about, bool(made.hook) and not keyed)
+
+
+def plan(request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef]], *, hooked: bool) -> Replacement:
+    """One statement, or a loop, in every class that the library builds as this model.
+
+    Raises what `modules.resolve` and `construct.plan` raise.
+    """
+    component, edits, hook = modules.resolve(request, site), [], ""
+    shown = site
+    for code, cls in models:
+        where, last = _reached(site, cls)
+        made = re.sub(rf"\b{CHOSEN}\b", last, component.construct)
+        lines = [f"{last} = {made}"]
+        if hooked:
+            name = f"load_replaced_{modules.attribute_name(component.class_name)}"
+            hook = construct.rendered("replace_hook", name=name)
+            lines.append(f"{last}.register_load_state_dict_pre_hook({name})")
+        depth = len(where)
+        text = [*("    " * i + header for i, header in enumerate(where)), *("    " * depth + line for line in lines)]
+        edits.append(construct.plan(code, cls, ["\n".join(text)]))
+        if shown is site:
+            width = replace(site.width, expr=re.sub(rf"\b{CHOSEN}\b", last, site.width.expr))
+            shown = replace(site, width=width)
+    imports = (*component.imports, *(("import warnings", "from torch import nn") if hook else ()))
+    return Replacement(tuple(edits), hook, replace(component, imports=imports), shown)
+
+
+def find(trace: Trace, request: Request) -> Site:
+    """The modules that are replaced, as one site of the model. Raises CodegenError("unknown-site", "not-measured", ...)."""
+    chosen = trace.chosen
+    if chosen is None or not chosen.names:
+        near = ", ".join([m.name for m in trace.modules if m.name and "." not in m.name][:8])
+        if request.site in {m.name for m in trace.modules}:
+            raise CodegenError("not-measured", f"{request.site} was not looked at for itself", "trace the model for this site")
+        raise CodegenError("unknown-site", f"{trace.hosts[0].name} has no {request.site}", f"near it: {near}")
+    matched = [m for m in trace.modules if m.name in chosen.names]
+    module = next((m for m in matched if m.input_shape), matched[0])
+    own = trace.hosts[0]
+    width = chosen.width_before or Width("", 0, "name")
+    leaving = chosen.width_after
+    if request.width:
+        width = Width(request.width, width.value, "name", 0)
+    if request.out_width:
+        leaving = Width(request.out_width, leaving.value if leaving else 0, "name", 0)
+    layout = replace(module.before, grid_expr=chosen.grid_before)
+    names = tuple(m.name for m in trace.modules)
+    given = replace(module, settings=_common(matched))
+    return replace(Site(request.site, "", own, given, layout, width, leaving), chosen=chosen, whole=True, names=names)
+
+
+def dropped(trace: Trace, site: Site) -> int:
+    """How many parameters of the base are left out."""
+    assert site.chosen is not None
+    return sum(m.parameters for m in trace.modules if m.name in site.chosen.names)
+
+
+def _common(matched: list[TracedModule]) -> tuple[tuple[str, str], ...]:
+    """What all were made with; where they differ, how the model's code reads it off each before it is replaced."""
+    found = []
+    for name, text in matched[0].settings:
+        texts = {dict(m.settings).get(name, "") for m in matched}
+        if "" in texts:
+            continue
+        found.append((name, text if len(texts) == 1 else f"{CHOSEN}.{name}"))
+    return tuple(found)
+
+
+def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], str]:
+    """(loops of the model's `__init__`, the place in them that is assigned): ["for block in self.blocks:"], "block.attn"."""
+    assert site.chosen is not None
+    init = syntax.method(model, "__init__")
+    taken = {n.arg for n in ast.walk(init.args) if isinstance(n, ast.arg)} if init else set()
+    pattern = site.chosen.pattern
+    owner, _, last = pattern.rpartition(".")
+    owners = list(dict.fromkeys(name.rpartition(".")[0] for name in site.chosen.names))
+    children = selection.children_of(site.names)
+    if not pattern or "*" in last and not all(child.isdigit() for child in children[owners[0]]):
+        paths = [_path(name) for name in site.chosen.names]
+        if len(paths) > 1:
+            what = f"{site.name} means {len(paths)} modules that no loop of the model's __init__ reaches by name"
+            raise CodegenError("site-not-editable", what, "name one of them, or those of one list")
+        return [], paths[0]
+    spelled = reaching.spelled(site.names, owner, taken) if owner else reaching.Spelled((), "self")
+    headers, target = [*spelled.headers], spelled.target
+    if last in children[owners[0]] or last.lstrip("-").isdigit():
+        return headers, reaching.below(target, last)
+    positions = f"({last.replace(',', ', ')})" if selection.POSITIONS.fullmatch(last) else f"range(len({target}))"
+    positions += f"[{last}]" if selection.SLICE.fullmatch(last) else ""
+    return [*headers, f"for i in {positions}:"], f"{target}[i]"
+
+
+def _path(name: str) -> str:
+    path = "self"
+    for part in name.split("."):
+        path = reaching.below(path, part)
+    return path

@@ -1,0 +1,22 @@
+"""What a module was made with, as far as its attributes say so by their usual names. Reads, runs nothing."""
+
+from __future__ import annotations
+
+from torch import nn
+
+NAMES = ("kernel_size", "stride", "padding", "dilation", "groups", "eps", "p")
+
+
+def of(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    """(name, value as an expression): ("stride", "2"); of a pair of equal numbers one number. `bias` where it has none."""
+    found = [(name, text) for name in NAMES if (text := _text(getattr(module, name, None)))]
+    if getattr(module, "bias", "none") is None:
+        found.append(("bias", "False"))
+    return tuple(found)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (tuple, list)) and value and all(isinstance(n, int) for n in value):
+        value = value[0] if len(set(value)) == 1 else tuple(value)
+    plain = isinstance(value, (int, float, str, tuple)) and not isinstance(value, bool)
+    return repr(value) if plain else ""
