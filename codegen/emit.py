@@ -17,6 +17,7 @@ from codegen.syntax import COOKIE, Code, encodable
 from codegen.types import Request, Source
 
 COMMAND = re.compile(r"#     codegen (?=(?:insert|replace) )")
+_COOKIE_LIKE = re.compile(r"(coding)([:=])")  # `after pos_encoding: host` would name an encoding (PEP 263)
 WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
 
 
@@ -65,6 +66,7 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
         f"#     {_plain(command(request, _plain(spec)))}",
         "# The licence and copyright notices of the original file stay in force.",
     ]
+    lines[:2] = [_COOKIE_LIKE.sub(r"\1 \2", line) for line in lines[:2]]
     return encodable("\n".join(lines), source.file.encoding, path.name)
 
 

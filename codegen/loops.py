@@ -94,7 +94,8 @@ def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
     """The calls that run all children of the object one on the result of the other."""
     for node in ast.walk(cls):
         if isinstance(node, ast.For) and over_children(node) and not ast.unparse(node.iter).startswith("enumerate("):
-            yield from _chained(node)  # for block in self.children(): x = block(x)
+            # for block in self.children(): x = block(x)
+            yield from _chained(node) if len(node.body) == 1 else ()  # what else it does, it would do with the new one
         elif isinstance(node, ast.Call) and any(ast.unparse(a) == "self.children()" for a in node.args):
             yield node  # x = checkpoint_seq(self.children(), x)
 

@@ -36,7 +36,7 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
     cannot be edited.
     """
-    if not site.attribute.isidentifier() and not site.host.indexed:
+    if not site.attribute.isidentifier() and not (site.host.indexed or site.host.keyed):
         raise CodegenError(
             "container-element",
             f"{site.name} is an element that {cls.name} runs by its place: not built yet",

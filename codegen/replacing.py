@@ -85,18 +85,19 @@ def plan(request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef
     component, edits, hook = modules.resolve(request, site), [], ""
     shown = site
     for code, cls in models:
-        where, last = _reached(site, cls)
-        made = re.sub(rf"\b{CHOSEN}\b", last, component.construct)
-        lines = [f"{last} = {made}"]
-        if hooked:
-            name = f"load_replaced_{modules.attribute_name(component.class_name)}"
-            hook = construct.rendered("replace_hook", name=name)
-            lines.append(f"{last}.register_load_state_dict_pre_hook({name})")
+        where, places = _reached(site, cls)
+        lines = []
+        for place in places:
+            lines.append(f"{place} = " + re.sub(rf"\b{CHOSEN}\b", place, component.construct))
+            if hooked:
+                name = f"load_replaced_{modules.attribute_name(component.class_name)}"
+                hook = construct.rendered("replace_hook", name=name)
+                lines.append(f"{place}.register_load_state_dict_pre_hook({name})")
         depth = len(where)
         text = [*("    " * i + header for i, header in enumerate(where)), *("    " * depth + line for line in lines)]
         edits.append(construct.plan(code, cls, ["\n".join(text)]))
         if shown is site:
-            width = replace(site.width, expr=re.sub(rf"\b{CHOSEN}\b", last, site.width.expr))
+            width = replace(site.width, expr=re.sub(rf"\b{CHOSEN}\b", places[0], site.width.expr))
             shown = replace(site, width=width)
     imports = (*component.imports, *(("import warnings", "from torch import nn") if hook else ()))
     return Replacement(tuple(edits), hook, replace(component, imports=imports), shown)
@@ -142,8 +143,8 @@ def _common(matched: list[TracedModule]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], str]:
-    """(loops of the model's `__init__`, the place in them that is assigned): ["for block in self.blocks:"], "block.attn"."""
+def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:
+    """(loops of the model's `__init__`, what is assigned in them): ["for block in self.blocks:"], ["block.attn"]."""
     assert site.chosen is not None
     init = syntax.method(model, "__init__")
     taken = {n.arg for n in ast.walk(init.args) if isinstance(n, ast.arg)} if init else set()
@@ -151,19 +152,19 @@ def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], str]:
     owner, _, last = pattern.rpartition(".")
     owners = list(dict.fromkeys(name.rpartition(".")[0] for name in site.chosen.names))
     children = selection.children_of(site.names)
-    if not pattern or "*" in last and not all(child.isdigit() for child in children[owners[0]]):
-        paths = [_path(name) for name in site.chosen.names]
-        if len(paths) > 1:
-            what = f"{site.name} means {len(paths)} modules that no loop of the model's __init__ reaches by name"
-            raise CodegenError("site-not-editable", what, "name one of them, or those of one list")
-        return [], paths[0]
+    named = "*" in last and not all(child.isdigit() for child in children[owners[0]])
+    meant = [selection.chosen(last, children[each]) for each in owners]
+    if not pattern or named and meant != [meant[0]] * len(meant):
+        return [], [_path(name) for name in site.chosen.names]
     spelled = reaching.spelled(site.names, owner, taken) if owner else reaching.Spelled((), "self")
     headers, target = [*spelled.headers], spelled.target
+    if named:
+        return headers, [reaching.below(target, child) for child in meant[0]]
     if last in children[owners[0]] or last.lstrip("-").isdigit():
-        return headers, reaching.below(target, last)
+        return headers, [reaching.below(target, last)]
     positions = f"({last.replace(',', ', ')})" if selection.POSITIONS.fullmatch(last) else f"range(len({target}))"
     positions += f"[{last}]" if selection.SLICE.fullmatch(last) else ""
-    return [*headers, f"for i in {positions}:"], f"{target}[i]"
+    return [*headers, f"for i in {positions}:"], [f"{target}[i]"]
 
 
 def _path(name: str) -> str:

@@ -179,6 +179,7 @@ class HostClass:
     instances: tuple[str, ...]  # dotted paths of the model's modules that are exactly of this class; "" is the model
     inherited: bool = False
     indexed: bool = False  # its objects are lists of modules: `self[0]` is a child
+    keyed: bool = False  # likewise by name: `self["0"]`
     factory: str = ""  # how device and dtype reach a new child: "**dd", "device=device, dtype=dtype" or ""
 
 
@@ -223,7 +224,8 @@ class Site:
 
     def spelled(self, me: str) -> str:
         """How the host's methods name it, where they call themselves `me`: `self.patch_embed`, of a list `self[0]`."""
-        return f"{me}.{self.attribute}" if self.attribute.isidentifier() else f"{me}[{self.attribute}]"
+        key = f'"{self.attribute}"' if self.host.keyed else self.attribute
+        return f"{me}.{self.attribute}" if self.attribute.isidentifier() else f"{me}[{key}]"
 
 
 # --- 5. what is stitched in ---------------------------------------------------------------------------------------------

@@ -88,6 +88,12 @@ def test_every_option_of_the_request_is_recorded_and_read_back() -> None:
     ]  # fmt: skip
 
 
+def test_a_site_that_ends_like_a_coding_cookie() -> None:
+    text = header(Request("net.py", "after", "pos_encoding", "se"), source())
+    compile(text.encode() + b"\nx = 1\n", "net_se.py", "exec")  # no SyntaxError: unknown encoding
+    assert "after pos_encoding : host Net" in text
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -45,6 +45,8 @@ def edited(pattern: str, *names: str, module: str = "torch.nn:GELU") -> str:
         ("stem.0,1", ("stem.0", "stem.1"), "for i in (0, 1):\n    self.stem[i] = nn.GELU()"),
         ("stem.::2", ("stem.0",), "for i in range(len(self.stem))[::2]:\n    self.stem[i] = nn.GELU()"),
         ("stem.*", ("stem.0", "stem.1"), "for i in range(len(self.stem)):\n    self.stem[i] = nn.GELU()"),
+        ("a*", ("act",), "self.act = nn.GELU()"),
+
         ("blocks.0.act", ("blocks.0.act",), "self.blocks[0].act = nn.GELU()"),
         ("blocks.*.act", ("blocks.0.act", "blocks.1.act"), "for block2 in self.blocks:\n    block2.act = nn.GELU()"),
     ],

@@ -141,7 +141,8 @@ def _hosts(model: nn.Module, scopes: Scopes) -> Iterable[HostClass]:
         scope = scopes.of(model.get_submodule(found[0]), cls)
         line = scope.code.co_firstlineno if scope else _first_line(cls)
         file, names = getattr(defining, "__file__", "") or "", tuple(found)
-        yield HostClass(cls.__qualname__, file, line, names, indexed=_is_indexed(cls), factory=_factory(scope))
+        keyed = issubclass(cls, nn.ModuleDict)
+        yield HostClass(cls.__qualname__, file, line, names, indexed=_is_indexed(cls), keyed=keyed, factory=_factory(scope))
 
 
 def _bases(model: nn.Module, scopes: Scopes, evidence: Evidence) -> Iterator[HostClass]:
@@ -151,7 +152,8 @@ def _bases(model: nn.Module, scopes: Scopes, evidence: Evidence) -> Iterator[Hos
         scope = scopes.of(model.get_submodule(names[0]), base)
         file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
         line = scope.code.co_firstlineno if scope else _first_line(base)
-        yield HostClass(base.__qualname__, file, line, names, True, _is_indexed(base), _factory(scope))
+        indexed, keyed = _is_indexed(base), issubclass(base, nn.ModuleDict)
+        yield HostClass(base.__qualname__, file, line, names, True, indexed, keyed, _factory(scope))
 
 
 def _is_indexed(cls: type) -> bool:

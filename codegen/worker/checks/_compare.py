@@ -25,6 +25,11 @@ def shapes(a: Any, b: Any) -> str:
     return _difference(a, b, _shape_leaf, "output")
 
 
+def rows(a: Any, b: Any) -> str:
+    """Where they differ in more than the numbers of rows."""
+    return _difference(a, b, lambda one, other: _shape_leaf(one[:0], other[:0]) if one.ndim and other.ndim else "", "output")
+
+
 def values(a: Any, b: Any) -> str:
     """Where two outputs differ in structure or in any value, "" where nowhere. `a` is the base's."""
     return _difference(a, b, _value_leaf, "output")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from codegen.worker import models, paths
 from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
-from codegen.worker.checks._placing import reason
+from codegen.worker.checks._placing import judge, reason, telling_pair
 from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
 
@@ -45,8 +46,20 @@ def check(subject: Subject) -> Outcome:
             continue
         if error:
             return failed(f"{_named(level)}: the base runs, the variant does not: {error}")
-        return _compared(base, variant, level)
+        compared = _compared(base, variant, level)
+        return _as_placed(subject, compared, (base, variant)) if compared.status == "failed" else compared
     return skipped("; ".join(notes))
+
+
+def _as_placed(subject: Subject, found: Outcome, outputs: tuple[dict[str, Any], dict[str, Any]]) -> Outcome:
+    """A number of detections follows from the values: the base with the module at its site has the variant's, too."""
+    base, variant = outputs
+    same = base.keys() == variant.keys() and not any(_compare.rows(base[case], variant[case]) for case in base)
+    if subject.plan.operation == "replace" or not same or models.takes_batch(subject.plan.input):
+        return found
+    pair = telling_pair(subject)
+    held = pair.places and judge(subject.plan, pair, partial(paths.run, paths.PATHS[0], inputs=subject.inputs())).kind == "held"
+    return passed(f"the base with the module at its site has as many results; without it {found.detail}") if held else found
 
 
 def _compared(base: dict[str, Any], variant: dict[str, Any], level: Level) -> Outcome:
