@@ -343,3 +343,43 @@ def test_only_the_site_that_is_wanted_is_looked_into(tmp_path: Path) -> None:
     known = {m.name for m in wanted.modules if m.width_after or m.after.kind}
     assert known == {"blocks.0.mlp", "blocks.1.mlp"} and wanted.build == "Vit(depth=2)"
     assert {m.name for m in wanted.modules} >= {"head", "blocks.1.norm"}
+
+
+AUXILIARY = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=8, num_classes=10):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.act = nn.ReLU(inplace=True)
+        self.aux = nn.Conv2d(width, num_classes, 1)
+        self.fc = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        x = self.act(self.stem(x))
+        y = self.fc(x.mean((2, 3)))
+        return (y, self.aux(x).mean((2, 3))) if self.training else y
+"""
+
+
+@pytest.fixture(scope="module")
+def auxiliary(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    return traced(tmp_path_factory.mktemp("auxiliary"), AUXILIARY)
+
+
+def test_what_runs_in_training_only_is_measured_there(auxiliary: Trace) -> None:
+    seen = module(auxiliary, "aux")
+    assert seen.calls == 0 and seen.after == Layout("NCHW")
+    assert seen.width_after is not None and seen.width_after.expr == "num_classes"
+    assert {call.path for call in auxiliary.calls if call.module == "aux"} == {"forward (train)"}
+
+
+def test_what_changes_its_input_says_so(auxiliary: Trace) -> None:
+    assert [m.name for m in auxiliary.modules if m.in_place] == ["act"]
+
+
+def test_settings_of_a_layer(auxiliary: Trace) -> None:
+    assert dict(module(auxiliary, "stem").settings)["padding"] == "1"

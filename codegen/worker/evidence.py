@@ -5,37 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
 
-import torch
 from torch import nn
 
 from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, setup, widths
-from codegen.worker.runs import Located
+from codegen.worker.observing import completed, observed, trained
+from codegen.worker.runs import Located, Run
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
-from codegen.worker.tracer import Event, tracing
+from codegen.worker.tracer import Event
 
 OPERATIONS = {"after": True, "before": False}  # whether it is the tensor that goes out of the site
-
-
-def completed(model: nn.Module, events: list[Event]) -> list[Event]:
-    """The events, and one for each container that ran only element by element: in by its first, out by its last."""
-    found = {e.module: e for e in reversed(events)}
-    extra = []
-    for name, module in reversed(list(model.named_modules())):
-        children = [child for child, _ in module.named_children()]
-        if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) and name not in found and children:
-            first, last = (found.get(f"{name}.{child}") for child in (children[0], children[-1]))
-            if first is not None and last is not None:
-                found[name] = replace(last, module=name, place=None, **_entering(first))
-                extra.append(found[name])
-    return [*events, *extra]
-
-
-def _entering(event: Event) -> dict[str, Any]:
-    return {"input_argument": event.input_argument, "input_shape": event.input_shape}
 
 
 class Evidence:
@@ -44,6 +25,7 @@ class Evidence:
     def __init__(self, full: Setup, model: nn.Module, scopes: Scopes, events: list[Event]) -> None:
         self.full = full
         self.second = ""
+        self.training = False  # some modules run in training only
         self._by_class: dict[int, dict[str, list[tuple[str, nn.Module]]]] = {}
         self.counts = Counter(e.module for e in events if e.place)
         self.first = {e.module: e for e in reversed(events)}
@@ -62,6 +44,15 @@ class Evidence:
         for event in events:
             self.shapes[event.module, True][repr(build.overrides)].add(event.output_shape or ())
             self.shapes[event.module, False][repr(build.overrides)].add(event.input_shape or ())
+
+    def note_training(self, runs: Iterable[Run]) -> None:
+        """Learn of modules that run in training only: their first call is taken from there."""
+        if any(e.module not in self.first for run in runs if run.path == "forward (train)" for e in run.events):
+            model = self.builds[0][0]
+            events = completed(model, trained(model, self.full.inputs(), set(self.first)))
+            self.training = bool(events)
+            self.first.update({e.module: e for e in reversed(events)})
+            self.note_shapes(events, self.full)
 
     def _is_mixed(self, name: str, layout: Layout, outgoing: bool) -> bool:
         """Whether `forward` of one build shows tensors of several widths there."""
@@ -134,21 +125,18 @@ class Evidence:
             model, scopes = other.scoped_model()
             if type(model) is not self.full.root:
                 return None
-            with tracing(model, places=False) as recording:
-                setup.runs(other, model)
+            events = observed(model, other.inputs(), training=self.training)
         except Exception:  # noqa: BLE001 - a size that the class does not accept is no evidence
             return None
-        return model, scopes, {e.module: e for e in reversed(completed(model, recording.events))}
+        return model, scopes, {e.module: e for e in reversed(completed(model, events))}
 
     def _run(self, other: Setup, batch: int) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
         model, scopes = other.scoped_model()
-        args, kwargs = other.inputs(batch)
         try:
-            with tracing(model, places=False) as recording, torch.no_grad():
-                model(*args, **kwargs)
+            found = observed(model, other.inputs(batch), training=self.training)
         except Exception:  # noqa: BLE001 - a size that the model does not accept is no evidence
             return None
-        events = [e for e in completed(model, recording.events) if self._is_alike(model, e.module)]
+        events = [e for e in completed(model, found) if self._is_alike(model, e.module)]
         self.add_samples(events, other.batch(batch), other.image())
         return model, scopes, {e.module: e for e in reversed(events)}
 

@@ -17,7 +17,8 @@ from torch import nn
 from codegen import selection
 from codegen.types import Call, Chosen, HostClass, Span, Trace
 from codegen.worker import entries, models, outer, registry, settings, settled, setup
-from codegen.worker.evidence import Evidence, completed
+from codegen.worker.evidence import Evidence
+from codegen.worker.observing import completed
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
@@ -44,6 +45,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
     for run in runs:
         if run.path == "forward":
             evidence.note_shapes(run.events, run.build)
+    evidence.note_training(runs)
     calls = list(located(runs, model))
     evidence.note_runners(calls)
     evidence.resize(small)

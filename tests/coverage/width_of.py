@@ -23,7 +23,7 @@ from torch import nn
 
 from codegen.types import Layout
 from codegen.worker import layouts, models, setup
-from codegen.worker.evidence import completed
+from codegen.worker.observing import completed
 from codegen.worker.scopes import Scopes, recording
 from codegen.worker.tracer import tracing
 
