@@ -44,6 +44,7 @@ class Lesson(Enum):
     """What only building the variant shows; a draft is made again with what was learnt."""
 
     STATELESS = "the module has no state: no checkpoint needs a load hook for it"
+    HOLDS_OLD = "the module holds all that the replaced one held: the base's weights go into it"
     FACTORIES = "the host's objects are made by functions of a library: these are brought in too"
 
 

@@ -85,9 +85,18 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
                     raise
                 lessons |= {Lesson.FACTORIES}
                 continue
+        if request.operation == "replace" and _refuses_base(proof) and Lesson.HOLDS_OLD not in lessons:
+            lessons |= {Lesson.HOLDS_OLD}
+            continue
         if proof["state"] or not made.hooked:
             return _report(request, made, proof, watch, target)
         lessons |= {Lesson.STATELESS}
+
+
+def _refuses_base(proof: dict[str, Any]) -> bool:
+    """Whether a base checkpoint lacks some keys of the new module, and has no others: so would a damaged one of the variant."""
+    weights = next(c for c in proof["checks"] if c["name"] == "weights")
+    return weights["status"] == "failed" and "refused with strict=True" in weights["detail"]
 
 
 def drafting(request: Request) -> Callable[..., Draft]:

@@ -51,7 +51,8 @@ def draft(
     classes = [syntax.find_class(parts.host, t.hosts[0].name, t.hosts[0].line) for t in traces[1:]]
     models = [(parts.host, c) for c in (cls, *classes) if c is not None]
     keyed = dropped(trace, site) > 0
-    made = plan(request, site, models, hooked=keyed or Lesson.STATELESS not in lessons)
+    old = site.module.keys if Lesson.HOLDS_OLD in lessons else ()
+    made = plan(request, site, models, hooked=keyed or Lesson.STATELESS not in lessons, old=old)
     component = naming.fitted(made.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     pieces = (style.reindented(text, parts.host).strip("\n") for text in (component.code, made.hook) if text.strip())
     addition = Addition(component.imports, "\n\n\n".join(pieces))
@@ -70,15 +71,18 @@ def draft(
         proofs.append(proof if each is trace else {**proof, "entry": ""})
     used = bool(made.site.width.expr) and site.width.expr in made.component.construct
     about = (*component.notes, *(notes.about(made.site, cls, [], ()) if used else ()))
-    if keyed:
+    if keyed and not old:
         meant = site.chosen.names if site.chosen else ()
         what = f"{', '.join(meant[:3])}{' ...' * (len(meant) > 3)}"
         about = (*about, f"{dropped(trace, site):,} parameters of the base are left out: those of {what}")
     return Draft(made.site, variant, tuple(proofs), trace.input, (), about, bool(made.hook) and not keyed)
 
 
-def plan(request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef]], *, hooked: bool) -> Replacement:
-    """One statement, or a loop, in every class that the library builds as this model.
+def plan(
+    request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef]], *, hooked: bool, old: Sequence[str] = ()
+) -> Replacement:
+    """One statement, or a loop, in every class that the library builds as this model. old: the keys of the replaced modules,
+    where the new ones hold them all.
 
     Raises what `modules.resolve` and `construct.plan` raise.
     """
@@ -91,7 +95,7 @@ def plan(request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef
             lines.append(f"{place} = " + re.sub(rf"\b{CHOSEN}\b", place, component.construct))
             if hooked:
                 name = f"load_replaced_{modules.attribute_name(component.class_name)}"
-                hook = construct.rendered("replace_hook", name=name)
+                hook = construct.rendered("replace_hook", name=name, old=_set(old))
                 lines.append(f"{place}.register_load_state_dict_pre_hook({name})")
         depth = len(where)
         text = [*("    " * i + header for i, header in enumerate(where)), *("    " * depth + line for line in lines)]
@@ -99,7 +103,8 @@ def plan(request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef
         if shown is site:
             width = replace(site.width, expr=re.sub(rf"\b{CHOSEN}\b", places[0], site.width.expr))
             shown = replace(site, width=width)
-    imports = (*component.imports, *(("import warnings", "from torch import nn") if hook else ()))
+    imports = (*component.imports, *(["from torch import nn"] if hook else []))
+    imports += ("import warnings",) if hook and not old else ()
     return Replacement(tuple(edits), hook, replace(component, imports=imports), shown)
 
 
@@ -165,6 +170,11 @@ def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:
     positions = f"({last.replace(',', ', ')})" if selection.POSITIONS.fullmatch(last) else f"range(len({target}))"
     positions += f"[{last}]" if selection.SLICE.fullmatch(last) else ""
     return [*headers, f"for i in {positions}:"], [f"{target}[i]"]
+
+
+def _set(keys: Sequence[str]) -> str:
+    """`{"bias", "weight"}` in the code."""
+    return "{" + ", ".join(f'"{key}"' for key in keys) + "}" if keys else ""
 
 
 def _path(name: str) -> str:

@@ -85,8 +85,10 @@ def checks(report: Report) -> None:
         share = 100 * report.new_parameters / report.parameters
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:
-        hint = "; --identity makes it 0" if report.drift else ": nothing there reaches it" if report.new_parameters else ""
-        if report.request.operation == "replace" or report.request.identity and not report.drift:
+        zero = "--combine gate" if report.request.combine in ("add", "mul") else "--identity"
+        hint = f"; {zero} makes it 0" if report.drift else ": nothing there reaches it" if report.new_parameters else ""
+        started = not report.drift and (report.request.identity or report.request.combine == "gate")
+        if report.request.operation == "replace" or started:
             hint = ""
         console.print(
             f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"

@@ -109,9 +109,8 @@ class Call:
 class Layout:
     """What the dims of a tensor mean.
 
-    kind: "NCHW", "NHWC", "NLC" (tokens), "NCL" (channels before them), "NC" (a vector a sample), "NCDHW", "NDHWC" (clips), or
-    "" where measurement could not tell. "NXXC", "NCXX": positions that are no rows and columns (heads, windows).
-    """
+    kind: "NCHW", "NHWC", "NLC" (tokens), "NCL", "NC" (a vector a sample), "NCDHW", "NDHWC" (clips), "NXXC", "NCXX" (positions
+    that are no rows and columns: heads, windows), or "" where measurement could not tell."""
 
     kind: str
     prefix: int = 0  # class and register tokens before the grid's (NLC)
@@ -147,7 +146,8 @@ class TracedModule:
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     in_place: bool = False  # it changes the tensor that it gets
-    settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2")
+    settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2"); `keys`: of its state_dict
+    keys: tuple[str, ...] = ()
     parameters: int = 0
     mixed: tuple[str, ...] = ()  # "after", "before": where a forward shows several widths, or some path another layout
     runner: str = ""  # the base class whose code runs it, where the class of the object that holds it inherits that code

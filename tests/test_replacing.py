@@ -88,7 +88,7 @@ def test_a_width_that_is_needed_and_not_known() -> None:
 
 def hook() -> Any:
     scope: dict[str, Any] = {"nn": nn, "warnings": warnings}
-    exec(construct.rendered("replace_hook", name="hook"), scope)
+    exec(construct.rendered("replace_hook", name="hook", old=""), scope)
     return scope["hook"]
 
 
@@ -112,6 +112,18 @@ def test_a_base_checkpoint_loads_strictly(old: nn.Module, new: nn.Module, how: s
     assert torch.equal(variant[0].weight, base[0].weight)
     expected = old.state_dict() if how == "loaded" else before
     assert all(torch.equal(value, expected[key]) for key, value in new.state_dict().items())
+
+
+def test_what_holds_all_of_the_old_one_takes_its_weights() -> None:
+    scope: dict[str, Any] = {"nn": nn}
+    exec(construct.rendered("replace_hook", name="hook", old='{"weight"}'), scope)
+    base, variant = nn.Sequential(nn.Linear(4, 4, bias=False)), nn.Sequential(nn.Linear(4, 4))
+    variant[0].register_load_state_dict_pre_hook(scope["hook"])
+    bias = variant[0].bias.clone()  # type: ignore[union-attr, operator]
+    variant.load_state_dict(base.state_dict())
+    assert torch.equal(variant[0].weight, base[0].weight) and torch.equal(variant[0].bias, bias)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="0.weight"):
+        variant.load_state_dict({"0.bias": bias})
 
 
 def test_a_damaged_checkpoint_stays_an_error() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 NAMES = ("kernel_size", "stride", "padding", "dilation", "groups", "eps", "p")
@@ -20,3 +22,8 @@ def _text(value: object) -> str:
         value = value[0] if len(set(value)) == 1 else tuple(value)
     plain = isinstance(value, (int, float, str, tuple)) and not isinstance(value, bool)
     return repr(value) if plain else ""
+
+
+def known(module: nn.Module) -> dict[str, Any]:
+    """The fields of a TracedModule for one that may be replaced."""
+    return {"settings": of(module), "keys": tuple(module.state_dict())}

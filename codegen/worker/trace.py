@@ -60,7 +60,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
         input=full.input,
         hosts=(*_hosts(model, scopes), *_bases(model, scopes, evidence)),
         modules=tuple(
-            replace(evidence.module(name, m, wanted), settings=settings.of(m) if name in wanted else ())
+            replace(evidence.module(name, m, wanted), **(settings.known(m) if name in chosen.names else {}))
             for name, m in model.named_modules()
         ),
         calls=found,

@@ -37,11 +37,13 @@ def check(subject: Subject) -> Outcome:
     if wrong:
         return failed(wrong)
     notes: list[str] = []
-    if gone:
-        notes.append(f"left out of the base: {', '.join(gone[:3])}{' ...' * (len(gone) > 3)}")
     expected = {**kept, **_expected(saved, own, new, gone)}
+    if gone:
+        loaded = any(expected.get(key) is saved[key] for key in gone)
+        what = "what the base has for the old one goes into it" if loaded else "left out of the base"
+        notes.append(f"{what}: {', '.join(gone[:3])}{' ...' * (len(gone) > 3)}")
     base_loads = itertools.chain(_base_loads(variant, saved, own, expected), _nested(variant, saved, kept))
-    found = itertools.chain(base_loads, _variant_loads(variant, own, groups, notes))
+    found = itertools.chain(base_loads, _variant_loads(variant, own, groups, {*gone}, notes))
     wrong = next(found, "") or _library(subject, base, notes)
     return failed(wrong) if wrong else passed("; ".join([f"{len(new)} new keys" if new else "no state", *notes]))
 
@@ -118,18 +120,22 @@ def _nested(variant: nn.Module, saved: State, kept: State) -> Iterator[str]:
         yield f"{key} is not loaded where the variant is part of another module"
 
 
-def _variant_loads(variant: nn.Module, own: State, groups: dict[str, list[str]], notes: list[str]) -> Iterator[str]:
+def _variant_loads(
+    variant: nn.Module, own: State, groups: dict[str, list[str]], gone: set[str], notes: list[str]
+) -> Iterator[str]:
     if error := _load(variant, own):
         yield f"its own checkpoint is refused: {error}"
     if key := _unlike(variant, own):
         yield f"{key} is not loaded from its own checkpoint"
     first, *others = groups.values()
     for keys in (first, *others):  # the modules are alike: one is damaged in every way, each of the others once
-        if len(keys) == 1:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
+        alike = [key for key in keys if {*keys} - {key} == {k for k in gone if k in keys}]  # without it, as the base has it
+        if len(keys) == 1 or alike:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
             note = "damage not checked where a module has one key: without it, it looks like a base checkpoint"
-            notes.extend([] if note in notes else [note])
+            notes.extend([] if note in notes else [note.replace("one key", "one new key") if alike else note])
+        if len(keys) == 1:
             continue
-        for key in keys if keys is first else keys[:1]:
+        for key in [k for k in (keys if keys is first else keys[:1]) if k not in alike]:
             if not _load(variant, _without(own, key)):
                 yield f"its own checkpoint without {key} is accepted with strict=True"
 
