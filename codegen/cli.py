@@ -90,6 +90,18 @@ def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opt
     _make(replacement(source, **options), show_diff, as_json)
 
 
+@cli.command()
+@click.argument("source")
+@click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...")
+@click.option("--layers", required=True, metavar="LAYERS", help='Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".')
+@VARIANT
+@RUN
+@SHOW
+def head(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Put other layers in the place of SOURCE's classifier; the first takes what that took."""
+    _make(headed(source, **options), show_diff, as_json)
+
+
 def _make(request: Request, show_diff: bool, as_json: bool) -> None:
     from codegen import pipeline, records, static
 
@@ -167,6 +179,12 @@ def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options
     return _request(source, operation="replace", site=site, arguments=_pairs(arguments), **options)
 
 
+def headed(source: str, *, site: str, **options: Any) -> Request:
+    """The Request of `codegen head`."""
+    suffix = options.pop("suffix", "") or "_head"
+    return _request(source, operation="replace", site=site, module="head", suffix=suffix, **options)
+
+
 def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in arguments:
@@ -193,7 +211,8 @@ def _recorded(text: str, against: str, **options: Any) -> Request:
     from codegen import emit
 
     verb, *words = emit.recorded_command(text)
-    command, request = (replace, replacement) if verb == "replace" else (insert, insertion)
+    commands = {"replace": (replace, replacement), "head": (head, headed)}
+    command, request = commands.get(verb, (insert, insertion))
     context = command.make_context(verb, words)
     recorded = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose")}
     recorded.update({k: v for k, v in options.items() if v})

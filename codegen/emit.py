@@ -16,7 +16,7 @@ from codegen.errors import CodegenError
 from codegen.syntax import COOKIE, Code, encodable
 from codegen.types import Request, Source
 
-COMMAND = re.compile(r"#     codegen (?=(?:insert|replace) )")
+COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head) )")
 _COOKIE_LIKE = re.compile(r"(coding)([:=])")  # `after pos_encoding: host` would name an encoding (PEP 263)
 WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
 
@@ -24,10 +24,11 @@ WORDS = {"replace": "in the place of"}  # what an operation is called in a sente
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
     replaced = request.operation == "replace"
-    words = ["codegen", "replace" if replaced else "insert", source]
+    words = ["codegen", "head" if request.layers else "replace" if replaced else "insert", source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
-    words += ["--module", portable(request.module), "--site" if replaced else f"--{request.operation}", request.site]
+    words += ["--layers", request.layers] if request.layers else ["--module", portable(request.module)]
+    words += ["--site" if replaced else f"--{request.operation}", request.site]
     words += ["--combine", request.combine] if request.combine not in ("", "add") else []
     for key, text in request.arguments:
         words += ["--arg", f"{key}={text}"]
@@ -58,9 +59,9 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
     if spec != source.spec and source.file.module:
         request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     stem = source.entry or path.stem
+    where = f"{WORDS.get(request.operation, request.operation)} {_plain(request.site)}"
     lines = [
-        f"# {_plain(stem)} with {_plain(portable(request.module))} {WORDS.get(request.operation, request.operation)} "
-        f"{_plain(request.site)}: "
+        f"# {_plain(stem)} with {_plain(request.layers or portable(request.module))} {where}: "
         f"host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
         f"#     {_plain(command(request, _plain(spec)))}",

@@ -134,6 +134,15 @@ def resolve(request: Request, site: Site) -> Component:
     return _zero_gated(made) if request.identity and not request.combine else made
 
 
+def constructor(module: str, name: str) -> Constructor:
+    """The parameters of an importable class. Raises CodegenError("unknown-module")."""
+    file = sources.file(_defining_file(module, name))
+    code = Code(file.text, str(file.path))
+    cls = syntax.find_class(code, name)
+    assert cls is not None
+    return _constructor(code, cls)
+
+
 def attribute_name(class_name: str) -> str:
     """`CbamModule` -> `cbam_module`, `SEBlock` -> `se_block`."""
     out = ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from codegen import (
     construct,
     emit,
+    heads,
     modules,
     naming,
     notes,
@@ -86,7 +87,8 @@ def plan(
 
     Raises what `modules.resolve` and `construct.plan` raise.
     """
-    component, edits, hook = modules.resolve(request, site), [], ""
+    component = heads.component(request, site) if request.layers else modules.resolve(request, site)
+    edits, hook = [], ""
     shown = site
     for code, cls in models:
         where, places = _reached(site, cls)
@@ -94,9 +96,10 @@ def plan(
         for place in places:
             lines.append(f"{place} = " + re.sub(rf"\b{CHOSEN}\b", place, component.construct))
             if hooked:
-                name = f"load_replaced_{modules.attribute_name(component.class_name)}"
+                name = f"load_replaced_{'head' if request.layers else modules.attribute_name(component.class_name)}"
                 hook = construct.rendered("replace_hook", name=name, old=_set(old))
                 lines.append(f"{place}.register_load_state_dict_pre_hook({name})")
+        lines += _classes(request, cls)
         depth = len(where)
         text = [*("    " * i + header for i, header in enumerate(where)), *("    " * depth + line for line in lines)]
         edits.append(construct.plan(code, cls, ["\n".join(text)]))
@@ -129,6 +132,15 @@ def find(trace: Trace, request: Request) -> Site:
     names = tuple(m.name for m in trace.modules)
     given = replace(module, settings=_common(matched))
     return replace(Site(request.site, "", own, given, layout, width, leaving), chosen=chosen, whole=True, names=names)
+
+
+def _classes(request: Request, model: ast.ClassDef) -> list[str]:
+    """`self.num_classes = 10`, where the model keeps that number and its head has another one now."""
+    init = syntax.method(model, "__init__")
+    width = heads.outgoing(request.layers) if request.layers else ""
+    targets = [t for node in ast.walk(init) if isinstance(node, ast.Assign) for t in node.targets] if init else []
+    kept = any(ast.unparse(target) == "self.num_classes" for target in targets)
+    return [f"self.num_classes = {width}"] if kept and width not in ("", "num_classes", "self.num_classes") else []
 
 
 def dropped(trace: Trace, site: Site) -> int:

@@ -43,6 +43,7 @@ class Request:
     static: bool = False
     combine: str = ""  # beside: "add", "mul", "cat" or "gate"
     out_width: str = ""
+    layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -146,8 +147,8 @@ class TracedModule:
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     in_place: bool = False  # it changes the tensor that it gets
-    settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2"); `keys`: of its state_dict
-    keys: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2")
+    keys: tuple[str, ...] = ()  # of its state_dict
     parameters: int = 0
     mixed: tuple[str, ...] = ()  # "after", "before": where a forward shows several widths, or some path another layout
     runner: str = ""  # the base class whose code runs it, where the class of the object that holds it inherits that code
@@ -202,7 +203,7 @@ class Trace:
     taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the children in their order
 
 
-# --- 4. what stands in the code -----------------------------------------------------------------------------------------
+# --- 4. what stands in the code, and what is stitched in ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,6 @@ class Site:
         return f"{me}.{self.attribute}" if self.attribute.isidentifier() else f"{me}[{key}]"
 
 
-# --- 5. what is stitched in ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Component:
     """A module ready to be written into the variant."""
@@ -245,7 +243,7 @@ class Component:
     placeholder: str = "nn.Identity()"  # what stands in the objects of the class that are not chosen
 
 
-# --- 6. what changes, and what comes out -------------------------------------------------------------------------------
+# --- 5. what changes, and what comes out -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, order=True)

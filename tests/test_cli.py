@@ -14,7 +14,7 @@ from codegen import cli
 from codegen.errors import CodegenError
 
 Call = Callable[..., tuple[int, str, str]]
-COMMANDS = ("sites", "modules", "insert", "replace", "verify", "diff")
+COMMANDS = ("sites", "modules", "insert", "replace", "head", "verify", "diff")
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_options_that_do_not_go_together(options: tuple[str, ...], call: Call) -
     assert_one_error(call("insert", "x.py", "--module", "se", *options), "usage")
 
 
-@pytest.mark.parametrize("command", ["head", "build", "check", "update", "sweep", "report"])
+@pytest.mark.parametrize("command", ["build", "check", "update", "sweep", "report"])
 def test_commands_of_later_issues_are_refused_in_one_line(command: str, call: Call) -> None:
     code, out, err = call(command, "x.py")
     assert code == 2 and not out and err.startswith("error[") and len(err.splitlines()) == 2

@@ -17,7 +17,7 @@ from conftest import Run
 from codegen import emit, syntax
 
 CASES = Path(__file__).resolve().parent / "cases"
-GOLDEN = sorted(path for path in CASES.glob("*/*.py") if re.search(rb"#     codegen (insert|replace) ", path.read_bytes()))
+GOLDEN = sorted(path for path in CASES.glob("*/*.py") if re.search(rb"#     codegen (insert|replace|head) ", path.read_bytes()))
 
 # One of each kind of edit stays in the default run; every case costs some six seconds.
 DEFAULT = {

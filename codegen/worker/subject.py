@@ -38,6 +38,7 @@ class Plan:
     second_input: str = ""  # another resolution that the base accepts, "" where it accepts none
     device: str = "cpu"  # the cheapest one on which the full base runs
     identity: bool = False
+    head: bool = False  # what the model returns may have another width
     combine: str = ""  # beside: how what both return becomes one: "+", "*"; others are the inserted module's own work
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else

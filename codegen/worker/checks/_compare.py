@@ -26,8 +26,8 @@ def shapes(a: Any, b: Any) -> str:
 
 
 def rows(a: Any, b: Any) -> str:
-    """Where they differ in more than the numbers of rows."""
-    return _difference(a, b, lambda one, other: _shape_leaf(one[:0], other[:0]) if one.ndim and other.ndim else "", "output")
+    """Where they differ in more than the sizes of their tensors' dims."""
+    return _difference(a, b, lambda one, other: "" if (one.ndim, one.dtype) == (other.ndim, other.dtype) else "another", "")
 
 
 def values(a: Any, b: Any) -> str:

@@ -52,14 +52,17 @@ def check(subject: Subject) -> Outcome:
 
 
 def _as_placed(subject: Subject, found: Outcome, outputs: tuple[dict[str, Any], dict[str, Any]]) -> Outcome:
-    """A number of detections follows from the values: the base with the module at its site has the variant's, too."""
+    """A number of detections follows from the values, the width of a result from a new head: the base with the module at
+    its site has the variant's, too.
+    """
     base, variant = outputs
     same = base.keys() == variant.keys() and not any(_compare.rows(base[case], variant[case]) for case in base)
-    if subject.plan.operation == "replace" or not same or models.takes_batch(subject.plan.input):
+    data = subject.plan.operation != "replace" and not models.takes_batch(subject.plan.input)
+    if not same or not (data or subject.plan.head):
         return found
     pair = telling_pair(subject)
     held = pair.places and judge(subject.plan, pair, partial(paths.run, paths.PATHS[0], inputs=subject.inputs())).kind == "held"
-    return passed(f"the base with the module at its site has as many results; without it {found.detail}") if held else found
+    return passed(f"as the base with the module at its site; without it {found.detail}") if held else found
 
 
 def _compared(base: dict[str, Any], variant: dict[str, Any], level: Level) -> Outcome:
