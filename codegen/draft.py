@@ -196,7 +196,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         variant,
         tuple(proofs),
         trace.input if trace else "",
-        _call_sites(text, attribute, {site.host.name, *(o.hosts[0].name for o in others if how is Making.LAST)}),
+        call_sites(text, attribute),
         (*component.notes, *about),
         component.stateful,
     )
@@ -253,8 +253,8 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition)
     return standalone.assemble(parts), standalone.assemble(parts, edits, addition)
 
 
-def _call_sites(text: str, attribute: str, hosts: set[str]) -> tuple[tuple[str, int], ...]:
-    """(method, line) of every call of the inserted module in the variant's edited classes."""
+def call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
+    """(method, line) of every call of a module by its attribute in the variant's classes."""
     code = Code(text, "variant")
     mentions = [number for number, line in enumerate(code.lines, 1) if attribute in line]
     methods = [

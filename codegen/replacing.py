@@ -23,7 +23,7 @@ from codegen import (
     style,
     syntax,
 )
-from codegen.draft import Draft, Lesson, prepare, texts
+from codegen.draft import Draft, Lesson, call_sites, prepare, texts
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.standalone import Addition
@@ -70,13 +70,14 @@ def draft(
         own = replace(variant, build=built, base_build=built, host=each.hosts[0].name, attribute="")
         proof = plans.made(request, source, where, own, each, names)
         proofs.append(proof if each is trace else {**proof, "entry": ""})
+    called = call_sites(text, attribute) if attribute.isidentifier() else ()
     used = bool(made.site.width.expr) and site.width.expr in made.component.construct
     about = (*component.notes, *(notes.about(made.site, cls, [], ()) if used else ()))
     if keyed and not old:
         meant = site.chosen.names if site.chosen else ()
         what = f"{', '.join(meant[:3])}{' ...' * (len(meant) > 3)}"
         about = (*about, f"{dropped(trace, site):,} parameters of the base are left out: those of {what}")
-    return Draft(made.site, variant, tuple(proofs), trace.input, (), about, bool(made.hook) and not keyed)
+    return Draft(made.site, variant, tuple(proofs), trace.input, called, about, bool(made.hook) and not keyed)
 
 
 def plan(

@@ -381,5 +381,6 @@ def test_what_changes_its_input_says_so(auxiliary: Trace) -> None:
     assert [m.name for m in auxiliary.modules if m.in_place] == ["act"]
 
 
-def test_settings_of_a_layer(auxiliary: Trace) -> None:
-    assert dict(module(auxiliary, "stem").settings)["padding"] == "1"
+def test_settings_and_keys_of_what_a_name_means(tmp_path: Path) -> None:
+    stem = module(traced(tmp_path, AUXILIARY, wanted="stem"), "stem")
+    assert dict(stem.settings)["padding"] == "1" and stem.keys == ("weight", "bias")
