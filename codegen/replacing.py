@@ -92,7 +92,7 @@ def plan(
     edits, hook = [], ""
     shown = site
     for code, cls in models:
-        where, places = _reached(site, cls)
+        where, places = _all_of(request, site, code) or _reached(site, cls)
         lines = []
         for place in places:
             lines.append(f"{place} = " + re.sub(rf"\b{CHOSEN}\b", place, component.construct))
@@ -159,6 +159,16 @@ def _common(matched: list[TracedModule]) -> tuple[tuple[str, str], ...]:
             continue
         found.append((name, text if len(texts) == 1 else f"{CHOSEN}.{name}"))
     return tuple(found)
+
+
+def _all_of(request: Request, site: Site, code: Code) -> tuple[list[str], list[str]] | None:
+    """The same for a child of all objects of a class, by `--class`, where the model's file knows the class: a loop that
+    means them in every build.
+    """
+    known = {name for statement in code.tree.body for name in syntax.bound_names(statement)}
+    if request.host not in known or not request.site.isidentifier():
+        return None
+    return ["for module in self.modules():", f"if isinstance(module, {request.host}):"], [f"module.{request.site}"]
 
 
 def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:

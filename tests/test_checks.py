@@ -480,3 +480,14 @@ def test_what_a_registration_overwrites(tmp_path: Path) -> None:
     finally:
         table["resnet18"] = original
         del table["resnet18_gate"]
+
+
+@pytest.mark.parametrize(
+    ("dim", "other", "same"),
+    [(0, (7, 4), True), (0, (3, 5), False), (1, (3, 9), True), (1, (2, 4), False), (0, (3, 4, 1), False)],
+)
+def test_outputs_may_differ_in_one_dim_only(dim: int, other: tuple[int, ...], same: bool) -> None:
+    from codegen.worker.checks import _compare
+
+    found = _compare.but_for(dim, {"boxes": torch.zeros(3, 4)}, {"boxes": torch.zeros(other)})
+    assert (not found) is same

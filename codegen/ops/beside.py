@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from codegen import branch, naming, style, syntax
 from codegen.errors import CodegenError
 from codegen.landing import Landing, landings
-from codegen.ops.insert import Place, passing_by
+from codegen.ops.insert import Place, below, passing_by
 from codegen.reading import Use
 from codegen.types import Edit
 
@@ -68,10 +68,7 @@ def _around(place: Place, landing: Landing) -> Iterator[Edit]:
     else:
         text = f"{x} = {joined(place, use.me, received, x)}"
     text = f"if {landing.condition}:\n    {text}" if landing.condition else text
-    end = code.line_end(landing.statement)
-    block = style.block(text, code, indent)
-    open_end = not code.text[:end].endswith(("\n", "\r"))
-    yield Edit(end, end, code.newline + block.removesuffix(code.newline) if open_end else block, what)
+    yield below(code, landing.statement, text, what)
 
 
 def _inline(place: Place, use: Use) -> Iterator[Edit]:

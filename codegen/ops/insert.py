@@ -71,11 +71,14 @@ def _line(place: Place, statement: ast.stmt, text: str, uses: Iterable[Use]) -> 
     if not place.after:
         start = code.line_start(statement)
         return Edit(start, start, block, f"before {lines}")
-    end = code.line_end(statement)
-    if code.text[:end].endswith(("\n", "\r")):
-        return Edit(end, end, block, f"after {lines}")
-    # the last line of the file has no end
-    return Edit(end, end, code.newline + block.removesuffix(code.newline), f"after {lines}")
+    return below(code, statement, text, f"after {lines}")
+
+
+def below(code: Code, statement: ast.stmt, text: str, what: str) -> Edit:
+    """Statements of ours below one of the file's."""
+    end, block = code.line_end(statement), style.block(text, code, code.indent(statement))
+    open_end = not code.text[:end].endswith(("\n", "\r"))  # the last line of the file has no end
+    return Edit(end, end, code.newline + block.removesuffix(code.newline) if open_end else block, what)
 
 
 def _in_place(place: Place, use: Use) -> Iterator[Edit]:

@@ -25,9 +25,14 @@ def shapes(a: Any, b: Any) -> str:
     return _difference(a, b, _shape_leaf, "output")
 
 
-def rows(a: Any, b: Any) -> str:
-    """Where they differ in more than the sizes of their tensors' dims."""
-    return _difference(a, b, lambda one, other: "" if (one.ndim, one.dtype) == (other.ndim, other.dtype) else "another", "")
+def but_for(dim: int, a: Any, b: Any) -> str:
+    """Where they differ in more than the size of one dim: 0, how many results; 1, how wide they are."""
+
+    def leaf(one: torch.Tensor, other: torch.Tensor) -> str:
+        sizes = ([n for d, n in enumerate(t.shape) if d != dim] for t in (one, other))
+        return "" if one.dtype == other.dtype and one.ndim == other.ndim and next(sizes) == next(sizes) else "another"
+
+    return _difference(a, b, leaf, "output")
 
 
 def values(a: Any, b: Any) -> str:

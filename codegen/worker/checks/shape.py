@@ -56,9 +56,10 @@ def _as_placed(subject: Subject, found: Outcome, outputs: tuple[dict[str, Any], 
     its site has the variant's, too.
     """
     base, variant = outputs
-    same = base.keys() == variant.keys() and not any(_compare.rows(base[case], variant[case]) for case in base)
-    data = subject.plan.operation != "replace" and not models.takes_batch(subject.plan.input)
-    if not same or not (data or subject.plan.head):
+    dim = 1 if subject.plan.head else 0
+    varies = subject.plan.head or subject.plan.operation != "replace" and not models.takes_batch(subject.plan.input)
+    same = base.keys() == variant.keys() and not any(_compare.but_for(dim, base[case], variant[case]) for case in base)
+    if not varies or not same:
         return found
     pair = telling_pair(subject)
     held = pair.places and judge(subject.plan, pair, partial(paths.run, paths.PATHS[0], inputs=subject.inputs())).kind == "held"
