@@ -32,8 +32,10 @@ class Child:
         self.deadline = time.monotonic() + limits.seconds
         self.secret = secrets.token_hex(16)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        # for the child's temporary files: it may be killed
+        self.folder = tempfile.TemporaryDirectory(prefix="codegen-", ignore_cleanup_errors=True)
         read, write = os.pipe()
-        environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder.name}
         package_parent = str(Path(__file__).resolve().parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH", "")]))
         self.answers = os.fdopen(read, "rb", buffering=0)
@@ -119,6 +121,7 @@ class Child:
             process.wait()
         self.answers.close()
         self.log.close()
+        self.folder.cleanup()
 
     def __enter__(self) -> Child:
         return self

@@ -42,18 +42,32 @@ class Outcome:
     error: str = ""
 
 
+class Saved:
+    """A parameter with its first value. Few runs change parameters: torch counts the changes of a tensor."""
+
+    def __init__(self, tensor: Tensor, value: Tensor) -> None:
+        self.tensor, self.value, self.version = tensor, value, tensor._version
+
+    def restore(self) -> None:
+        if self.tensor._version != self.version:
+            self.tensor.data.copy_(self.value)
+            self.version = self.tensor._version
+
+
 class Subject:
     """A model with the modules beside it that run in it, always put back to its first state before a run."""
 
     def __init__(self, model: nn.Module, beside: Sequence[nn.Module] = ()) -> None:
         self.model: Any = model
         self.modules = nn.ModuleList([model, *beside])
-        tensors = [*self.modules.parameters(), *self.modules.buffers()]
-        self.state = [(tensor, tensor.detach().clone()) for tensor in tensors]
+        self.parameters = [Saved(tensor, tensor.detach().clone()) for tensor in self.modules.parameters()]
+        self.buffers = [(tensor, tensor.detach().clone()) for tensor in self.modules.buffers()]
 
     def reset(self) -> None:
-        for tensor, saved in self.state:
-            tensor.data.copy_(saved)
+        for saved in self.parameters:
+            saved.restore()
+        for buffer, value in self.buffers:
+            buffer.data.copy_(value)
 
     def run(self, route: Route, inputs: Inputs, seed: int) -> Any:
         self.reset()

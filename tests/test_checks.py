@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 import torch  # noqa: E402
 
-from codegen.worker import contract, models, registry  # noqa: E402
+from codegen.worker import contract, models, registry, service  # noqa: E402
 from codegen.worker.subject import Plan, Subject  # noqa: E402
 
 BASE = """
@@ -199,7 +199,7 @@ def test_details_name_what_was_looked_at(make: Make) -> None:
     detail = found["paths"][1]
     assert "forward (train), forward_features" in detail
     assert "forward_intermediates (checkpointing)" in detail
-    assert "the site does not run: forward_intermediates (stop_early)" in detail
+    assert "the site does not run: forward_head, forward_head (pre_logits), forward_intermediates (stop_early)" in detail
     assert found["shape"] == ("passed", "batch 1, batch 2, 1x3x16x16 (full size, meta)")
 
 
@@ -338,6 +338,22 @@ def test_measure(make: Make) -> None:
     assert figures["new_parameters"] == 8 * 8 + 8 + 2 * 8
     assert figures["parameters"] == sum(p.numel() for p in subject.build("base", small=False).parameters())
     assert 0 < figures["drift"] < 10
+
+
+def test_a_base_serves_the_variants_that_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    original = models.import_file
+    monkeypatch.setattr(models, "import_file", lambda path, name: imported.append(name) or original(path, name))
+
+    def prove(*edits: tuple[str, str]) -> dict[str, str]:
+        request = {"stem": "net", "encoding": "utf-8", "plan": PLAN, "base": BASE, "variant": edited(BASE, edits)}
+        return {check["name"]: check["status"] for check in service.prove(request)["checks"]}
+
+    right = prove(*MADE, *AFTER_STEM)
+    assert "failed" not in right.values()
+    assert prove(*MADE, (STEM, "x = self.gate(self.norm(self.stem(x)))"))["placement"] == "failed"
+    assert prove(*MADE, *AFTER_STEM) == right
+    assert [name.partition("_")[2][:4] for name in imported] == ["vari", "base", "vari", "vari"]
 
 
 TUPLE_BASE = """

@@ -224,3 +224,12 @@ def test_a_process_that_somebody_else_ended(tmp_path: Path) -> None:
         error = refused(child, request(tmp_path, NET))
         assert error.name == "model-exited" and "SIGKILL" in error.message
     assert not alive(pid)
+
+
+def test_its_temporary_files_go_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    code = f"import tempfile\nopen({str(note)!r}, 'w').write(tempfile.mkdtemp())\n"
+    with Child(Limits(seconds=DEADLINE)) as child:
+        child.ask("trace", request(tmp_path, NET + code))
+        assert Path(note.read_text()).is_dir()
+    assert not Path(note.read_text()).exists()

@@ -273,7 +273,7 @@ def test_the_checkpointed_run_of_a_path_is_recorded_where_it_stands(tmp_path: Pa
     found = {}
     for path in filter(lambda path: path.offered(model), paths.PATHS):
         with tracing(model) as recording:
-            paths.run(path, model, inputs)
+            paths.run(path, model, paths.given(path, model, inputs))
         found[path.name] = calls_of([(event, text_of(event.place)) for event in recording.events], "tail.0")
     assert set(found) == {"forward", "forward (train)", "forward (checkpointing)"}
     assert found["forward (checkpointing)"] == [("checkpoint_sequential(self.tail, 1, x, use_reentrant=False)", False)]

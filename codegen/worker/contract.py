@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from codegen.worker import checks, paths
 from codegen.worker.checks import Outcome, _compare, failed
@@ -61,10 +60,10 @@ def _two_lines(error: Exception) -> str:
 
 def measure(subject: Subject) -> dict[str, Any]:
     """`new_parameters` and `parameters` (of the base) at full size, `state`: the new keys, and `drift` at init."""
-    variant = _full(subject, "variant")
+    variant = subject.full("variant")
     inserted = [module for _, module in inserted_modules(subject.plan, variant)]
     new = sum(parameter.numel() for module in inserted for parameter in module.parameters())
-    old = sum(p.numel() for p in _full(subject, "base").parameters()) if subject.plan.operation == "replace" else 0
+    old = sum(p.numel() for p in subject.full("base").parameters()) if subject.plan.operation == "replace" else 0
     return {
         "new_parameters": new,
         "state": sum(len(module.state_dict()) for module in inserted),
@@ -86,13 +85,3 @@ def drift(subject: Subject) -> float | None:
     size = one.norm().item()
     value = (other - one).norm().item() / size if size else float("nan")
     return value if value == value and value != float("inf") else None
-
-
-def _full(subject: Subject, which: str) -> nn.Module:
-    """The full-size model, on the first device on which its constructor runs."""
-    for device in ("meta", "meta-parameters"):
-        try:
-            return subject.build(which, small=False, device=device)
-        except Exception:  # many constructors compute with real numbers
-            continue
-    return subject.build(which, small=False)

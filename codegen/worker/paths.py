@@ -24,6 +24,7 @@ class Path:
     offered: Callable[[nn.Module], bool]
     train: bool = False
     checkpointing: bool = False
+    behind: str = ""  # the method that makes its input of the model's
 
 
 def _takes(method: str, *parameters: str) -> Callable[[nn.Module], bool]:
@@ -48,13 +49,6 @@ def _forward(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return model(*args, **kwargs)
 
 
-def _head(**options: Any) -> Callable[..., Any]:
-    def run(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return model.forward_head(model.forward_features(*args, **kwargs), **options)
-
-    return run
-
-
 def _both(first: Callable[[nn.Module], bool], second: Callable[[nn.Module], bool]) -> Callable[[nn.Module], bool]:
     return lambda model: first(model) and second(model)
 
@@ -75,11 +69,17 @@ PATHS: tuple[Path, ...] = (
     Path("forward", _forward, lambda model: True),
     Path("forward (train)", _forward, lambda model: True, train=True),
     Path("forward_features", _call("forward_features"), _takes("forward_features")),
-    Path("forward_head", _head(), _both(_takes("forward_features"), _takes("forward_head"))),
+    Path(
+        "forward_head",
+        _call("forward_head"),
+        _both(_takes("forward_features"), _takes("forward_head")),
+        behind="forward_features",
+    ),
     Path(
         "forward_head (pre_logits)",
-        _head(pre_logits=True),
+        _call("forward_head", pre_logits=True),
         _both(_takes("forward_features"), _takes("forward_head", "pre_logits")),
+        behind="forward_features",
     ),
     Path("forward_intermediates", _call("forward_intermediates"), _takes("forward_intermediates")),
     Path(
@@ -106,6 +106,13 @@ PATHS: tuple[Path, ...] = (
         checkpointing=True,
     ),
 )
+
+
+def given(path: Path, model: nn.Module, inputs: Inputs) -> Inputs:
+    """What a path runs on: the model's own inputs, or what the method before it makes of them."""
+    if not path.behind:
+        return inputs
+    return (run(Path(path.behind, _call(path.behind), lambda model: True), model, inputs),), {}
 
 
 def run(path: Path, model: nn.Module, inputs: Inputs, seed: int = 0) -> Any:

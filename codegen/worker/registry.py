@@ -67,6 +67,18 @@ def forget(before: Mapping[str, Any]) -> None:
             del names[name]
 
 
+def entered(before: Mapping[str, Any]) -> dict[str, Any]:
+    """What was registered since a snapshot, by name."""
+    return {name: value for name, value in snapshot().items() if name not in before}
+
+
+def enter(entered: Mapping[str, Any]) -> None:
+    """Register again what `forget` took out."""
+    for module, table, label in TABLES:
+        names = vars(sys.modules[module]).get(table, {}) if module in sys.modules else {}
+        names.update({name.partition(":")[2]: value for name, value in entered.items() if name.startswith(f"{label}:")})
+
+
 def entries(subject: Subject) -> tuple[Entry, Entry] | None:
     """The base's and the variant's registered functions; None where the library builds no wrappers or none is named."""
     plan = subject.plan

@@ -43,7 +43,7 @@ def other_paths(small: Setup, full: Setup) -> Iterator[Run]:
                 continue
             with tracing(model) as recording:
                 try:
-                    paths.run(path, model, candidate.inputs())
+                    paths.run(path, model, paths.given(path, model, candidate.inputs()))
                 except Exception:  # noqa: BLE001 - too small for this path, or a path that the model cannot run
                     continue
             yield Run(path.name, candidate, recording.events)

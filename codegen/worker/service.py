@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import json
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from codegen.worker import contract, models, registry, trace
 from codegen.worker.checks._sites import holds_site, hosts, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
-PROOFS = itertools.count()
+IMPORTS = itertools.count()
 torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
 
 
@@ -27,34 +29,58 @@ def trace_source(request: dict[str, Any]) -> dict[str, Any]:
     return dataclasses.asdict(trace.trace(request))
 
 
+@dataclass(frozen=True)
+class Base:
+    """A base as imported for one proof: variants of the same base that follow find it ready."""
+
+    key: str
+    folder: tempfile.TemporaryDirectory[str]  # of its file, which the model's code may read
+    module: ModuleType
+    registered: Mapping[str, Any]  # what it entered into the library's registry
+    known: dict[Hashable, Any]  # see `Subject.once`
+
+
+LAST: list[Base] = []  # the one of the last proof
+
+
 def prove(request: dict[str, Any]) -> dict[str, Any]:
     """request: base and variant as text, names for their files, the plan. The checks and what was measured."""
     plan = Plan(**request["plan"])
     before = registry.snapshot(plan.library)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            subject = _subject(request, plan, Path(folder), before)
+            # the variant first: what it enters into a registry must not stand there already
+            variant = _imported(request, "variant", folder)
+            overwritten = registry.overwritten(before)
+            registry.forget(before)
+            base = _base(request, plan, before)
+            subject = Subject(plan, base.module, variant, overwritten, base.known)
             if not holds_site(plan, subject.shown("base")):  # the small build is too small: proved at full size
-                subject = replace(subject, plan=replace(plan, small={}, small_input=""))
+                subject = subject.in_full()
             _fits(subject)
             return {"checks": contract.run(subject), **contract.measure(subject)}
     finally:
         registry.forget(before)
 
 
-def _subject(request: dict[str, Any], plan: Plan, folder: Path, before: dict[str, Any]) -> Subject:
-    """Both files imported, the variant first: what it enters into a registry must not stand there already."""
-    loaded = {}
-    overwritten: tuple[str, ...] = ()
-    number = next(PROOFS)  # a module name of its own: torch.jit remembers classes by their names
-    for which in ("variant", "base"):
-        path = folder / f"{request['stem']}_{which}{number or ''}.py"
-        path.write_bytes(request[which].encode(request["encoding"]))
-        loaded[which] = models.import_file(path, path.stem)
-        if which == "variant":
-            overwritten = registry.overwritten(before)
-            registry.forget(before)
-    return Subject(plan, loaded["base"], loaded["variant"], overwritten)
+def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Base:
+    names = ("base_build", "small", "small_input", "input", "second_input", "library", "entry")
+    key = json.dumps([request["base"], request["encoding"], *(getattr(plan, name) for name in names)])
+    if LAST and LAST[0].key == key:
+        registry.enter(LAST[0].registered)
+        return LAST[0]
+    LAST.clear()
+    folder = tempfile.TemporaryDirectory()
+    module = _imported(request, "base", folder.name)
+    LAST.append(Base(key, folder, module, registry.entered(before), {}))
+    return LAST[0]
+
+
+def _imported(request: dict[str, Any], which: str, folder: str) -> ModuleType:
+    """A file imported under a name of its own: torch.jit remembers classes by their names."""
+    path = Path(folder, f"{request['stem']}_{which}{next(IMPORTS) or ''}.py")
+    path.write_bytes(request[which].encode(request["encoding"]))
+    return models.import_file(path, path.stem)
 
 
 def _fits(subject: Subject) -> None:

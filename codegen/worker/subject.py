@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from codegen.worker import models
+from codegen.worker import copies, models
+
+T = TypeVar("T")
+SEEDS = {"base": 0, "variant": 1}  # of the models that are compared: each must get its weights from somewhere else
 
 
 @dataclass(frozen=True)
@@ -47,62 +50,65 @@ class Plan:
 
 @dataclass(frozen=True)
 class Subject:
-    """Both modules imported, with models of both built on demand. Models are cached: take `copy.deepcopy` before a change."""
+    """Both modules imported, with models of both built on demand. Models are kept: take a copy before a change."""
 
     plan: Plan
     base: ModuleType
     variant: ModuleType
     overwritten: tuple[str, ...] = ()  # registry entries of the library that importing the variant changed
+    of_base: dict[Hashable, Any] = field(default_factory=dict)  # what `once` made of it, for other variants of it too
+    of_variant: dict[Hashable, Any] = field(default_factory=dict, init=False)
+
+    def in_full(self) -> Subject:
+        """The same without a small build."""
+        return replace(self, plan=replace(self.plan, small={}, small_input=""), of_base={})
+
+    def once(self, which: str, what: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once and kept under the name `what`: not to be changed."""
+        kept = self.of_base if which == "base" else self.of_variant
+        if what not in kept:
+            kept[what] = make()
+        value: T = kept[what]
+        return value
 
     def build(self, which: str, *, small: bool = True, device: str = "cpu", seed: int = 0) -> nn.Module:
         """A fresh base or variant ("base", "variant") under a seed."""
         module = self.base if which == "base" else self.variant
         expression = self.plan.base_build if which == "base" else self.plan.build
-        root = self._root_class(which)  # found by a build, which may draw random numbers
+        overrides = self.plan.small if small else {}
+        # type(model), found by building: a factory may return any class, and may draw random numbers
+        root = type(self.full(which)) if overrides else None
         torch.manual_seed(seed)
-        with models.overriding(root, self.plan.small if small else {}):
+        with models.overriding(root, overrides):
             return models.build(module, expression, device)
 
-    def _root_class(self, which: str) -> type | None:
-        if not self.plan.small:
-            return None
-        return self._roots[which]
-
-    @cached_property
-    def _roots(self) -> dict[str, type]:
-        # type(model), found once by building: a factory may return any class
-        return {"base": _root(self.base, self.plan.base_build), "variant": _root(self.variant, self.plan.build)}
-
-    @cached_property
-    def _fresh(self) -> dict[str, nn.Module]:
-        return {"base": self.build("base", seed=0), "variant": self.build("variant", seed=1)}
+    def full(self, which: str, device: str = "") -> nn.Module:
+        """The full-size model itself, on the first device on which its constructor runs. Only to be run without arithmetic."""
+        for cheap in () if device else ("meta", "meta-parameters"):
+            try:
+                return self.full(which, cheap)
+            except Exception:  # many constructors compute with real numbers
+                continue
+        return self.once(which, device or "cpu", partial(self.build, which, small=False, device=device or "cpu"))
 
     def shown(self, which: str) -> nn.Module:
         """The model itself that `fresh` copies: to be looked at, never run or changed."""
-        return self._fresh[which]
+        return self.once(which, "small", partial(self.build, which, seed=SEEDS[which]))
 
     def fresh(self, which: str) -> nn.Module:
         """A copy of a small base made under seed 0, or of a small variant made under seed 1, as its constructor left it."""
-        return copy.deepcopy(self._fresh[which])
-
-    @cached_property
-    def _pair(self) -> tuple[nn.Module, nn.Module]:
-        base, variant = self._fresh["base"], self.fresh("variant")
-        variant.load_state_dict(base.state_dict(), strict=False)
-        return base, variant
+        return copies.deepcopy(self.shown(which))
 
     def pair(self) -> tuple[nn.Module, nn.Module]:
         """Fresh copies of a small base and its variant with the same backbone weights."""
-        return copy.deepcopy(self._pair)
+        return copies.deepcopy(self.once("variant", "pair", self._pair))
+
+    def _pair(self) -> tuple[nn.Module, nn.Module]:
+        base, variant = self.shown("base"), self.fresh("variant")
+        variant.load_state_dict(base.state_dict(), strict=False)
+        return base, variant
 
     def inputs(self, batch: int = 2, *, small: bool = True, device: str = "cpu", seed: int = 0) -> Any:
         """(args, kwargs) for both models, the same at every call with the same arguments."""
         spec = self.plan.small_input if small and self.plan.small_input else self.plan.input
         return models.make_input(self.base, spec, device, batch, seed)
-
-
-def _root(module: ModuleType, expression: str) -> type:
-    try:
-        return type(models.build(module, expression, "meta-parameters"))
-    except Exception:  # noqa: BLE001 - a constructor that computes with its weights needs real ones
-        return type(models.build(module, expression))

@@ -8,6 +8,7 @@ Shares no code with codegen: the original is the library's own.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -22,11 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 from oracle import Original, Place, build, load, make_inputs  # noqa: E402
 from oracle_runs import Route, Subject, brief, outcome  # noqa: E402
+from torch.overrides import TorchFunctionMode  # noqa: E402
 
-SIZES = (96, 112, 128, 160, 192, 224, 256)  # of images smaller than the model's own, tried in this order
+SIZES = (64, 96, 112, 128, 160, 192, 224, 256)  # of images smaller than the model's own, tried in this order
 OPTIONS = ("", "img_size={0}", "image_size={0}", "input_size=({0}, {0})")  # how a model is built for such an image
 BIG = 50_000_000  # parameters: a model with more is built with two blocks, where it can be
 SECONDS = 900  # for one variant
+RANDOM = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_"}
 METHODS = ("forward", "forward_features", "forward_intermediates")
 Json = dict[str, Any]
 
@@ -88,11 +91,25 @@ def called(original: Original) -> list[str]:
     return sorted({name.rpartition(".")[0] for name in names if name.rpartition(".")[2].isdigit()} | set(names) - {""})
 
 
+class Undrawn(TorchFunctionMode):
+    """While active, parameters get zeros where they would get random numbers: the original's are loaded into them, the
+    inserted module's are stirred. Drawing them is most of the time that building a large model takes.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in RANDOM and args and isinstance(args[0], torch.nn.Parameter):
+            with torch.no_grad():
+                return args[0].zero_()
+        return func(*args, **(kwargs or {}))
+
+
 def judge(original: Original, option: str, job: Json) -> Json:
     """The differences that the variant of a job shows; `error` where it cannot even be built."""
     place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"])
     try:
-        variant = build(load(job["variant"]), with_option(job["build"], option), 0)
+        module = load(job["variant"])
+        with Undrawn():
+            variant = build(module, with_option(job["build"], option), 0)
     except Exception as error:  # any code of any model
         return {"differences": [f"the variant cannot be built: {brief(error)}"]}
     return {"differences": original.differences(variant, place)[:8]}
@@ -103,6 +120,7 @@ def forked(original: Original, option: str, job: Json) -> Json:
     read, write = os.pipe()
     process = os.fork()
     if not process:
+        gc.disable()  # it ends soon; a collection would touch, and so copy, all pages of the parent
         with contextlib.suppress(BaseException):
             os.write(write, json.dumps(judge(original, option, job)).encode())
         os._exit(0)

@@ -6,7 +6,6 @@ The base, given hooks that do the insertion at its sites, must return what the v
 from __future__ import annotations
 
 import contextlib
-import copy
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from codegen.worker import copies
 from codegen.worker.checks import _compare
 from codegen.worker.checks._sites import Change, Place, at_site, places
 from codegen.worker.layouts import of_width
@@ -43,7 +43,7 @@ class Pair:
     base: nn.Module
     variant: nn.Module
     places: list[Place]
-    copies: list[nn.Module]  # of the inserted modules: they run in the base
+    doubles: list[nn.Module]  # of the inserted modules: they run in the base
     modes: list[dict[str, bool]]  # in which an inserted module and its parts ran last: training or not
     shapes: list[tuple[int, ...]]  # of what an inserted module got, where its site gives tensors of other widths too
 
@@ -54,8 +54,8 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
     for place, seen in zip(found, modes, strict=True):
         place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
         place.inserted.register_forward_pre_hook(_learning(seen))
-    copies = [copy.deepcopy(place.inserted) for place in found]
-    return Pair(base, variant, found, copies, modes, [()] * len(found))
+    doubles = [copies.deepcopy(place.inserted) for place in found]
+    return Pair(base, variant, found, doubles, modes, [()] * len(found))
 
 
 def telling_pair(subject: Subject) -> Pair:
@@ -164,7 +164,7 @@ def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
         def instead(*args: Any, **kwargs: Any) -> Any:
             counts[number] += 1
             _set_mode(pair, number)
-            return pair.copies[number](*args, **kwargs)
+            return pair.doubles[number](*args, **kwargs)
 
         def change(value: Any, *returned: Any) -> Any:
             if not _is_meant(plan, pair, number, value):
@@ -172,17 +172,17 @@ def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
             counts[number] += 1
             _set_mode(pair, number)
             if join := COMBINED.get(plan.combine):
-                return join(returned[0], pair.copies[number](value))
-            return pair.copies[number](value, *returned)
+                return join(returned[0], pair.doubles[number](value))
+            return pair.doubles[number](value, *returned)
 
         return instead if plan.operation == "replace" else change
 
-    return [insertion(number) for number in range(len(pair.copies))]
+    return [insertion(number) for number in range(len(pair.doubles))]
 
 
 def _set_mode(pair: Pair, number: int) -> None:
     """The copy is in training, or not, as the module itself was when it ran."""
-    for name, part in pair.copies[number].named_modules():
+    for name, part in pair.doubles[number].named_modules():
         part.training = pair.modes[number].get(name, pair.base.training)
 
 

@@ -18,7 +18,7 @@ ORDER = 80
 
 def check(subject: Subject) -> Outcome:
     """Forward and backward once, small, batch 2, checkpointing off."""
-    base, variant = subject.pair()
+    variant = subject.fresh("variant")
     modules = inserted_modules(subject.plan, variant)
     new = [item for name, module in modules for item in module.named_parameters(prefix=name)]
     trained = [(name, parameter) for name, parameter in new if parameter.requires_grad]
@@ -26,11 +26,11 @@ def check(subject: Subject) -> Outcome:
         return skipped("no new parameter is trained" if new else "no new parameters")
     runs: list[str] = []
     with contextlib.ExitStack() as stack:
-        for place in places(subject.plan, base, variant):
+        for place in places(subject.plan, subject.shown("base"), variant):
             stack.enter_context(at_site(place.variant_site, subject.plan, _noting(runs, place.name)))
         error = _backward(subject, variant)
     if error:
-        if plain := _backward(subject, base):
+        if plain := _backward(subject, subject.fresh("base")):
             return skipped(f"the base has no gradient in train mode: {plain}")
         return failed(f"train mode: the base runs, the variant does not: {error}")
     if not runs:

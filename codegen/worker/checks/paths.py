@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import torch
 
 from codegen.worker import paths, registry
 from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._placing import Verdict, judge, make_telling, paired, reason, telling_pair
+from codegen.worker.checks._placing import Pair, Verdict, judge, make_telling, paired, reason, telling_pair
 from codegen.worker.checks._sites import places
 from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
@@ -54,16 +53,25 @@ def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
         if not pair.places:
             yield path.name, Verdict("not seen", "the small build does not hold the site")
             continue
-        verdict = judge(subject.plan, pair, partial(paths.run, path, inputs=subject.inputs()))
+        verdict = _verdict(subject, pair, path)
         if verdict.kind in ("not run", "broken"):
             pair = telling_pair(subject)
         if verdict.kind == "not run" and subject.plan.small and _may_run_in_full(subject, path):
-            full = replace(subject, plan=replace(subject.plan, small={}, small_input=""))
-            verdict = judge(subject.plan, telling_pair(full), partial(paths.run, path, inputs=full.inputs()))
+            full = subject.in_full()
+            verdict = _verdict(full, telling_pair(full), path)
         yield path.name, verdict
     entries = registry.entries(subject)
     if entries is not None:
         yield FEATURES.name, _features(subject, *entries)
+
+
+def _verdict(subject: Subject, pair: Pair, path: paths.Path) -> Verdict:
+    """Of one path. Where it starts in the middle of the model, both run on what the base makes for it."""
+    try:
+        inputs = subject.once("base", path.behind, lambda: paths.given(path, subject.fresh("base"), subject.inputs()))
+    except Exception as error:  # the base's own code
+        return Verdict("not run", reason(error))
+    return judge(subject.plan, pair, partial(paths.run, path, inputs=inputs))
 
 
 def _may_run_in_full(subject: Subject, path: paths.Path) -> bool:
@@ -71,7 +79,8 @@ def _may_run_in_full(subject: Subject, path: paths.Path) -> bool:
     try:
         base = subject.build("base", small=False, device=subject.plan.device)
         with Shortcuts():
-            paths.run(path, base, subject.inputs(small=False, device=subject.plan.device))
+            inputs = subject.inputs(small=False, device=subject.plan.device)
+            paths.run(path, base, paths.given(path, base, inputs))
     except Exception:  # noqa: BLE001 - the model's own code
         return False
     return True

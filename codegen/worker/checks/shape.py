@@ -35,7 +35,7 @@ def check(subject: Subject) -> Outcome:
     notes, levels = [], list(LEVELS)
     while levels:
         level = levels.pop(0)
-        base, error = _outputs(subject, "base", level)
+        base, error = subject.once("base", ("outputs", level), partial(_outputs, subject, "base", level))
         if error:
             notes.append(f"base, {_named(level)}: {error}")
             continue
@@ -83,7 +83,7 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
     device, small = level
     outputs: dict[str, Any] = {}
     try:
-        model = subject.build(which, small=small, device=device).eval()
+        model = (subject.full(which, device) if device != "cpu" else subject.build(which, small=small)).eval()
         spec = subject.plan.small_input if small and subject.plan.small_input else subject.plan.input
         cases = {"batch 1": 1, "batch 2": 2} if models.takes_batch(spec) else {"the given input": 0}
         for case, batch in cases.items():

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.worker import registry
+from codegen.worker import copies, registry
 from codegen.worker.checks import Outcome, _compare, failed, passed
 from codegen.worker.checks._placing import reason
 from codegen.worker.checks._sites import inserted_modules, replaced
@@ -27,7 +27,7 @@ FILLED = "num_batches_tracked"  # torch makes up this buffer of a batch norm whe
 def check(subject: Subject) -> Outcome:
     """Look at the keys, load a base checkpoint in every way, then whole and damaged ones of the variant."""
     base, variant = subject.shown("base"), subject.fresh("variant")
-    saved, own = base.state_dict(), copy.deepcopy(variant.state_dict())
+    saved, own = base.state_dict(), copies.deepcopy(variant.state_dict())
     names = [name for name, _ in inserted_modules(subject.plan, variant)]
     groups = {name: [key for key in own if key.startswith(f"{name}.")] for name in names}
     new = [key for keys in groups.values() for key in keys]
@@ -79,9 +79,10 @@ def _load(model: nn.Module, state: State, strict: bool = True) -> str:
     return ""
 
 
-def _without(state: State, key: str) -> State:
+def _without(state: State, *keys: str) -> State:
     smaller = copy.copy(state)  # keeps the versions that come with a state_dict
-    del smaller[key]
+    for key in keys:
+        del smaller[key]
     return smaller
 
 
@@ -110,7 +111,7 @@ def _base_loads(variant: nn.Module, saved: State, own: State, expected: State) -
 
 
 def _nested(variant: nn.Module, saved: State, kept: State) -> Iterator[str]:
-    outer = nn.ModuleDict({"backbone": nn.Sequential(copy.deepcopy(variant))})
+    outer = nn.ModuleDict({"backbone": nn.Sequential(copies.deepcopy(variant))})
     state = type(saved)({f"backbone.0.{key}": value for key, value in saved.items()})
     if versions := getattr(saved, "_metadata", None):
         state._metadata = {f"backbone.0.{key}".rstrip("."): value for key, value in versions.items()}  # type: ignore[attr-defined]
@@ -127,17 +128,19 @@ def _variant_loads(
         yield f"its own checkpoint is refused: {error}"
     if key := _unlike(variant, own):
         yield f"{key} is not loaded from its own checkpoint"
-    first, *others = groups.values()
-    for keys in (first, *others):  # the modules are alike: one is damaged in every way, each of the others once
+    others: list[str] = []  # a key of each of the other modules
+    for number, keys in enumerate(groups.values()):
         alike = [key for key in keys if {*keys} - {key} == {k for k in gone if k in keys}]  # without it, as the base has it
         if len(keys) == 1 or alike:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
             note = "damage not checked where a module has one key: without it, it looks like a base checkpoint"
             notes.extend([] if note in notes else [note.replace("one key", "one new key") if alike else note])
-        if len(keys) == 1:
-            continue
-        for key in [k for k in (keys if keys is first else keys[:1]) if k not in alike]:
+        telling = [key for key in keys if len(keys) > 1 and key not in alike]
+        others += telling[:1] if number else []
+        for key in telling if number == 0 else []:  # the modules are alike: the first is damaged in every way
             if not _load(variant, _without(own, key)):
                 yield f"its own checkpoint without {key} is accepted with strict=True"
+    error = _load(variant, _without(own, *others)) if others else ""
+    yield from (f"its own checkpoint without {key} is accepted with strict=True" for key in others if f'"{key}"' not in error)
 
 
 def _library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
@@ -149,7 +152,7 @@ def _library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
         file, classes = Path(folder) / "base.pth", int(getattr(base, "num_classes", 0) or 0)
         torch.save(base.state_dict(), file)
         try:
-            loaded = registry.load_pretrained(entries[0], file, classes).state_dict()
+            loaded = subject.once("base", "loaded", lambda: registry.load_pretrained(entries[0], file, classes).state_dict())
         except Exception as error:  # then nothing is promised for the variant either
             notes.append(f"not loaded by the base's own library: {reason(error)}")
             return ""
