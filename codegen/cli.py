@@ -5,6 +5,7 @@ What a command does not need is not imported for it: not torch, not rich for --j
 
 from __future__ import annotations
 
+import dataclasses
 import json as json_module
 import re
 import sys
@@ -15,8 +16,10 @@ import click
 
 from codegen import __version__, catalogue
 from codegen.errors import BUG, CONTRACT, INTERRUPTED, USER, CodegenError
-from codegen.options import ARGUMENTS, MODULE, PLACES, RUN, SHOW, VARIANT
+from codegen.options import ARGUMENTS, EDITS, MODULE, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Limits, Request
+
+OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,13 +70,14 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 @click.argument("source")
 @MODULE
 @PLACES
+@EDITS
 @ARGUMENTS
 @VARIANT
 @RUN
 @SHOW
 def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Insert a module after, before or beside a site of SOURCE."""
-    _make(insertion(source, **options), show_diff, as_json)
+    """Insert a module after, before or beside a site of SOURCE; with --edit make several edits, in order."""
+    _make(several(source, **options) if options["edits"] else (insertion(source, **options),), show_diff, as_json)
 
 
 @cli.command()
@@ -87,7 +91,7 @@ def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opti
 @SHOW
 def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Put a module in the place of a site of SOURCE."""
-    _make(replacement(source, **options), show_diff, as_json)
+    _make((replacement(source, **options),), show_diff, as_json)
 
 
 @cli.command()
@@ -99,13 +103,15 @@ def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opt
 @SHOW
 def head(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Put other layers in the place of SOURCE's classifier; the first takes what that took."""
-    _make(headed(source, **options), show_diff, as_json)
+    _make((headed(source, **options),), show_diff, as_json)
 
 
-def _make(request: Request, show_diff: bool, as_json: bool) -> None:
-    from codegen import pipeline, records, static
+def _make(requests: tuple[Request, ...], show_diff: bool, as_json: bool) -> None:
+    from codegen import pipeline, records, static, steps
 
-    report = static.run(request) if request.static else pipeline.run(request)
+    request = requests[0]
+    one = static.run if request.static else pipeline.run
+    report = steps.run(requests) if request.edits else one(request)
     if as_json:
         _print_json(records.report_json(report))
     else:
@@ -121,10 +127,10 @@ def _make(request: Request, show_diff: bool, as_json: bool) -> None:
 @SHOW
 def verify(file: Path, *, against: str, as_json: bool, verbose: bool, **options: Any) -> None:
     """The contract, again, on a variant that exists."""
-    from codegen import pipeline, records, syntax
+    from codegen import records, steps, syntax
 
     text, encoding = syntax.read(file)
-    report = pipeline.verify(_recorded(text, against, **options), file, text, encoding)
+    report = steps.verify(_recorded(text, against, **options), file, text, encoding)
     failed = any(c.status == "failed" for c in report.checks)
     if as_json:
         _print_json(records.report_json(report))
@@ -141,10 +147,10 @@ def verify(file: Path, *, against: str, as_json: bool, verbose: bool, **options:
 @SHOW
 def diff(file: Path, *, against: str, as_json: bool, verbose: bool) -> None:
     """Base -> variant as a unified diff; only the variant's edits. Executes nothing."""
-    from codegen import records, static, syntax
+    from codegen import records, static, steps, syntax
 
     text, _ = syntax.read(file)
-    base = static.base(_recorded(text, against), text)
+    base = static.base(steps.first(_recorded(text, against)), text)
     lines = records.unified(base, text, str(file))
     if as_json:
         _print_json({"file": str(file), "diff": lines})
@@ -171,12 +177,33 @@ def insertion(
     if options.get("identity") and combine in ("add", "mul"):
         hint = "--combine gate starts as the identity, and cat can"
         raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
+    _demand_module(options)
     return _request(source, operation=operation, site=site, combine=combine, arguments=_pairs(arguments), **options)
+
+
+def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Request, ...]:
+    """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
+    from codegen.edits import words
+
+    foreign = [name for name in OF_ONE_EDIT if options.get(name)]
+    if foreign:
+        option = {"arguments": "arg", "host": "class"}.get(foreign[0], foreign[0])
+        raise CodegenError("usage", f"--{option} belongs to one edit", f'write it there: "after SITE: M --{option} ..."')
+    shared = {name: value for name, value in options.items() if value and name not in OF_ONE_EDIT}
+    commands = [words(edit) for edit in edits]
+    requests = (_parsed(verb, [source, *rest], shared)[0] for verb, *rest in commands)
+    return tuple(dataclasses.replace(request, edits=edits, suffix=options.get("suffix") or "") for request in requests)
 
 
 def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options: Any) -> Request:
     """The Request of `codegen replace`. Raises CodegenError("usage")."""
+    _demand_module(options)
     return _request(source, operation="replace", site=site, arguments=_pairs(arguments), **options)
+
+
+def _demand_module(options: dict[str, Any]) -> None:
+    if not options["module"]:
+        raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
 
 
 def headed(source: str, *, site: str, **options: Any) -> Request:
@@ -206,17 +233,22 @@ def _request(source: str, *, timeout: float = 600.0, memory: str = "", **options
     return Request(source, limits=Limits(timeout, amount), **options)
 
 
-def _recorded(text: str, against: str, **options: Any) -> Request:
-    """The Request that a variant's header records, with what the command line says otherwise."""
+def _recorded(text: str, against: str, **options: Any) -> tuple[Request, ...]:
+    """The Requests that a variant's header records, with what the command line says otherwise."""
     from codegen import emit
 
     verb, *words = emit.recorded_command(text)
+    return _parsed(verb, words, {**options, "source": against})
+
+
+def _parsed(verb: str, words: list[str], changed: dict[str, Any]) -> tuple[Request, ...]:
+    """The Requests of a command line; `changed` are options that say otherwise, where they say anything."""
     commands = {"replace": (replace, replacement), "head": (head, headed)}
     command, request = commands.get(verb, (insert, insertion))
     context = command.make_context(verb, words)
-    recorded = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose")}
-    recorded.update({k: v for k, v in options.items() if v})
-    return request(**{**recorded, "source": against or recorded["source"]})
+    options = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose")}
+    options.update({k: v for k, v in changed.items() if v})
+    return several(**options) if options.get("edits") else (request(**options),)
 
 
 def _print_json(value: Any) -> None:

@@ -178,7 +178,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(base_build, names)
     base, text = texts(request, parts, edits, addition)
-    if not request.in_place:
+    if not (request.in_place or request.edits):
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
     proofs = [plans.made(request, source, site, variant, trace, names)]

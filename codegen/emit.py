@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,14 +25,11 @@ WORDS = {"replace": "in the place of"}  # what an operation is called in a sente
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
     replaced = request.operation == "replace"
-    words = ["codegen", "head" if request.layers else "replace" if replaced else "insert", source]
+    verb = "insert" if request.edits or not replaced else "head" if request.layers else "replace"
+    words = ["codegen", verb, source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
-    words += ["--layers", request.layers] if request.layers else ["--module", portable(request.module)]
-    words += ["--site" if replaced else f"--{request.operation}", request.site]
-    words += ["--combine", request.combine] if request.combine not in ("", "add") else []
-    for key, text in request.arguments:
-        words += ["--arg", f"{key}={text}"]
+    words += [word for edit in request.edits for word in ("--edit", edit)] or _edit(request)
     options = (
         ("--name", request.name),
         ("--suffix", request.suffix),
@@ -44,6 +42,14 @@ def command(request: Request, source: str) -> str:
     for option, on in (("--identity", request.identity), ("--static", request.static)):
         words += [option] if on else []
     return shlex.join(words)
+
+
+def _edit(request: Request) -> list[str]:
+    """What is put where."""
+    words = ["--layers", request.layers] if request.layers else ["--module", portable(request.module)]
+    words += ["--site" if request.operation == "replace" else f"--{request.operation}", request.site]
+    words += ["--combine", request.combine] if request.combine not in ("", "add") else []
+    return [*words, *(word for key, text in request.arguments for word in ("--arg", f"{key}={text}"))]
 
 
 def header(request: Request, source: Source, host: str, build: str) -> str:
@@ -60,9 +66,10 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
         request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     stem = source.entry or path.stem
     where = f"{WORDS.get(request.operation, request.operation)} {_plain(request.site)}"
+    what = f"{_plain(request.layers or portable(request.module))} {where}"
+    what = f"{len(request.edits)} edits" if request.edits else what
     lines = [
-        f"# {_plain(stem)} with {_plain(request.layers or portable(request.module))} {where}: "
-        f"host {host}, built by {_plain(build)}.",
+        f"# {_plain(stem)} with {what}: host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
         f"#     {_plain(command(request, _plain(spec)))}",
         "# The licence and copyright notices of the original file stay in force.",
@@ -116,17 +123,21 @@ def header_of(text: str) -> str:
 
 def recorded_command(text: str) -> list[str]:
     """The words behind `codegen` in a variant's header: ["insert", "vit.py", ...]. Raises CodegenError("no-recipe")."""
-    for line in text.splitlines()[:12]:
-        if found := COMMAND.match(line):
-            try:
-                return shlex.split(line[found.end() :])
-            except ValueError as error:
-                raise CodegenError(
-                    "no-recipe", f"the header's command is damaged: {error}", "--against SOURCE"
-                ) from None
+    try:
+        for words in recorded_commands(text):
+            return words
+    except ValueError as error:
+        raise CodegenError("no-recipe", f"the header's command is damaged: {error}", "--against SOURCE") from None
     raise CodegenError(
         "no-recipe", "the file has no header of codegen", "give a file that codegen insert wrote, or --against SOURCE"
     )
+
+
+def recorded_commands(text: str) -> Iterator[list[str]]:
+    """The same of all headers of a variant that was made of a variant, the latest first. ValueError: a damaged one."""
+    for line in text.splitlines()[:12]:
+        if found := COMMAND.match(line):
+            yield shlex.split(line[found.end() :])
 
 
 def check_target(path: Path, force: bool) -> None:

@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Collection
 from dataclasses import replace
 
-from codegen import rewrite, scoping, syntax
+from codegen import defaults, rewrite, scoping, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit
@@ -51,7 +51,9 @@ def fitted(component: Component, *files: Code) -> Component:
     code = Code(component.code)
     defined = {name: node for node in code.tree.body for name in syntax.bound_names(node)}
     clashing = defined.keys() & existing.keys()
+    settings = defaults.settings(existing.get(component.class_name), defined.get(component.class_name))
     same = {name for name in clashing if ast.dump(existing[name]) == ast.dump(defined[name])}
+    same |= {component.class_name} if settings else set()
     while changed := {n for n in same if code.names_read(defined[n]) & (clashing - same)}:
         same -= changed  # equal text over another helper is another definition
     names: dict[str, str] = {}
@@ -60,11 +62,11 @@ def fitted(component: Component, *files: Code) -> Component:
     edits = [Edit(code.start(defined[n]), code.end(defined[n]), "", "already there") for n in same]
     gone = [(e.start, e.end) for e in edits]
     edits += [e for e in scoping.renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]
-    construct = Code(component.construct)
+    construct = Code(defaults.given(component, settings if component.class_name in same else {}))
     renamed = scoping.renamed(construct, construct.tree, names)
     return replace(
         component,
         code=rewrite.apply(component.code, edits).strip("\n") + "\n" if component.code else "",
-        construct=rewrite.apply(component.construct, renamed),
+        construct=rewrite.apply(construct.text, renamed),
         class_name=names.get(component.class_name, component.class_name),
     )

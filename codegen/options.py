@@ -36,9 +36,16 @@ SHOW = _options(
     click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
     click.option("--verbose", is_flag=True, help="Show the traceback and the output of the model's own code."),
 )
-MODULE = click.option("--module", required=True, metavar="M", help="se, eca, ... | my.py:MyAttn | timm.layers:EcaModule")
+MODULE = click.option("--module", default="", metavar="M", help="se, eca, ... | my.py:MyAttn | timm.layers:EcaModule")
 ARGUMENTS = click.option(
     "--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the module; {width} is the channel count."
+)
+EDITS = click.option(
+    "--edit",
+    "edits",
+    multiple=True,
+    metavar="EDIT",
+    help='Instead of a module and a place, any number of: "after layer1: se reduction=8", "replace act: my.py:Act".',
 )
 PLACES = _options(
     click.option("--after", default="", metavar="SITE", help="Insert behind this module."),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import emit, modules, replacing, sources, twins
+from codegen import edits, emit, modules, replacing, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson, draft
 from codegen.errors import CONTRACT, CodegenError
@@ -51,6 +51,7 @@ def run(request: Request) -> Report:
     with Child(request.limits) as child:
         with watch.stage("read"):
             source = sources.resolve(request.source)
+            edits.refuse_twice([request], source.file.text)
             target = output(request, source)
             if not request.dry_run:
                 emit.check_target(target, request.force or request.in_place)
@@ -60,12 +61,11 @@ def run(request: Request) -> Report:
     demand(report)
     if not request.dry_run and report.variant:
         emit.write(target, report.variant.text.encode(report.variant.encoding))
-    return report
+    return replace(report, output=str(target))
 
 
 def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -> Report:
     """Write one variant of a measured source and prove it in the child that measured it. Writes no file."""
-    target = str(output(request, subject.source))
     lessons: frozenset[Lesson] = frozenset()
     own: Subject | None = None  # measured for this request's site
     while True:
@@ -89,7 +89,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
             lessons |= {Lesson.HOLDS_OLD}
             continue
         if proof["state"] or not made.hooked:
-            return _report(request, made, proof, watch, target)
+            return _report(request, made, proof, watch)
         lessons |= {Lesson.STATELESS}
 
 
@@ -106,16 +106,21 @@ def drafting(request: Request) -> Callable[..., Draft]:
 
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
     """The contract again, for a variant that exists: `request` is what its header records."""
-    watch = Stopwatch()
     with Child(request.limits) as child:
-        source = sources.resolve(request.source)
-        with watch.stage("trace"):
-            subject = measure(child, source, request)
-            made = drafting(request)(request, source, subject.trace, subject.others)
-        made = replace(made, variant=replace(made.variant, encoding=encoding))
-        with watch.stage("verify"):
-            proof = prove(child, made, source, text)
-    return _report(request, made, proof, watch, str(file))
+        report = proved(child, sources.resolve(request.source), request, text, encoding)
+    return replace(report, output=str(file))
+
+
+def proved(child: Child, source: Source, request: Request, text: str, encoding: str) -> Report:
+    """The contract of a text beside the base that the request makes of the source."""
+    watch = Stopwatch()
+    with watch.stage("trace"):
+        subject = measure(child, source, request)
+        made = drafting(request)(request, source, subject.trace, subject.others)
+    made = replace(made, variant=replace(made.variant, encoding=encoding))
+    with watch.stage("verify"):
+        proof = prove(child, made, source, text)
+    return _report(request, made, proof, watch)
 
 
 def look(request: Request) -> Trace:
@@ -189,9 +194,9 @@ def output(request: Request, source: Source) -> Path:
     return Path("generated", f"{stem}_{name}.py")
 
 
-def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwatch, target: str) -> Report:
+def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwatch) -> Report:
     return Report(
-        output=target,
+        output="",
         request=request,
         site=made.site,
         variant=made.variant,

@@ -22,6 +22,7 @@ def report_json(report: Report) -> dict[str, Any]:
     site, variant = report.site, report.variant
     assert site is not None and variant is not None
     width = {"expr": site.width.expr, "value": site.width.value, "kind": site.width.kind, "builds": site.width.builds}
+    steps = {"edits": [report_json(step) for step in report.steps]} if report.steps else {}
     return {
         "output": report.output,
         "host": variant.host,
@@ -39,6 +40,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "checks": [{"name": c.name, "status": c.status, "detail": c.detail} for c in report.checks],
         "notes": list(report.notes),
         "seconds": {name: round(seconds, 3) for name, seconds in report.seconds},
+        **steps,
     }
 
 

@@ -60,7 +60,7 @@ def draft(
     base, text = texts(request, parts, list(made.edits), addition)
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(trace.build, names)
-    if not request.in_place:
+    if not (request.in_place or request.edits):
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     attribute = request.site.rpartition(".")[2]
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)

@@ -41,15 +41,13 @@ def report(report: Report, *, full_diff: bool) -> None:
     variant, request = report.variant, report.request
     assert variant is not None and report.site is not None
     verb = "would write" if request.dry_run else "wrote"
-    width = f", width {escape(_width(report.site.width))}" if report.site.width.expr else ""
-    where = f"{emit.WORDS.get(request.operation, request.operation)} {escape(report.site.name)}"
-    what = variant.class_name if request.operation == "replace" else f"{variant.host}.{variant.attribute}"
-    console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {what} {where}{width}, {_layout(report.site.layout)}")
+    made = report.steps or (report,)
+    lead = f"[bold]{verb} {escape(report.output)}[/bold]:"
+    console.print(f"{lead} {_what(report)}" if len(made) == 1 else "\n  ".join([lead, *map(_what, made)]))
     header = emit.header_of(variant.text)
     base = emit.with_header(variant.base, header) if header else variant.base
     lines = unified(base, variant.text, report.output)
-    shown = rf"\b{variant.class_name}\(" if request.operation == "replace" else rf"\.{re.escape(variant.attribute)}\b"
-    diff(lines if full_diff else _few(lines, shown))
+    diff(lines if full_diff else _few(lines, "|".join(map(_mention, made))))
     checks(report)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
@@ -57,9 +55,25 @@ def report(report: Report, *, full_diff: bool) -> None:
         console.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds), style="dim")
 
 
+def _what(report: Report) -> str:
+    """`Net.se after layer1, width 64, NCHW`."""
+    site, variant, operation = report.site, report.variant, report.request.operation
+    assert site and variant
+    width = f", width {escape(_width(site.width))}" if site.width.expr else ""
+    what = variant.class_name if operation == "replace" else f"{variant.host}.{variant.attribute}"
+    return f"{what} {emit.WORDS.get(operation, operation)} {escape(site.name)}{width}, {_layout(site.layout)}"
+
+
+def _mention(report: Report) -> str:
+    """A pattern of the code lines that an edit is about."""
+    assert report.variant
+    called = rf"\b{report.variant.class_name}\("
+    return called if report.request.operation == "replace" else rf"\.{re.escape(report.variant.attribute)}\b"
+
+
 def _few(lines: Sequence[str], text: str) -> list[str]:
     """The changed lines inside the host: those in which a pattern is found, with one line above for orientation."""
-    wanted = re.compile(rf"[+-](?!class ).*{text}")
+    wanted = re.compile(rf"[+-](?!class ).*(?:{text})")
     shown: list[str] = []
     for index, line in enumerate(lines):
         if line.startswith("@@") or line.startswith(("+++", "---")):

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, emit, imports, pipeline, reading, renaming, sites, sources, standalone, syntax
+from codegen import branch, edits, emit, imports, pipeline, reading, renaming, sites, sources, standalone, syntax
 from codegen.draft import Ground, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -21,6 +21,7 @@ def run(request: Request) -> Report:
     watch = pipeline.Stopwatch()
     with watch.stage("rewrite"):
         source = sources.resolve(request.source)
+        edits.refuse_twice([request], source.file.text)
         target = pipeline.output(request, source)
         main = syntax.shared(source.file.text, source.file.path)
         host = host_class(source, request.host or source.entry, main)

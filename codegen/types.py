@@ -44,6 +44,7 @@ class Request:
     combine: str = ""  # beside: "add", "mul", "cat" or "gate"
     out_width: str = ""
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
+    edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -295,3 +296,4 @@ class Report:
     drift: float | None = None
     notes: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
+    steps: tuple[Report, ...] = ()  # of several edits

@@ -54,26 +54,35 @@ def snapshot(library: str = "") -> dict[str, Any]:
 
 
 def overwritten(before: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a snapshot that stand for something else now, or are gone."""
+    """The library's own names of a snapshot that stand for something else now, or are gone."""
     now = snapshot()
-    return tuple(sorted(name for name, value in before.items() if now.get(name) is not value))
+    return tuple(sorted(n for n, value in before.items() if now.get(n) is not value and _is_the_librarys(n, before)))
+
+
+def _is_the_librarys(name: str, entries: Mapping[str, Any]) -> bool:
+    """Whether the library itself entered a name (`timm weights:resnet50.a1`); a user's file may have entered others."""
+    label, _, model = name.partition(":")
+    library = label.partition(" ")[0]
+    function = entries.get(f"{library}:{model.partition('.')[0]}")
+    return str(getattr(function, "__module__", library)).partition(".")[0] == library
 
 
 def forget(before: Mapping[str, Any]) -> None:
-    """Take out the names that were registered since a snapshot, so that another file can register the same ones."""
+    """Put back what was registered at a snapshot, so that another file can register the names that came since."""
     for module, table, label in TABLES:
         names = vars(sys.modules[module]).get(table, {}) if module in sys.modules else {}
         for name in [n for n in names if f"{label}:{n}" not in before]:
             del names[name]
+    enter(before)
 
 
 def entered(before: Mapping[str, Any]) -> dict[str, Any]:
     """What was registered since a snapshot, by name."""
-    return {name: value for name, value in snapshot().items() if name not in before}
+    return {name: value for name, value in snapshot().items() if before.get(name) is not value}
 
 
 def enter(entered: Mapping[str, Any]) -> None:
-    """Register again what `forget` took out."""
+    """Register again what a snapshot holds."""
     for module, table, label in TABLES:
         names = vars(sys.modules[module]).get(table, {}) if module in sys.modules else {}
         names.update({name.partition(":")[2]: value for name, value in entered.items() if name.startswith(f"{label}:")})

@@ -1,0 +1,75 @@
+"""Several edits in one command: what `--edit "after layer1: se"` means, and that nothing is inserted twice by accident.
+
+Runs nothing and reads no model: `steps` makes the edits, one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from codegen import emit
+from codegen.errors import CodegenError
+from codegen.types import Request
+
+EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
+
+
+def words(edit: str) -> list[str]:
+    """What the command line says instead: `after layer1: se reduction=8` -> insert --after layer1 --module se --arg
+    reduction=8. Raises CodegenError("bad-edit").
+    """
+    found = EDIT.fullmatch(edit)
+    if found is None:
+        hint = 'for example --edit "after layer1: se reduction=8" or --edit "head fc: Linear(10)"'
+        raise CodegenError("bad-edit", f"{edit!r} is not OPERATION SITE: MODULE", hint)
+    operation, site, what = found["operation"], found["site"], found["what"]
+    if operation == "head":
+        return ["head", "--site", site, "--layers", what]
+    try:
+        module, *rest = shlex.split(what)
+    except ValueError as error:
+        raise CodegenError("bad-edit", f"{edit!r}: {error}", "close the quotes") from None
+    place = ["replace", "--site", site] if operation == "replace" else ["insert", f"--{operation}", site]
+    return [*place, "--module", module, *_options(rest)]
+
+
+def _options(rest: Sequence[str]) -> Iterator[str]:
+    """`reduction=8` as `--arg reduction=8`; options as they are."""
+    expected = False  # a value of the option before
+    for word in rest:
+        argument = not expected and not word.startswith("-") and "=" in word
+        yield from ("--arg", word) if argument else (word,)
+        expected = not expected and word.startswith("--") and "=" not in word and word not in ("--identity",)
+
+
+def refuse_twice(requests: Sequence[Request], text: str) -> None:
+    """Raises CodegenError("inserted-already") where two edits, or one and the header of the source, say the same.
+
+    text: of the source, which may be a variant itself. A `--name` says that a second one is meant.
+    """
+    made = [*_recorded(text)]
+    for request in requests:
+        own = _of(request)
+        if own in made and not request.name:
+            what = f"{request.layers or request.module} is there already: {request.operation} {request.site}"
+            raise CodegenError("inserted-already", what, "give the second one a --name if it is meant")
+        made.append(own)
+
+
+def _of(request: Request) -> frozenset[tuple[str, str]]:
+    """What of an edit says where it goes and what goes there, as options and their values."""
+    place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
+    what = ("--layers", request.layers) if request.layers else ("--module", emit.portable(request.module))
+    return frozenset({place, what} | ({("--class", request.host)} if request.host else set()))
+
+
+def _recorded(text: str) -> Iterator[frozenset[tuple[str, str]]]:
+    """The same of every edit that the headers of a variant record."""
+    names = {"--site", "--after", "--before", "--beside", "--layers", "--module", "--class"}
+    for command in emit.recorded_commands(text):
+        pairs = [*zip(command, command[1:], strict=False)]
+        edits = [words(value) for name, value in pairs if name == "--edit"]
+        for one in [[*zip(edit, edit[1:], strict=False)] for edit in edits] or [pairs]:
+            yield frozenset((name, value) for name, value in one if name in names)

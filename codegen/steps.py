@@ -1,0 +1,124 @@
+"""Several edits in one run, applied in order: each is made on what the one before left, and proved beside it.
+
+Raises what `pipeline` does; the message names the edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from codegen import edits, emit, modules, pipeline, sources
+from codegen.child import Child
+from codegen.draft import call_sites
+from codegen.errors import CodegenError
+from codegen.pipeline import Stopwatch
+from codegen.types import Check, Report, Request, Source
+
+ORDER = {"failed": 0, "passed": 1, "skipped": 2}  # a check of all edits is the first of these that it is of one
+
+
+def run(requests: Sequence[Request]) -> Report:
+    """Make all edits and write one file; nothing is written where one of them fails."""
+    first = requests[0]
+    source = sources.resolve(first.source)
+    edits.refuse_twice(requests, source.file.text)
+    target = pipeline.output(replace(first, output=first.output or f"generated/{stem(source)}{suffix(requests)}.py"), source)
+    if not first.dry_run:
+        emit.check_target(target, first.force or first.in_place)
+    watch = Stopwatch()
+    with Child(first.limits) as child:
+        reports = [*_made(child, source, requests, watch)]
+    report = _joined(requests[0], reports, source, watch)
+    if not first.dry_run and report.variant:
+        emit.write(target, report.variant.text.encode(report.variant.encoding))
+    return replace(report, output=str(target))
+
+
+def verify(requests: Sequence[Request], file: Path, text: str, encoding: str) -> Report:
+    """The contract again, of a file that exists: its last edit beside a base that has the others."""
+    if len(requests) == 1:
+        return pipeline.verify(first(requests), file, text, encoding)
+    source = sources.resolve(requests[0].source)
+    with Child(requests[0].limits) as child:
+        reports = [*_made(child, source, requests[:-1], Stopwatch(), requests)]
+        here, request = _step(child, source, reports, requests[-1])
+        report = pipeline.proved(child, here, request, text, encoding)
+    return replace(report, output=str(file), request=requests[0])
+
+
+def first(requests: Sequence[Request]) -> Request:
+    """The first edit's own Request: registered names get the suffix of all."""
+    return replace(requests[0], suffix=suffix(requests)) if requests[0].edits else requests[0]
+
+
+def suffix(requests: Sequence[Request]) -> str:
+    """`_se_eca`: what is appended to registered names, and to the source's name for the file."""
+    names = (modules.attribute_name(request.module.rpartition(":")[2]) for request in requests)
+    return requests[0].suffix or "".join(f"_{name}" for name in dict.fromkeys(names))
+
+
+def stem(source: Source) -> str:
+    """What the file is called before its suffix."""
+    return source.entry or source.file.path.stem
+
+
+def _made(
+    child: Child, source: Source, requests: Sequence[Request], watch: Stopwatch, all_requests: Sequence[Request] = ()
+) -> Iterator[Report]:
+    reports: list[Report] = []
+    for number, (edit, request) in enumerate(zip(requests[0].edits if requests else (), requests, strict=False), 1):
+        here, own = (source, first(all_requests or requests)) if number == 1 else _step(child, source, reports, request)
+        try:
+            with watch.stage("trace"):
+                subject = pipeline.measure(child, here, own)
+            report = pipeline.insert(child, subject, own, watch)
+            pipeline.demand(report)
+        except CodegenError as error:
+            raise replace(error, message=f"edit {number}, {edit!r}: {error.message}") from error
+        reports.append(report)
+        yield report
+
+
+def _step(child: Child, source: Source, reports: Sequence[Report], request: Request) -> tuple[Source, Request]:
+    """What the edits before left, as a source, and a Request to change it in place."""
+    last = reports[-1]
+    assert last.variant
+    path = Path(child.folder.name, f"{stem(source).replace('-', '_')}_{len(reports)}.py")
+    path.write_bytes(last.variant.text.encode(last.variant.encoding))
+    entry = last.variant.build.partition("(")[0] if source.entry else ""
+    here = Source(str(path), sources.file(path), entry, source.library, source.distribution)
+    return here, replace(request, in_place=True, build=last.variant.build, input=last.input)
+
+
+def _joined(request: Request, reports: Sequence[Report], source: Source, watch: Stopwatch) -> Report:
+    """One Report of all edits, with the last one's site; its file has one header."""
+    start, last = reports[0], reports[-1]
+    assert start.variant and last.variant
+    text = last.variant.text
+    if not request.in_place:
+        shared = {name: getattr(request, name) for name in ("source", "build", "input", "keep", "suffix", "edits")}
+        whole = Request(**shared)
+        text = emit.with_header(text, emit.header(whole, source, start.variant.host, last.variant.build))
+    steps = tuple(replace(r, call_sites=call_sites(text, r.variant.attribute)) for r in reports if r.variant)
+    return replace(
+        last,
+        request=request,
+        variant=replace(last.variant, text=text, base=start.variant.base, base_build=start.variant.base_build),
+        call_sites=steps[-1].call_sites,
+        checks=tuple(_all(checks) for checks in zip(*(report.checks for report in reports), strict=True)),
+        new_parameters=sum(report.new_parameters for report in reports),
+        parameters=start.parameters,
+        drift=None,  # each step's own is beside the step before
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        seconds=tuple(watch.seconds.items()),
+        steps=steps,
+    )
+
+
+def _all(checks: Sequence[Check]) -> Check:
+    """The same check of every edit: passed where it passed of one and failed of none."""
+    status = min((check.status for check in checks), key=ORDER.__getitem__)
+    details = dict.fromkeys(check.detail for check in checks if check.detail and check.status == status)
+    return Check(checks[0].name, status, "; ".join(details))

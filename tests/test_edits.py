@@ -1,0 +1,114 @@
+"""Several edits in one command: what each says, in what order they are made, and that none is made twice."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from codegen import defaults, edits
+from codegen.errors import CodegenError
+from codegen.types import Component, Request
+
+HEADER = "# net with se after layer1: host Net, built by Net().\n# Made by codegen 0 from net.py, changed, with\n"
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ("after layer1: se", "insert --after layer1 --module se"),
+        ("before blocks.::2: se reduction=8", "insert --before blocks.::2 --module se --arg reduction=8"),
+        ("beside mlp: my.py:Fan --combine gate", "insert --beside mlp --module my.py:Fan --combine gate"),
+        ("after attn: adapter dim=8 --class Block", "insert --after attn --module adapter --arg dim=8 --class Block"),
+        ("after attn: adapter --identity dim=8", "insert --after attn --module adapter --identity --arg dim=8"),
+        ("after x: se --width a=b k=1", "insert --after x --module se --width a=b --arg k=1"),
+        ("replace act: torch.nn:GELU", "replace --site act --module torch.nn:GELU"),
+    ],
+)  # fmt: skip
+def test_an_edit_says_what_a_command_line_says(edit: str, said: str) -> None:
+    assert edits.words(edit) == said.split()
+
+
+def test_the_layers_of_a_head_stay_together() -> None:
+    words = edits.words("head fc: Linear(64), ReLU, Linear(10)")
+    assert words == ["head", "--site", "fc", "--layers", "Linear(64), ReLU, Linear(10)"]
+
+
+@pytest.mark.parametrize("edit", ["layer1: se", "after layer1 se", "after: se", "after layer1:", "", "after x: 'se"])
+def test_what_is_no_edit_is_refused(edit: str) -> None:
+    with pytest.raises(CodegenError) as refused:
+        edits.words(edit)
+    assert refused.value.name == "bad-edit" and refused.value.hint
+
+
+@pytest.mark.parametrize("command", ["--module se --after layer1", "--edit 'before x: eca' --edit 'after layer1: se a=1'"])
+def test_the_same_is_not_inserted_twice_by_accident(command: str) -> None:
+    text = f"{HEADER}#     codegen insert net.py {command}\n"
+    again = Request("net_se.py", "after", "layer1", "se")
+    with pytest.raises(CodegenError) as refused:
+        edits.refuse_twice([again], text)
+    assert refused.value.name == "inserted-already" and "--name" in refused.value.hint
+    others = (("after", "layer2", "se"), ("before", "layer1", "se"), ("after", "layer1", "eca"))
+    edits.refuse_twice([Request("net_se.py", *other) for other in others], text)
+    edits.refuse_twice([Request("net_se.py", "after", "layer1", "se", name="gate")], text)
+
+
+def test_two_edits_that_say_the_same_are_refused() -> None:
+    with pytest.raises(CodegenError, match="inserted-already"):
+        edits.refuse_twice([Request("net.py", "after", "layer1", "se")] * 2, "")
+
+
+CLASS = "class Gate(nn.Module):\n    def __init__(self, width, r={0}, act='relu'):\n        self.r = {1}\n"
+
+
+def parsed(text: str) -> ast.stmt:
+    return ast.parse(text).body[0]
+
+
+def test_other_defaults_are_settings() -> None:
+    old, new = parsed(CLASS.format(16, "r")), parsed(CLASS.format(8, "r"))
+    assert defaults.settings(old, new) == {"r": "8"}
+    assert defaults.settings(old, old) == {}
+
+
+@pytest.mark.parametrize("other", [CLASS.format(8, "r + 1"), CLASS.replace(", act='relu'", "").format(8, "r"), "Gate = 1"])
+def test_classes_that_differ_in_more_are_others(other: str) -> None:
+    assert defaults.settings(parsed(CLASS.format(16, "r")), parsed(other)) == {}
+
+
+@pytest.mark.parametrize(
+    ("construct", "said"),
+    [
+        ("Gate(dim)", "Gate(dim, r=8)"),
+        ("Gate()", "Gate(r=8)"),
+        ("Gate(dim, r=4)", "Gate(dim, r=4)"),
+        ("lambda: Gate(f(dim), act='x')", "lambda: Gate(f(dim), act='x', r=8)"),
+    ],
+)
+def test_settings_stand_in_the_call(construct: str, said: str) -> None:
+    assert defaults.given(Component("gate", "Gate", construct), {"r": "8"}) == said
+
+
+def test_a_file_of_several_edits(tmp_path: Path) -> None:
+    """In the order of the edits; the class stands once; the header makes the file again; in place, nothing else changes."""
+    from click.testing import CliRunner
+
+    from codegen.cli import cli
+
+    model = tmp_path / "net.py"
+    model.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, width=8):\n        super().__init__()\n"
+        "        self.stem = nn.Conv2d(3, width, 3)\n        self.body = nn.Conv2d(width, 2 * width, 3)\n\n"
+        "    def forward(self, x):\n        x = self.stem(x)\n        return self.body(x)\n",
+        encoding="utf-8",
+    )
+    words = ["insert", str(model), "--edit", "after stem: se", "--edit", "after body: se reduction=2", "--input", "1x3x16x16"]
+    made = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "made.py")], catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    text = (tmp_path / "made.py").read_text()
+    assert text.count("class SqueezeExcite") == 1 and "# net with 2 edits" in text
+    assert "self.se = SqueezeExcite(width)\n" in text and "self.se2 = SqueezeExcite(2 * width, reduction=2)\n" in text
+    placed = CliRunner().invoke(cli, [*words, "--in-place"], catch_exceptions=False)
+    assert placed.exit_code == 0, placed.output
+    assert text.endswith(model.read_text()) or model.read_text() in text
