@@ -193,7 +193,7 @@ class Evidence:
             return layout
         owner, _, attribute = name.rpartition(".")
         seen = [
-            widths.Observation(scope, host, other.grid)
+            widths.Observation(scope, other.grid)
             for model, scopes, events in self.grids
             if name in events and (host := model.get_submodule(owner)) is not None
             if (scope := scopes.at_end(host, self.runners.get(name) or type(host))) is not None
@@ -275,7 +275,7 @@ class Evidence:
                 found = layouts.channels(layout, shape)
                 scope = scopes.at_end(host, cls if isinstance(host, cls) else type(host))
                 if found is not None and scope is not None:
-                    seen.append(widths.Observation(scope, host, found))
+                    seen.append(widths.Observation(scope, found))
                     sizes.add(found)
                     own |= {found} if model is self.builds[0][0] else set()
         if not seen:
