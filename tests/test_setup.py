@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,11 @@ def test_a_pair_that_is_the_image_is_its_size_under_any_name(tmp_path: Path) -> 
     assert small.overrides["crop"] == (96, 64) and small.input == "1x3x96x64"
     assert [s.overrides["crop"] for s in resizing.second_size(small, rebuild=True)][0] == (160, 96)
     assert not [s for s in resizing.sized(full) if "crop" in s.overrides]
+
+
+def test_overrides_that_were_json_in_between_are_tuples_where_the_constructor_gets_tuples(tmp_path: Path) -> None:
+    text = SIMPLE.replace("in_chans=3", "size=(64, 64), dims=[8, 16], in_chans=3")
+    text = text.replace("made = in_chans", "made = size, dims")
+    full = found(tmp_path, text, "1x3x64x64")
+    small = dataclasses.replace(full, overrides={"size": [96, 64], "dims": (4, 8)})
+    assert small.model().made == ((96, 64), [4, 8])
