@@ -277,8 +277,11 @@ def test_before_leaves_every_tap_where_it_is() -> None:
     ],
 )
 def test_the_condition_for_objects_that_have_the_site(first: str, condition: str) -> None:
-    code = Code(HEAD.replace("        self.m =", f"        {first}\n        if dim > 3:\n            self.m =") + FORWARD, "net.py")
+    head = HEAD.replace("        self.m =", f"        {first}\n        if dim > 3:\n            self.m =")
+    code = Code(head + FORWARD, "net.py")
     cls = syntax.find_class(code, "Net")
     assert cls is not None
-    site = Site("m", "m", HostClass("Net", "net.py", 1, ("",)), TracedModule("m", "", 1), Layout("NCHW"), Width("dim", 8, "name"))
-    assert construct.present(cls, site) == "" and construct.present(cls, replace(site, everywhere=False)) == condition
+    host = HostClass("Net", "net.py", 1, ("",))
+    site = Site("m", "m", host, TracedModule("m", "", 1), Layout("NCHW"), Width("dim", 8, "name"))
+    assert construct.present(cls, site) == ""
+    assert construct.present(cls, replace(site, everywhere=False)) == condition
