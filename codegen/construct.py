@@ -96,7 +96,12 @@ def present(cls: ast.ClassDef, site: Site) -> str:
     if not site.attribute.isidentifier():
         return f'"{site.attribute}" in self._modules'
     init = syntax.method(cls, "__init__")
-    assigned = [s.targets[0] for s in init.body if isinstance(s, ast.Assign)] if init else []
+    # self.downsample: Optional[nn.Module] = None
+    assigned = [
+        s.target if isinstance(s, ast.AnnAssign) else s.targets[0]
+        for s in (init.body if init else ())
+        if isinstance(s, (ast.Assign, ast.AnnAssign)) and s.value is not None
+    ]
     always = any(isinstance(t, ast.Attribute) and t.attr == site.attribute for t in assigned)
     return f"self.{site.attribute} is not None" if always else f'hasattr(self, "{site.attribute}")'
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from codegen.loops import loop_variable
@@ -46,10 +46,8 @@ class Grounds:
 
 def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedModule, after: bool) -> list[Landing]:
     """The landings that take care of as many uses as can be; uses without one must be wrapped where they stand."""
-    positions = site.output_kind in ("tuple", "namedtuple", "list")
-    key = site.output_index if positions or not site.output_index else json.dumps(site.output_index)
     attribute = site.name.rpartition(".")[2]
-    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, key, site.output_kind, after)
+    grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, key(site), site.output_kind, after)
     found: dict[ast.stmt, Landing] = {}
     taken: set[ast.Call] = set()
     for use in grounds.uses.values():
@@ -67,6 +65,22 @@ def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedMod
             found[best.statement] = best
             taken |= {u.node for u in best.uses}
     return list(found.values())
+
+
+def key(site: TracedModule) -> str:
+    """Where the tensor stands in the site's result, as it is written: `0` in a tuple, `"out"` in a dict, "" for a tensor."""
+    positions = site.output_kind in ("tuple", "namedtuple", "list")
+    return site.output_index if positions or not site.output_index else json.dumps(site.output_index)
+
+
+def tensor(call: ast.Call, around: Mapping[ast.AST, ast.AST], key: str) -> ast.expr | None:
+    """The expression that is the site's tensor: the call, or `self.m(x)[0]` where it is taken out of the result at once."""
+    if not key:
+        return call
+    taken = around.get(call)
+    if isinstance(taken, ast.Subscript) and taken.value is call and isinstance(taken.slice, ast.Constant):
+        return taken if json.dumps(taken.slice.value) == key else None
+    return None
 
 
 def _statement(node: ast.AST, grounds: Grounds) -> ast.stmt:
@@ -105,10 +119,15 @@ def _assignment(statement: ast.Assign | ast.AnnAssign, grounds: Grounds) -> Land
 
 
 def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt, grounds: Grounds) -> Landing | None:
-    use = grounds.uses.get(value) if isinstance(value, ast.Call) else None
+    call = value.value if isinstance(value, ast.Subscript) and grounds.after else value
+    use = grounds.uses.get(call) if isinstance(call, ast.Call) else None
     if use is None or len(targets) != 1 or _split_needed(use, grounds.attribute, grounds.after):
         return None
     target = targets[0]
+    if value is not call:  # x = self.m(x)[0]
+        if not isinstance(target, ast.Name) or tensor(use.node, grounds.parents, grounds.key) is not value:
+            return None
+        return Landing(statement, target.id, use.condition, (use,))
     if grounds.after and grounds.key.isdigit() and isinstance(target, ast.Tuple):
         # x, size = self.m(x)
         index = int(grounds.key)

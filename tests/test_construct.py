@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -264,3 +265,23 @@ def test_a_tap_on_an_earlier_element_stays() -> None:
 def test_before_leaves_every_tap_where_it_is() -> None:
     taps = ("stem", "layer1", "layer2")
     assert placed("layer1", "before", taps) == (["stem", "se", "layer1", "layer2"], list(taps))
+
+
+@pytest.mark.parametrize(
+    ("first", "condition"),
+    [
+        pytest.param("self.m = None", "self.m is not None", id="assigned"),
+        pytest.param("self.m: nn.Module | None = None", "self.m is not None", id="annotated"),
+        pytest.param("self.m: nn.Module", 'hasattr(self, "m")', id="annotated only"),
+        pytest.param("pass", 'hasattr(self, "m")', id="in some objects only"),
+    ],
+)
+def test_the_condition_for_objects_that_have_the_site(first: str, condition: str) -> None:
+    head = HEAD.replace("        self.m =", f"        {first}\n        if dim > 3:\n            self.m =")
+    code = Code(head + FORWARD, "net.py")
+    cls = syntax.find_class(code, "Net")
+    assert cls is not None
+    host = HostClass("Net", "net.py", 1, ("",))
+    site = Site("m", "m", host, TracedModule("m", "", 1), Layout("NCHW"), Width("dim", 8, "name"))
+    assert construct.present(cls, site) == ""
+    assert construct.present(cls, replace(site, everywhere=False)) == condition

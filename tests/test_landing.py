@@ -54,10 +54,26 @@ def test_a_named_tuple_with_one_name_is_refused() -> None:
         edited(code, [seen(code, "self.m(xs)")], "after", make_site(output_kind="namedtuple", output_index="0"))
 
 
-def test_a_dict_that_has_no_name_is_refused() -> None:
-    code = host("def forward(self, x):\n    return self.m(x)['out']")
+@pytest.mark.parametrize(
+    ("kind", "key", "taken"), [("dict", "out", '["out"]'), ("tuple", "0", "[0]"), ("tuple", "1", "[1]"), ("list", "0", "[0]")]
+)
+def test_a_tensor_that_is_taken_out_of_the_result_at_once(kind: str, key: str, taken: str) -> None:
+    site = make_site(output_kind=kind, output_index=key)
+    code = host(f"def forward(self, x):\n    y = self.m(x){taken}\n    return x + self.m(y){taken}")
+    text = edited(code, [seen(code, "self.m(x)"), seen(code, "self.m(y)")], "after", site)
+    assert text.splitlines()[1:] == [
+        f"    y = self.m(x){taken}",
+        "    y = self.se(y)",
+        f"    return x + self.se(self.m(y){taken})",
+    ]
+
+
+@pytest.mark.parametrize("used", ["", "[1]", "[-2]", "[:1]", "[self.index]", ".out"])
+@pytest.mark.parametrize("start", ["return", "y ="])
+def test_a_result_of_which_something_else_is_used_is_refused(start: str, used: str) -> None:
+    code = host(f"def forward(self, x):\n    {start} [self.m(x){used}]")
     with pytest.raises(CodegenError) as refused:
-        edited(code, [seen(code, "self.m(x)")], "after", make_site(output_kind="dict", output_index="out"))
+        edited(code, [seen(code, "self.m(x)")], "after", make_site(output_kind="tuple", output_index="0"))
     assert refused.value.name == "site-not-editable"
 
 

@@ -55,6 +55,18 @@ class Plain:
         self.module = Parent(width)
 
 
+class Late(nn.Module):
+    """Gives what it is made of other parts, once these are made."""
+
+    def __init__(self):
+        super().__init__()
+        self.parent = Heir(4)
+        self.parent.conv = nn.Conv2d(3, 5, 1)
+        self.parent.head = nn.Linear(5, 2)
+        self.parent.size = 7
+        self.whole = Closure(6)
+
+
 def scope_of(make, cls: type | None = None) -> Scope | None:
     with recording() as scopes:
         model = make()
@@ -134,6 +146,25 @@ def test_recording_ends_even_where_a_constructor_fails() -> None:
         pass
     Parent(4)
     assert not scopes.found
+
+
+def test_an_object_that_is_changed_later_is_seen_as_it_was_when_its_constructor_ended() -> None:
+    with recording() as scopes:
+        model = Late()
+    scope, written = scopes.of(model.parent, Parent), scopes.at_end(model.parent, Heir)
+    assert scope is not None and written is not None
+    for owner in (scope.owner, written.owner):
+        assert isinstance(owner, Heir) and owner.conv.out_channels == 8
+        assert [name for name, _ in owner.named_children()] == ["conv"] and not hasattr(owner, "size")
+    assert model.parent.conv.out_channels == 5 and model.parent.size == 7
+
+
+def test_an_object_that_stays_as_it_was_is_seen_itself() -> None:
+    with recording() as scopes:
+        model = Late().eval()
+    for module, cls in ((model, Late), (model.whole, Closure)):
+        scope = scopes.of(module, cls)
+        assert scope is not None and scope.owner is module
 
 
 @pytest.mark.xfail(reason="the frame of a decorated constructor is not the one that the class shows", strict=True)

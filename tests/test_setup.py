@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from codegen.errors import CodegenError  # noqa: E402
-from codegen.worker import models, setup  # noqa: E402
+from codegen.worker import models, resizing, setup  # noqa: E402
 from codegen.worker.setup import Setup  # noqa: E402
 
 HEAD = """
@@ -108,8 +109,8 @@ def test_the_input_comes_from_the_models_own_configuration_first(tmp_path: Path)
 def test_a_model_that_accepts_one_size_only(tmp_path: Path) -> None:
     setup_ = found(tmp_path, LENET)
     assert setup_.input == "1x1x32x32"
-    assert setup.small(setup_) == setup_
-    assert list(setup.second_size(setup_, rebuild=True)) == []
+    assert resizing.small(setup_) == setup_
+    assert list(resizing.second_size(setup_, rebuild=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_where_no_build_works_the_best_ones_failure_is_reported(tmp_path: Path) 
 
 def test_a_small_build_is_shallow_and_has_a_small_image(tmp_path: Path) -> None:
     full = found(tmp_path, VIT.replace("img_size=64", "img_size=224"))
-    small = setup.small(full)
+    small = resizing.small(full)
     assert small.overrides == {"depth": 2, "img_size": (96, 64)} and small.input == "1x3x96x64"
     assert len(small.model().blocks) == 2 and len(full.model().blocks) == 6
     assert setup.works(small)
@@ -201,27 +202,27 @@ def test_a_small_build_is_shallow_and_has_a_small_image(tmp_path: Path) -> None:
 
 def test_a_small_build_keeps_what_the_model_needs(tmp_path: Path) -> None:
     picky = VIT.replace("width % heads", "depth != 6").replace("img_size=64", "img_size=128")
-    small = setup.small(found(tmp_path, picky))
+    small = resizing.small(found(tmp_path, picky))
     assert small.overrides == {"img_size": (96, 64)}
 
 
 def test_a_list_of_depths_is_cut_and_the_image_needs_no_argument(tmp_path: Path) -> None:
-    small = setup.small(found(tmp_path, PYRAMID))
+    small = resizing.small(found(tmp_path, PYRAMID))
     assert small.overrides == {"layers": [2, 2, 2]} and small.input == "1x16x96x64"
 
 
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_second_sizes_of_the_model_as_it_is_or_built_anew(tmp_path: Path, rebuild: bool) -> None:
     free, fixed = found(tmp_path, PYRAMID), found(tmp_path, VIT)
-    assert next(setup.second_size(free)).input == "1x16x288x256"
-    assert [s.input for s in setup.second_size(free)] == ["1x16x288x256", "1x16x448x224", "1x16x448x448"]
-    others = list(setup.second_size(fixed, rebuild=rebuild))
+    assert next(resizing.second_size(free)).input == "1x16x288x256"
+    assert [s.input for s in resizing.second_size(free)] == ["1x16x288x256", "1x16x448x224", "1x16x448x448"]
+    others = list(resizing.second_size(fixed, rebuild=rebuild))
     assert bool(others) is rebuild
     assert all(o.overrides["img_size"] in (o.image(), o.image()[0]) for o in others)
 
 
 def test_sized_variations_change_one_argument_at_a_time(tmp_path: Path) -> None:
-    variations = list(setup.sized(found(tmp_path, PYRAMID)))
+    variations = list(resizing.sized(found(tmp_path, PYRAMID)))
     assert [v.overrides for v in variations] == [
         {"dims": (16, 32, 64)},
         {"num_classes": 20},
@@ -229,13 +230,30 @@ def test_sized_variations_change_one_argument_at_a_time(tmp_path: Path) -> None:
         {"hidden_dim": 64},
     ]
     assert all(map(setup.works, variations))
-    assert [v.overrides for v in setup.sized(found(tmp_path, VIT), limit=1)] == [{"patch_size": 32}]
+    assert [v.overrides for v in resizing.sized(found(tmp_path, VIT), limit=1)] == [{"patch_size": 32}]
 
 
 def test_overrides_reach_exactly_the_models_class(tmp_path: Path) -> None:
     text = VIT + "\n\nclass Sub(Net):\n    pass\n\n\ndef net():\n    return Net(width=12)\n"
     full = found(tmp_path, text, builds=("net()",))
     assert full.arguments["width"] == 12 and full.arguments["depth"] == 6
-    wide = next(s for s in setup.sized(full) if "width" in s.overrides)
+    wide = next(s for s in resizing.sized(full) if "width" in s.overrides)
     assert wide.model().embed.out_channels == 24
     assert full.model().embed.out_channels == 12 and full.module.Sub().embed.out_channels == 8
+
+
+def test_a_pair_that_is_the_image_is_its_size_under_any_name(tmp_path: Path) -> None:
+    text = VIT.replace("img_size=64", "crop=(128, 128), dims=(64, 64)").replace("img_size", "crop")
+    full = found(tmp_path, text, "1x3x128x128")
+    small = resizing.small(full)
+    assert small.overrides["crop"] == (96, 64) and small.input == "1x3x96x64"
+    assert [s.overrides["crop"] for s in resizing.second_size(small, rebuild=True)][0] == (160, 96)
+    assert not [s for s in resizing.sized(full) if "crop" in s.overrides]
+
+
+def test_overrides_that_were_json_in_between_are_tuples_where_the_constructor_gets_tuples(tmp_path: Path) -> None:
+    text = SIMPLE.replace("in_chans=3", "size=(64, 64), dims=[8, 16], in_chans=3")
+    text = text.replace("made = in_chans", "made = size, dims")
+    full = found(tmp_path, text, "1x3x64x64")
+    small = dataclasses.replace(full, overrides={"size": [96, 64], "dims": (4, 8)})
+    assert small.model().made == ((96, 64), [4, 8])

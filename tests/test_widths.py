@@ -83,7 +83,7 @@ def observed(folder: Path, parameters: str, body: str, builds: Builds, attribute
         scope = scopes.of(net, module.Net)
         measured = net if attribute == "act" else getattr(net, attribute)
         assert scope is not None
-        seen.append(widths.Observation(scope, net, width_of(measured)))
+        seen.append(widths.Observation(scope, width_of(measured)))
     return seen
 
 
@@ -191,6 +191,16 @@ def test_a_site_without_attributes_is_told_by_its_nearest_neighbour(tmp_path: Pa
     assert width.expr == "self.near.out_channels"
 
 
+@pytest.mark.parametrize(("builds", "expected"), [(WIDTHS, "self.near[0].out_channels"), (WIDTHS[:1], "25")])
+def test_a_part_of_a_neighbour_tells_a_width_that_was_seen_to_follow_it(
+    tmp_path: Path, builds: Builds, expected: str
+) -> None:
+    body = "self.near = nn.Sequential(conv(rounded(width)), conv(5))\nself.act = nn.ReLU()\ndel width"
+    seen = [replace(o, value=o.owner.near[0].out_channels) for o in observed(tmp_path, "width", body, builds, "near")]
+    width = widths.expression(seen, "act", outgoing=True, builds=len(builds))
+    assert width is not None and width.expr == expected
+
+
 ORDER = (
     ("width", "width"),
     ("local = width", "width"),
@@ -255,7 +265,7 @@ def test_what_no_name_gives_is_asked_of_the_last_module_inside(tmp_path: Path) -
 
 def test_a_literal_that_not_every_build_agrees_on_counts_as_one_build(tmp_path: Path) -> None:
     seen = observed(tmp_path, "width", "self.site = conv(rounded(width))\ndel width", WIDTHS, "site")
-    nowhere = [replace(o, owner=nn.Module(), scope=replace(o.scope, locals={"self": None})) for o in seen]
+    nowhere = [replace(o, scope=replace(o.scope, locals={"self": nn.Module()})) for o in seen]
     assert widths.expression(nowhere, "site", outgoing=True, builds=2) == Width("25", 25, "literal", 1)
 
 
@@ -276,5 +286,5 @@ def test_nothing_observed_gives_no_width() -> None:
 def test_the_grid_is_a_pair_of_ints(tmp_path: Path, body: str, expected: str) -> None:
     builds: Builds = ({"grid": (2, 3)}, {"grid": (4, 3)})
     seen = observed(tmp_path, "grid", f"self.site = conv(3)\n{body}", builds, "site")
-    pairs = [widths.Observation(o.scope, o.owner, build["grid"]) for o, build in zip(seen, builds, strict=True)]
+    pairs = [widths.Observation(o.scope, build["grid"]) for o, build in zip(seen, builds, strict=True)]
     assert widths.grid(pairs, "site") == expected

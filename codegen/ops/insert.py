@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from codegen import loops, style
 from codegen.errors import CodegenError
-from codegen.landing import Landing, at_edge, landings
+from codegen.landing import Landing, at_edge, key, landings, tensor
 from codegen.reading import Use
-from codegen.syntax import Code
+from codegen.syntax import Code, parents
 from codegen.types import Edit, Site
 
 
@@ -92,20 +92,21 @@ def _in_place(place: Place, use: Use) -> Iterator[Edit]:
 
 
 def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
-    # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x)))
+    # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x))), x + self.attn(x)[0] -> x + self.se(self.attn(x)[0])
     element = use.condition.endswith(("[-1]", "[0]")) and not use.condition.endswith(f" {place.site.spelled(use.me)}")
-    if element or place.site.module.output_kind != "tensor":
-        why = f"only where {use.condition}" if element else f"it returns a {place.site.module.output_kind}"
+    node, kind = tensor(use.node, parents(use.method), key(place.site.module)), place.site.module.output_kind
+    if element or node is None or kind == "other":
+        why = f"only where {use.condition}" if element else f"it returns a {kind}"
         raise _refused(place, use, f"the site's result is used inside an expression, {why}")
     code, what = place.code, f"around {use.method.name}:{use.node.lineno}"
-    returned = next((n for n in ast.walk(use.method) if isinstance(n, ast.Return) and n.value is use.node), None)
+    returned = next((n for n in ast.walk(use.method) if isinstance(n, ast.Return) and n.value is node), None)
     if use.condition and returned is not None and code.stands_alone(returned):
         yield from _named(place, use, returned)
         return
     # [m(x) for m in (self.p1, self.p2)] -> [(self.se(m(x)) if m is self.p1 else m(x)) for m in (self.p1, self.p2)]
-    before, behind = ("(", f" if {use.condition} else {code.segment(use.node)})") if use.condition else ("", "")
-    yield Edit(code.start(use.node), code.start(use.node), f"{before}{use.me}.{place.attribute}(", what)
-    yield Edit(code.end(use.node), code.end(use.node), f"){behind}", what)
+    before, behind = ("(", f" if {use.condition} else {code.segment(node)})") if use.condition else ("", "")
+    yield Edit(code.start(node), code.start(node), f"{before}{use.me}.{place.attribute}(", what)
+    yield Edit(code.end(node), code.end(node), f"){behind}", what)
 
 
 def _named(place: Place, use: Use, returned: ast.Return) -> Iterator[Edit]:

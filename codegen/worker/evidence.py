@@ -9,7 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from codegen.types import Layout, TracedModule, Width
-from codegen.worker import layouts, setup, widths
+from codegen.worker import layouts, resizing, widths
 from codegen.worker.observing import completed, observed, trained
 from codegen.worker.runs import Located, Run
 from codegen.worker.scopes import Scopes
@@ -97,13 +97,13 @@ class Evidence:
 
     def resize(self, small: Setup) -> None:
         """Run at another batch size and at other image sizes; learn whether the model as it is accepts one."""
-        for other in setup.second_size(self.full):
+        for other in resizing.second_size(self.full):
             self.second = other.input
             break
         runs = [
             (small, 2),
             (small, 3),
-            *((other, 2) for other in [next(setup.second_size(small, rebuild=True), None)] if other),
+            *((other, 2) for other in [next(resizing.second_size(small, rebuild=True), None)] if other),
         ]
         for other, batch in runs:
             found = self._run(other, batch)
@@ -115,7 +115,7 @@ class Evidence:
 
     def vary(self, small: Setup, sisters: list[Setup]) -> None:
         """Build the class at other widths: doubled constructor arguments, other entries of the file."""
-        for other in [*setup.sized(small), *sisters]:
+        for other in [*resizing.sized(small), *sisters]:
             found = self._build(other)
             if found is not None:
                 self.builds.append(found)
@@ -193,7 +193,7 @@ class Evidence:
             return layout
         owner, _, attribute = name.rpartition(".")
         seen = [
-            widths.Observation(scope, host, other.grid)
+            widths.Observation(scope, other.grid)
             for model, scopes, events in self.grids
             if name in events and (host := model.get_submodule(owner)) is not None
             if (scope := scopes.at_end(host, self.runners.get(name) or type(host))) is not None
@@ -275,7 +275,7 @@ class Evidence:
                 found = layouts.channels(layout, shape)
                 scope = scopes.at_end(host, cls if isinstance(host, cls) else type(host))
                 if found is not None and scope is not None:
-                    seen.append(widths.Observation(scope, host, found))
+                    seen.append(widths.Observation(scope, found))
                     sizes.add(found)
                     own |= {found} if model is self.builds[0][0] else set()
         if not seen:

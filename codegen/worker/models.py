@@ -65,7 +65,8 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
         bound.apply_defaults()
         if seen is not None:
             seen.update({k: v for k, v in bound.arguments.items() if v is not self})
-        bound.arguments.update({k: v for k, v in overrides.items() if k in signature.parameters})
+        for name in overrides.keys() & signature.parameters.keys():
+            bound.arguments[name] = _like(overrides[name], bound.arguments[name])
         original(*bound.args, **bound.kwargs)
 
     construct.__signature__ = signature  # type: ignore[attr-defined]
@@ -77,6 +78,13 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
             delattr(cls, "__init__")
         else:
             cls.__init__ = own  # type: ignore[misc]
+
+
+def _like(value: Any, usual: Any) -> Any:
+    """The value as a list or a tuple, whichever the constructor gets usually: one that was JSON in between is a list."""
+    if isinstance(value, (list, tuple)):
+        return [*value] if isinstance(usual, list) else tuple(value)
+    return value
 
 
 @contextlib.contextmanager

@@ -27,9 +27,9 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
     if layout is None:
         return None
     seen = [s for s in _seen(evidence, names, pattern, outgoing) if layouts.channels(layout, s.shape)]
-    whole = [Observation(s.scope, s.model, layouts.channels(layout, s.shape)) for s in seen if s.scope is not None]
+    whole = [Observation(s.scope, layouts.channels(layout, s.shape)) for s in seen if s.scope is not None]
     own = [
-        Observation(Scope(_of_one.__code__, {CHOSEN: s.module}, {}, ()), s.module, layouts.channels(layout, s.shape))
+        Observation(Scope(_of_one.__code__, {CHOSEN: s.module}, {}, ()), layouts.channels(layout, s.shape))
         for s in seen
     ]
     if not own:
@@ -53,7 +53,7 @@ def grid(evidence: Evidence, names: Sequence[str], *, outgoing: bool) -> str:
     scope = scopes.at_end(model, type(model))
     if len({*grids.values()}) != 1 or len(grids) != len(names) or scope is None:
         return ""
-    return widths.grid([Observation(scope, model, next(iter(grids.values())))], "")
+    return widths.grid([Observation(scope, next(iter(grids.values())))], "")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,8 @@ def _of_module(seen: Observation, outgoing: bool) -> Iterator[str]:
 
 def _of_neighbours(seen: Observation, name: str) -> Iterator[str]:
     """`self.features[3].out_channels` for the activation behind it: of what stands before it, then of what stands behind."""
+    if name not in dict(seen.owner.named_modules()):  # who builds the model puts it there
+        return
     holder, _, element = name.rpartition(".")
     path = seen.scope.code.co_varnames[0]
     for part in filter(None, holder.split(".")):

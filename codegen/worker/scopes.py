@@ -1,4 +1,4 @@
-"""Record the names in scope at the end of every module's `__init__`. Reads frames, never changes them."""
+"""Record the names in scope at the end of every module's `__init__`, and what it held. Reads frames, never changes them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from codegen.worker import likeness
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -20,6 +22,12 @@ class Scope:
     locals: dict[str, Any]
     globals: dict[str, Any]
     parameters: tuple[str, ...]
+
+    @property
+    def owner(self) -> nn.Module:
+        """The object that was made, with what it held at that point."""
+        owner: nn.Module = self.locals[self.code.co_varnames[0]]
+        return owner
 
     def names(self) -> dict[str, Any]:
         """Everything that an expression in this place can name."""
@@ -37,7 +45,9 @@ class Scopes:
         if "__init__" in vars(cls):
             return self.of(module, cls)
         defining = sys.modules.get(cls.__module__)
-        return Scope(_written.__code__, {"self": module}, vars(defining) if defining else {}, ())
+        inherited = next((scope for base in cls.__mro__ if (scope := self.of(module, base)) is not None), None)
+        made = {"self": inherited.owner if inherited else module}
+        return Scope(_written.__code__, made, vars(defining) if defining else {}, ())
 
     def of(self, module: nn.Module, cls: type) -> Scope | None:
         """The scope at the end of `cls.__init__` for this module; None where the class has no `__init__` of its own."""
@@ -54,6 +64,7 @@ def _written(self: nn.Module, *args: Any, **kwargs: Any) -> None:
 def recording() -> Iterator[Scopes]:
     """Record while active. Keep the model alive as long as the scopes are used: they are found by `id`."""
     scopes = Scopes()
+    held: dict[tuple[int, CodeType], likeness.Held] = {}
 
     def on_event(frame: FrameType, event: str, _argument: Any) -> None:
         code = frame.f_code
@@ -64,6 +75,8 @@ def recording() -> Iterator[Scopes]:
         if isinstance(module, nn.Module):
             count = code.co_argcount + code.co_kwonlyargcount
             scopes.found[id(module), code] = Scope(code, dict(names), frame.f_globals, code.co_varnames[1:count])
+            if type(module).__module__.split(".")[0] != "torch":  # nothing is written into those
+                held[id(module), code] = likeness.held(module)
 
     previous = sys.getprofile()
     sys.setprofile(on_event)
@@ -71,3 +84,6 @@ def recording() -> Iterator[Scopes]:
         yield scopes
     finally:
         sys.setprofile(previous)
+        for key, then in held.items():
+            scope = scopes.found[key]
+            scope.locals[scope.code.co_varnames[0]] = likeness.as_held(scope.owner, then)

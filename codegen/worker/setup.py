@@ -1,10 +1,10 @@
-"""Find how to build and feed a model: the build expression, the device, the input, a small build. Never records calls."""
+"""Find how to build and feed a model: the build expression, the device, the input. Never records calls."""
 
 from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -20,20 +20,6 @@ from codegen.worker.scopes import Scopes, recording
 DEVICES = ("meta", "meta-parameters", "cpu")
 SIZE_NAMES = ("img_size", "image_size", "input_size", "resolution", "input_resolution", "in_size", "size")
 CHANNEL_NAMES = ("in_chans", "in_channels", "in_c", "in_ch", "n_channels", "input_channels", "channels", "num_channels")
-DEPTH_NAMES = (
-    "depth",
-    "depths",
-    "layers",
-    "num_layers",
-    "num_blocks",
-    "n_layers",
-    "n_layer",
-    "n_blocks",
-    "block_config",
-)
-# words in the names of constructor arguments that say how wide a model is, and in those of numbers that are no width
-WIDTHS = ("size", "dim", "width", "channels", "features", "planes", "chs", "filters", "classes")
-NO_WIDTHS = ("patch", "window", "img", "image", "kernel", "stride", "pool", "grid", "head_dim", "group")
 COMMON_SIZES = (224, 32, 28, 64, 256, 299)
 
 
@@ -161,43 +147,26 @@ def _input_candidates(model: nn.Module, arguments: dict[str, Any]) -> list[str]:
     size = config.get("input_size") if isinstance(config, dict) else getattr(config, "input_size", None)
     specs = [f"1x{size[0]}x{size[1]}x{size[2]}"] if isinstance(size, (tuple, list)) and len(size) == 3 else []
     channels = [v for k in CHANNEL_NAMES if isinstance(v := arguments.get(k), int)]
-    sizes = [_pair(arguments[k]) for k in SIZE_NAMES if _pair(arguments.get(k))]
+    sizes = [given for k in SIZE_NAMES if (given := pair(arguments.get(k)))]
     first = next((m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d))), None)
     if first is not None:
         channels.append(first.in_channels)
     frames = "x16" if isinstance(first, nn.Conv3d) else ""
-    for count, pair in itertools.product([*channels, 3, 1], [*sizes, *((s, s) for s in COMMON_SIZES)]):
-        specs.append(f"1x{count}{frames}x{pair[0]}x{pair[1]}")  # type: ignore[index]
+    for count, (rows, columns) in itertools.product([*channels, 3, 1], [*sizes, *((s, s) for s in COMMON_SIZES)]):
+        specs.append(f"1x{count}{frames}x{rows}x{columns}")
     if first is None:
         linear = next((m for m in model.modules() if isinstance(m, nn.Linear)), None)
         specs += [f"1x{linear.in_features}", f"1x16x{linear.in_features}"] if linear is not None else []
     return list(dict.fromkeys(specs))
 
 
-def _pair(value: Any) -> tuple[int, int] | None:
+def pair(value: Any) -> tuple[int, int] | None:
+    """An image size as (rows, columns), None where the value is none."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value, value
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, int) for v in value):
         return value[0], value[1]
     return None
-
-
-def resized(setup: Setup, rows: int, columns: int, *, rebuild: bool) -> Iterator[Setup]:
-    """The setup at another image size: the same model, or (rebuild) one constructed for that size."""
-    if setup.image() is None:
-        return
-    shapes = models.parse_input(setup.input)
-    first = shapes[0][0]
-    sized = [((*shape[:-2], rows, columns) if shape == first else shape, dtype) for shape, dtype in shapes]
-    spec = ",".join("x".join(map(str, shape)) + ("" if dtype == "float32" else f":{dtype}") for shape, dtype in sized)
-    if not rebuild:
-        yield replace(setup, input=spec)
-        return
-    names = [k for k in SIZE_NAMES if _pair(setup.arguments.get(k))]
-    for name in names[:1]:
-        yield replace(setup, input=spec, overrides={**setup.overrides, name: (rows, columns)})
-        if rows == columns:
-            yield replace(setup, input=spec, overrides={**setup.overrides, name: rows})
 
 
 Accept = Callable[[nn.Module], bool]
@@ -209,91 +178,3 @@ def works(setup: Setup, accept: Accept = lambda model: True) -> bool:
         return accept(runs(setup))
     except Exception:  # noqa: BLE001 - the model's own code; a size that it does not accept is an answer
         return False
-
-
-def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = True) -> Setup:
-    """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does."""
-    return _narrow(_short(setup, accept)) if narrow else _short(setup, accept)
-
-
-def _short(setup: Setup, accept: Accept) -> Setup:
-    depths: dict[str, Any] = {}
-    for name in DEPTH_NAMES:
-        value = setup.arguments.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 2:
-            depths[name] = 2
-        elif isinstance(value, (tuple, list)) and value and all(isinstance(v, int) for v in value):
-            depths[name] = type(value)(min(v, 2) for v in value)
-    image = setup.image() or (0, 0)
-    sizes = [(r, c) for r, c in ((96, 64), (64, 64), (96, 96), (128, 128), (192, 192)) if r * c < image[0] * image[1]]
-    for overrides in [depths, {}] if depths else [{}]:
-        start = replace(setup, overrides={**setup.overrides, **overrides})
-        for rows, columns in sizes:
-            for rebuild in (False, True):
-                for candidate in resized(start, rows, columns, rebuild=rebuild):
-                    if works(candidate, accept):
-                        return candidate
-        if overrides and works(start, accept):
-            return start
-    return setup
-
-
-def _narrow(setup: Setup) -> Setup:
-    """The same at a quarter of its width, or at half of it, as far as the constructor's arguments allow."""
-    wide = {name: value for name, value in setup.arguments.items() if _is_width(name, value)}
-    for by in (4, 2) if wide else ():
-        candidate = replace(setup, overrides={**setup.overrides, **{n: _divided(v, by) for n, v in wide.items()}})
-        if works(candidate):
-            return candidate
-    narrow = setup
-    for name, value in wide.items() if len(wide) > 1 else ():  # not all together: each that can
-        candidate = replace(narrow, overrides={**narrow.overrides, name: _divided(value, 4)})
-        narrow = candidate if works(candidate) else narrow
-    return narrow
-
-
-def _is_width(name: str, value: Any) -> bool:
-    numbers = value if isinstance(value, (tuple, list)) else [value]
-    of_input = name in CHANNEL_NAMES and isinstance(value, int)
-    if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or any(word in name for word in NO_WIDTHS):
-        return False
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 32 and n % 4 == 0 for n in numbers)
-    return bool(numbers) and whole and any(word in name for word in WIDTHS)
-
-
-def _divided(value: Any, by: int) -> Any:
-    return type(value)(v // by for v in value) if isinstance(value, (tuple, list)) else value // by
-
-
-def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
-    """Setups at another image size that work: of the same model, with `rebuild` also constructed for that size."""
-    rows, columns = setup.image() or (0, 0)
-    for rebuilt in (False, True) if rebuild else (False,):
-        for size in ((rows + 64, columns + 32), (rows * 2, columns), (rows * 2, columns * 2)) if rows else ():
-            for candidate in resized(setup, *size, rebuild=rebuilt):
-                if works(candidate):
-                    yield candidate
-
-
-def sized(setup: Setup, limit: int = 12) -> Iterator[Setup]:
-    """The same class at other widths: one constructor argument changed at a time, as far as that builds."""
-    count = 0
-    for name, value in setup.arguments.items():
-        of_input = name in CHANNEL_NAMES and isinstance(value, int)
-        if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or count >= limit:
-            continue
-        changed = _changed(name, value)
-        if changed is not None:
-            count += 1
-            yield replace(setup, overrides={**setup.overrides, name: changed})
-
-
-def _changed(name: str, value: Any) -> Any:
-    """Another value of a constructor argument that may move a width: doubled, flipped, given; None where none is known."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value * 2 if value >= 8 else None
-    if isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
-        return type(value)(v * 2 for v in value)
-    return 64 if value is None and any(word in name for word in WIDTHS) else None

@@ -16,12 +16,12 @@ from torch import nn
 
 from codegen import selection
 from codegen.types import Call, Chosen, HostClass, Span, Trace
-from codegen.worker import entries, models, outer, registry, settings, settled, setup
+from codegen.worker import entries, models, outer, registry, resizing, settings, settled, setup
 from codegen.worker.evidence import Evidence
 from codegen.worker.observing import completed
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
-from codegen.worker.setup import Setup
+from codegen.worker.setup import Accept, Setup
 from codegen.worker.tracer import Place, tracing
 
 
@@ -36,7 +36,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
     model, scopes = full.scoped_model()
     names = [name for name, _ in model.named_modules()]
     chosen = _chosen(request, model)
-    small = setup.small(full, _holding(chosen), narrow=request.get("narrow", True))
+    small = resizing.small(full, _holding(chosen), narrow=request.get("narrow", True))
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)
@@ -86,7 +86,7 @@ def _chosen(request: Mapping[str, Any], model: nn.Module) -> Chosen:
     return Chosen(tuple(found for host in hosts for found in selection.select(names, site, host)), "")
 
 
-def _holding(chosen: Chosen) -> setup.Accept:
+def _holding(chosen: Chosen) -> Accept:
     """Builds in which a site's name means something too."""
     if not chosen.names or not chosen.pattern:
         return lambda model: True

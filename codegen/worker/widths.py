@@ -23,20 +23,27 @@ class Observation:
     """One instance of the host in one build: its scope at the end of `__init__`, and what was measured there."""
 
     scope: Scope
-    owner: nn.Module
     value: Any  # the width, or the grid
+
+    @property
+    def owner(self) -> nn.Module:
+        """The instance, with what it held then."""
+        return self.scope.owner
 
 
 def expression(observations: Sequence[Observation], attribute: str, *, outgoing: bool, builds: int) -> Width | None:
     """The simplest expression equal to the width in all observations; the literal where nothing fits.
 
     Order: parameter, local, `self` attribute, element of a list, an expression that stands in `__init__`, attribute of
-    a configuration, attribute of the site's module, of a neighbour, a product with a constant of the code, a record.
+    a configuration, attribute of the site's module, of a neighbour, a product with a constant of the code, a record; of
+    a part of a neighbour only where it followed the width through several sizes.
     """
     if not observations:
         return None
     value = int(observations[0].value)
     text = search(observations, ranked(candidates(observations[0], attribute, outgoing=outgoing)))
+    if not text and len({o.value for o in observations}) > 1:  # what follows it through several sizes is no chance
+        text = search(observations, ranked(_inside_neighbours(observations[0], attribute)))
     if text:
         return Width(text, value, "attribute" if "." in text else "name", builds)
     same = all(o.value == value for o in observations)
@@ -197,6 +204,14 @@ def own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
     yield from (f"{name}.{k}" for k in sorted(found, key=lambda k: (k.startswith(other), not k.startswith(wanted))))
     if isinstance(shape := getattr(holder, "normalized_shape", None), tuple) and shape:
         yield f"{name}.normalized_shape[0]"
+
+
+def _inside_neighbours(seen: Observation, attribute: str) -> Iterator[str]:
+    """`self.predictor.scores.out_features`: of the parts of the modules around the site, the last ones first."""
+    me = seen.scope.code.co_varnames[0]
+    for child in _neighbours(seen.owner, attribute):
+        for name, holder in edge(reached(me, child), getattr(seen.owner, child), outgoing=True):
+            yield from own_numbers(name, holder, outgoing=True)
 
 
 def _parameter_sizes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:

@@ -20,10 +20,12 @@ from torch import nn
 
 NAMESPACES = {"timm": "timm", "torchvision": "torchvision.models"}  # where `original` is built
 CLIPS = {"mvit": (16, 224), "s3d": (16, 224), "resnet": (8, 64), "swin_transformer": (8, 64)}  # frames and size
-TARGET = '"boxes": torch.tensor([[8.0, 8.0, 60.0, 60.0]]), "labels": torch.tensor([1])'
+# boxes of the image, of its half and of a tenth: every level of a pyramid has a part in the losses
+BOXES = "[[2.0, 2.0, 94.0, 94.0], [8.0, 8.0, 60.0, 60.0], [70.0, 70.0, 80.0, 80.0]]"
+TARGET = f'"boxes": torch.tensor({BOXES}), "labels": torch.tensor([1, 2, 3])'
 MORE_TARGETS = {  # detectors that learn more than boxes
-    "mask_rcnn": ', "masks": torch.ones(1, 96, 96)',
-    "keypoint_rcnn": ', "keypoints": torch.full((1, 17, 3), 30.0)',
+    "mask_rcnn": ', "masks": torch.ones(3, 96, 96)',
+    "keypoint_rcnn": ', "keypoints": torch.full((3, 17, 3), 30.0)',
 }
 Json = dict[str, Any]
 

@@ -1,0 +1,140 @@
+"""Other builds of a model's class that work: the smallest, at other image sizes, at other widths. Never records calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from codegen.worker import models
+from codegen.worker.setup import CHANNEL_NAMES, SIZE_NAMES, Accept, Setup, pair, works
+
+DEPTH_NAMES = (
+    "depth",
+    "depths",
+    "layers",
+    "num_layers",
+    "num_blocks",
+    "n_layers",
+    "n_layer",
+    "n_blocks",
+    "block_config",
+)
+# words in the names of constructor arguments that say how wide a model is, and in those of numbers that are no width
+WIDTHS = ("size", "dim", "width", "channels", "features", "planes", "chs", "filters", "classes")
+NO_WIDTHS = ("patch", "window", "img", "image", "kernel", "stride", "pool", "grid", "head_dim", "group")
+
+
+def _size_names(setup: Setup) -> list[str]:
+    """The constructor's arguments for the size of the image: by their name, else those that are its rows and columns."""
+    given = {**setup.arguments, **setup.overrides}
+    named = [name for name in SIZE_NAMES if pair(given.get(name))]
+    pairs = [name for name, value in given.items() if isinstance(value, (tuple, list)) and pair(value)]
+    return named or [name for name in pairs if pair(given[name]) == setup.image()]
+
+
+def resized(setup: Setup, rows: int, columns: int, *, rebuild: bool) -> Iterator[Setup]:
+    """The setup at another image size: the same model, or (rebuild) one constructed for that size."""
+    if setup.image() is None:
+        return
+    shapes = models.parse_input(setup.input)
+    first = shapes[0][0]
+    sized = [((*shape[:-2], rows, columns) if shape == first else shape, dtype) for shape, dtype in shapes]
+    spec = ",".join("x".join(map(str, shape)) + ("" if dtype == "float32" else f":{dtype}") for shape, dtype in sized)
+    if not rebuild:
+        yield replace(setup, input=spec)
+        return
+    for name in _size_names(setup)[:1]:
+        yield replace(setup, input=spec, overrides={**setup.overrides, name: (rows, columns)})
+        if rows == columns:
+            yield replace(setup, input=spec, overrides={**setup.overrides, name: rows})
+
+
+def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = True) -> Setup:
+    """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does."""
+    return _narrow(_short(setup, accept)) if narrow else _short(setup, accept)
+
+
+def _short(setup: Setup, accept: Accept) -> Setup:
+    depths: dict[str, Any] = {}
+    for name in DEPTH_NAMES:
+        value = setup.arguments.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 2:
+            depths[name] = 2
+        elif isinstance(value, (tuple, list)) and value and all(isinstance(v, int) for v in value):
+            depths[name] = type(value)(min(v, 2) for v in value)
+    image = setup.image() or (0, 0)
+    sizes = [(r, c) for r, c in ((96, 64), (64, 64), (96, 96), (128, 128), (192, 192)) if r * c < image[0] * image[1]]
+    for overrides in [depths, {}] if depths else [{}]:
+        start = replace(setup, overrides={**setup.overrides, **overrides})
+        for rows, columns in sizes:
+            for rebuild in (False, True):
+                for candidate in resized(start, rows, columns, rebuild=rebuild):
+                    if works(candidate, accept):
+                        return candidate
+        if overrides and works(start, accept):
+            return start
+    return setup
+
+
+def _narrow(setup: Setup) -> Setup:
+    """The same at a quarter of its width, or at half of it, as far as the constructor's arguments allow."""
+    sizes = _size_names(setup)
+    wide = {name: value for name, value in setup.arguments.items() if name not in sizes and _is_width(name, value)}
+    for by in (4, 2) if wide else ():
+        candidate = replace(setup, overrides={**setup.overrides, **{n: _divided(v, by) for n, v in wide.items()}})
+        if works(candidate):
+            return candidate
+    narrow = setup
+    for name, value in wide.items() if len(wide) > 1 else ():  # not all together: each that can
+        candidate = replace(narrow, overrides={**narrow.overrides, name: _divided(value, 4)})
+        narrow = candidate if works(candidate) else narrow
+    return narrow
+
+
+def _is_width(name: str, value: Any) -> bool:
+    numbers = value if isinstance(value, (tuple, list)) else [value]
+    of_input = name in CHANNEL_NAMES and isinstance(value, int)
+    if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or any(word in name for word in NO_WIDTHS):
+        return False
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 32 and n % 4 == 0 for n in numbers)
+    return bool(numbers) and whole and any(word in name for word in WIDTHS)
+
+
+def _divided(value: Any, by: int) -> Any:
+    return type(value)(v // by for v in value) if isinstance(value, (tuple, list)) else value // by
+
+
+def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
+    """Setups at another image size that work: of the same model, with `rebuild` also constructed for that size."""
+    rows, columns = setup.image() or (0, 0)
+    for rebuilt in (False, True) if rebuild else (False,):
+        for size in ((rows + 64, columns + 32), (rows * 2, columns), (rows * 2, columns * 2)) if rows else ():
+            for candidate in resized(setup, *size, rebuild=rebuilt):
+                if works(candidate):
+                    yield candidate
+
+
+def sized(setup: Setup, limit: int = 12) -> Iterator[Setup]:
+    """The same class at other widths: one constructor argument changed at a time, as far as that builds."""
+    count = 0
+    sizes = (*SIZE_NAMES, *_size_names(setup), *DEPTH_NAMES)
+    for name, value in setup.arguments.items():
+        of_input = name in CHANNEL_NAMES and isinstance(value, int)
+        if of_input or name in sizes or count >= limit:
+            continue
+        changed = _changed(name, value)
+        if changed is not None:
+            count += 1
+            yield replace(setup, overrides={**setup.overrides, name: changed})
+
+
+def _changed(name: str, value: Any) -> Any:
+    """Another value of a constructor argument that may move a width: doubled, flipped, given; None where none is known."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value * 2 if value >= 8 else None
+    if isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
+        return type(value)(v * 2 for v in value)
+    return 64 if value is None and any(word in name for word in WIDTHS) else None
