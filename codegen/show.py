@@ -57,6 +57,20 @@ def report(report: Report, *, full_diff: bool) -> None:
         console.print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds), style="dim")
 
 
+def undone(report: Report, *, full_diff: bool) -> None:
+    """Where the file is, what was taken out, what the result was compared with."""
+    console = _console(soft_wrap=True)
+    variant, site = report.variant, report.site
+    assert variant is not None and site is not None
+    verb = "would write" if report.request.dry_run else "wrote"
+    where = f"{emit.WORDS.get(report.request.operation, report.request.operation)} {escape(site.name)}"
+    what = variant.class_name if report.request.operation == "replace" else f"{variant.host}.{variant.attribute}"
+    console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
+    if full_diff:
+        diff(unified(variant.base, variant.text, report.output))
+    checks(report)
+
+
 def _few(lines: Sequence[str], text: str) -> list[str]:
     """The changed lines inside the host: those in which a pattern is found, with one line above for orientation."""
     wanted = re.compile(rf"[+-](?!class ).*{text}")
