@@ -136,9 +136,10 @@ def _demand_none(options: dict[str, str], needs: str) -> None:
 
 
 def _undo(file: Path, name: str, against: str, *, show_diff: bool, as_json: bool, **options: Any) -> None:
-    from codegen import records, syntax, undoing
+    from codegen import emit, records, syntax, undoing
 
     text, _ = syntax.read(file)
+    emit.headers(text)  # a file without one is refused in words of this command
     report = undoing.run(_recorded(text, against, **options), file, name)
     if as_json:
         _print_json(records.report_json(report))
@@ -208,9 +209,7 @@ def _recorded(text: str, against: str, **options: Any) -> Request:
     requests = {"replace": requested.replacement, "head": requested.headed, "remove": requested.removal}
     command, request = cli.commands.get(verb, insert), requests.get(verb, requested.insertion)
     context = command.make_context(verb, words)
-    recorded = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose")}
-    for key in ("name", "against") if verb == "remove" else ():
-        del recorded[key]
+    recorded = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose", "against")}
     recorded.update({k: v for k, v in options.items() if v})
     return request(**{**recorded, "source": against or recorded["source"]})
 

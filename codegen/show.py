@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from codegen import catalogue, emit, selection
+from codegen import catalogue, emit, modules, selection
 from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
@@ -41,7 +41,8 @@ def report(report: Report, *, full_diff: bool) -> None:
     variant, request = report.variant, report.request
     assert variant is not None and report.site is not None
     verb = "would write" if request.dry_run else "wrote"
-    width = f", width {escape(_width(report.site.width))}" if report.site.width.expr else ""
+    known = report.site.width.expr and not modules.removes(request)
+    width = f", width {escape(_width(report.site.width))}" if known else ""
     where = f"{emit.WORDS.get(request.operation, request.operation)} {escape(report.site.name)}"
     what = variant.class_name if request.operation == "replace" else f"{variant.host}.{variant.attribute}"
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: {what} {where}{width}, {_layout(report.site.layout)}")
@@ -67,8 +68,10 @@ def undone(report: Report, *, full_diff: bool) -> None:
     what = variant.class_name if report.request.operation == "replace" else f"{variant.host}.{variant.attribute}"
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
     if full_diff:
-        diff(unified(variant.base, variant.text, report.output))
+        diff(unified(variant.base, variant.text, report.output, ("variant", "base")))
     checks(report)
+    for note in report.notes:
+        console.print(f"note: {escape(note)}")
 
 
 def _few(lines: Sequence[str], text: str) -> list[str]:

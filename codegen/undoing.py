@@ -58,7 +58,10 @@ def run(request: Request, file: Path, name: str) -> Report:
         emit.write(target, reversal.text.encode(encoding))
     build = made.origin.build if is_own(source) else made.variant.build
     variant = replace(made.variant, base=text, text=reversal.text, encoding=encoding, build=build)
-    return Report(str(target), request, made.site, variant, made.input, checks=checks, seconds=(*watch.seconds.items(),))
+    taken = f"it is built by {build}: the library's own {source.entry} must not be entered a second time"
+    notes = () if build == made.origin.build else (taken,)
+    seconds = (*watch.seconds.items(),)
+    return Report(str(target), request, made.site, variant, made.input, checks=checks, notes=notes, seconds=seconds)
 
 
 def is_own(source: Source) -> bool:
@@ -176,16 +179,18 @@ def _demand_name(made: Draft, name: str, found: Sequence[Header], file: Path) ->
 
 def _demand_unused(result: Code, base: Code, variant: Code, attribute: str) -> None:
     """Raise CodegenError("still-used") where lines of a person use what is taken out; "syntax-error" where they are broken."""
-    known, made = ({n for s in code.tree.body for n in syntax.bound_names(s)} for code in (base, variant))
-    nodes = [*ast.walk(result.tree)] if result.text != base.text else []
-    reads = {n.id: n.lineno for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    attributes = {n.attr: n.lineno for n in nodes if isinstance(n, ast.Attribute)}
-    gone = {name: reads[name] for name in made - known if name in reads}
-    if attribute in attributes and not any(isinstance(n, ast.Attribute) and n.attr == attribute for n in ast.walk(base.tree)):
-        gone[attribute] = attributes[attribute]
-    for name, line in gone.items():
-        what = f"{result.name} uses {name}, which came with the insertion, in another line: {result.lines[line - 1].strip()}"
+    old, made = ({name for s in code.tree.body for name in syntax.bound_names(s)} for code in (base, variant))
+    used, before = _used(result.tree), _used(base.tree)  # a name that the base uses is there for others, too
+    for name in sorted({f".{attribute}", *(made - old)} & used.keys() - before.keys()):
+        line = result.lines[used[name] - 1].strip()
+        what = f"{result.name} uses {name.lstrip('.')}, which came with the insertion, in another line: {line}"
         raise CodegenError("still-used", what, "change that line first")
+
+
+def _used(tree: ast.Module) -> dict[str, int]:
+    """Every name that is read, and every attribute with a dot before it: a line where it is."""
+    names = {n.id: n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return names | {f".{n.attr}": n.lineno for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
 
 
 def _held(source: Source, reversal: Reversal) -> str:

@@ -1,7 +1,8 @@
 """Golden variants: every `tests/cases/<backbone>/<case>.py` is made again by the command in its header, byte for byte.
 
 A new case: run `codegen insert|replace|remove model.py ... -o <case>.py` in the folder of its backbone, read the diff to
-model.py, and commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that differ.
+model.py, and commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that
+differ.
 The folders named after a manner (`classic_mac`, `alexnet_gbk` ...) are small nets as they are found in research code.
 """
 
