@@ -14,7 +14,7 @@ from codegen import cli, requested
 from codegen.errors import CodegenError
 
 Call = Callable[..., tuple[int, str, str]]
-COMMANDS = ("sites", "modules", "insert", "replace", "head", "verify", "diff")
+COMMANDS = ("sites", "modules", "insert", "replace", "head", "remove", "verify", "diff")
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ DEFAULT = {
     "branches/cbam_beside_late2_cat",  # a loop over names joins below the call; a class that projects back
     "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
     "plain_vit/user_after_pre_logits",  # return self.m(x)
+    "plain_vit/without_first_attn",  # remove: an identity there; a hook that leaves the old weights out
     "resnet/conv5_for_conv2",  # replace: the model's own loop; a hook that leaves the old weights out
     "resnet/cbam_after_layer4",  # a plain statement
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it
