@@ -115,6 +115,7 @@ def remove(source: str, *, name: str, against: str, show_diff: bool, as_json: bo
 
     With --site, an nn.Identity takes the place of the site; the rest keeps its names, and the base's checkpoints load. With
     --name, what comes out is the file that FILE was made from, byte for byte, with whatever else was changed by hand since.
+    Where it is written by default: generated/<source>_identity.py; with --name generated/<source>.py, and --in-place is FILE.
     """
     if bool(name) == bool(options["site"]):
         what = "give one of --site SITE and --name ATTR"

@@ -58,8 +58,8 @@ def run(request: Request, file: Path, name: str) -> Report:
         emit.write(target, reversal.text.encode(encoding))
     build = made.origin.build if is_own(source) else made.variant.build
     variant = replace(made.variant, base=text, text=reversal.text, encoding=encoding, build=build)
-    taken = f"it is built by {build}: the library's own {source.entry} must not be entered a second time"
-    notes = () if build == made.origin.build else (taken,)
+    renamed = f"it is built by {build}: the library's own name must not be entered into its registry a second time"
+    notes = () if build == made.origin.build else (renamed,)
     seconds = (*watch.seconds.items(),)
     return Report(str(target), request, made.site, variant, made.input, checks=checks, notes=notes, seconds=seconds)
 
