@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json as json_module
-import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from codegen import __version__, catalogue
+from codegen import __version__, catalogue, requested
 from codegen.errors import BUG, CONTRACT, INTERRUPTED, USER, CodegenError
-from codegen.options import ARGUMENTS, EDITS, MODULE, PLACES, RUN, SHOW, VARIANT
-from codegen.types import Limits, Request
+from codegen.options import ARGUMENTS, EDITS, KEEP, MODULE, OUTPUT, PLACES, RUN, SHOW, VARIANT
+from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
 
@@ -36,7 +35,7 @@ def sites(source: str, *, as_json: bool, verbose: bool, **options: Any) -> None:
     """Every site of SOURCE: type, output shape, layout, width, count, call sites."""
     from codegen import pipeline, records
 
-    trace = pipeline.look(_request(source, **options))
+    trace = pipeline.look(requested.made(source, **options))
     if as_json:
         _print_json(records.sites_json(trace))
     else:
@@ -77,7 +76,8 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 @SHOW
 def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Insert a module after, before or beside a site of SOURCE; with --edit make several edits, in order."""
-    _make(several(source, **options) if options["edits"] else (insertion(source, **options),), show_diff, as_json)
+    one = () if options["edits"] else (requested.insertion(source, **options),)
+    _make(one or several(source, **options), show_diff, as_json)
 
 
 @cli.command()
@@ -91,7 +91,7 @@ def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opti
 @SHOW
 def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Put a module in the place of a site of SOURCE."""
-    _make((replacement(source, **options),), show_diff, as_json)
+    _make((requested.replacement(source, **options),), show_diff, as_json)
 
 
 @cli.command()
@@ -103,7 +103,60 @@ def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opt
 @SHOW
 def head(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Put other layers in the place of SOURCE's classifier; the first takes what that took."""
-    _make((headed(source, **options),), show_diff, as_json)
+    _make((requested.headed(source, **options),), show_diff, as_json)
+
+
+@cli.command()
+@click.argument("source", metavar="SOURCE|FILE")
+@click.option("--site", default="", metavar="SITE", help="Of SOURCE: the modules to leave out; nn.Identity stands there.")
+@click.option("--name", default="", metavar="ATTR", help="Of FILE, which codegen made: the insertion to take out again.")
+@click.option("--against", default="", metavar="SOURCE", help="With --name: the base. Default: what FILE's header names.")
+@KEEP
+@OUTPUT
+@RUN
+@SHOW
+def remove(source: str, *, name: str, against: str, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Leave a site of SOURCE out, or take an insertion out of FILE again.
+
+    With --site, an nn.Identity takes the place of the site; the rest keeps its names, and the base's checkpoints load. With
+    --name, what comes out is the file that FILE was made from, byte for byte, with whatever else was changed by hand since.
+    Where it is written by default: generated/<source>_identity.py; with --name generated/<source>.py, and --in-place is FILE.
+    """
+    if bool(name) == bool(options["site"]):
+        what = "give one of --site SITE and --name ATTR"
+        raise CodegenError("usage", what, "--site leaves a module of a model out, --name takes out what codegen inserted")
+    if not name:
+        _demand_none({"against": against}, "--name")
+        _make((requested.removal(source, **options),), show_diff, as_json)
+        return
+    _demand_none({key: options.pop(key) for key in ("site", "host", "build", "input", "suffix", "keep")}, "--site")
+    _undo(Path(source), name, against, show_diff=show_diff, as_json=as_json, **options)
+
+
+def _demand_none(options: dict[str, str], needs: str) -> None:
+    """Raise CodegenError("usage") where an option was given that says nothing here."""
+    for key, value in options.items():
+        if value:
+            flag = "--class" if key == "host" else f"--{key}"
+            raise CodegenError("usage", f"{flag} goes with {needs} only", f"leave {flag} out")
+
+
+def _undo(file: Path, name: str, against: str, *, show_diff: bool, as_json: bool, **options: Any) -> None:
+    from codegen import emit, records, syntax, undoing
+
+    text, _ = syntax.read(file)
+    emit.headers(text)  # a file without one is refused in words of this command
+    request, *others = _recorded(text, against, **options)
+    if others or request.edits:
+        what = f"{file} was made by {len(others) + 1} edits in one command"
+        raise CodegenError("several-edits", what, "make it again with the others: the header has the command")
+    report = undoing.run(request, file, name)
+    if as_json:
+        _print_json(records.report_json(report))
+    else:
+        from codegen import show
+
+        show.undone(report, full_diff=show_diff)
 
 
 def _make(requests: tuple[Request, ...], show_diff: bool, as_json: bool) -> None:
@@ -160,27 +213,6 @@ def diff(file: Path, *, against: str, as_json: bool, verbose: bool) -> None:
         show.diff(lines)
 
 
-def insertion(
-    source: str, *, after: str, before: str, beside: str, arguments: tuple[str, ...], **options: Any
-) -> Request:
-    """The Request of `codegen insert`. Raises CodegenError("usage")."""
-    places = {"after": after, "before": before, "beside": beside}
-    given = [(operation, site) for operation, site in places.items() if site]
-    if len(given) != 1:
-        what = "give one of --after SITE, --before SITE and --beside SITE"
-        raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
-    operation, site = given[0]
-    combine = options.pop("combine") or ""
-    if combine and not beside:
-        raise CodegenError("usage", f"--combine {combine} says how a module beside a site is joined", "give --beside SITE")
-    combine = combine or ("add" if beside else "")
-    if options.get("identity") and combine in ("add", "mul"):
-        hint = "--combine gate starts as the identity, and cat can"
-        raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
-    _demand_module(options)
-    return _request(source, operation=operation, site=site, combine=combine, arguments=_pairs(arguments), **options)
-
-
 def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Request, ...]:
     """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
     from codegen.edits import words
@@ -195,44 +227,6 @@ def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Req
     return tuple(dataclasses.replace(request, edits=edits, suffix=options.get("suffix") or "") for request in requests)
 
 
-def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options: Any) -> Request:
-    """The Request of `codegen replace`. Raises CodegenError("usage")."""
-    _demand_module(options)
-    return _request(source, operation="replace", site=site, arguments=_pairs(arguments), **options)
-
-
-def _demand_module(options: dict[str, Any]) -> None:
-    if not options["module"]:
-        raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
-
-
-def headed(source: str, *, site: str, **options: Any) -> Request:
-    """The Request of `codegen head`."""
-    suffix = options.pop("suffix", "") or "_head"
-    return _request(source, operation="replace", site=site, module="head", suffix=suffix, **options)
-
-
-def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in arguments:
-        key, equals, value = text.partition("=")
-        if not equals or not key.isidentifier():
-            raise CodegenError("usage", f"--arg {text} is not K=V", "for example --arg reduction=8")
-        pairs.append((key, value))
-    return tuple(pairs)
-
-
-def _request(source: str, *, timeout: float = 600.0, memory: str = "", **options: Any) -> Request:
-    size = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)([KMGkmg]?)(?:i?[Bb])?", memory) if memory else None
-    if memory and (size is None or not float(size[1])):
-        raise CodegenError("usage", f"--memory {memory} is no size", "for example --memory 8G")
-    if not 0 < timeout < 10**9:
-        raise CodegenError("usage", f"--timeout {timeout:g} is no time in seconds", "for example --timeout 600")
-    amount = int(float(size[1]) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}[size[2].upper()]) if size else 0
-    options["keep"] = options.get("keep") or ""
-    return Request(source, limits=Limits(timeout, amount), **options)
-
-
 def _recorded(text: str, against: str, **options: Any) -> tuple[Request, ...]:
     """The Requests that a variant's header records, with what the command line says otherwise."""
     from codegen import emit
@@ -243,10 +237,10 @@ def _recorded(text: str, against: str, **options: Any) -> tuple[Request, ...]:
 
 def _parsed(verb: str, words: list[str], changed: dict[str, Any]) -> tuple[Request, ...]:
     """The Requests of a command line; `changed` are options that say otherwise, where they say anything."""
-    commands = {"replace": (replace, replacement), "head": (head, headed)}
-    command, request = commands.get(verb, (insert, insertion))
+    requests = {"replace": requested.replacement, "head": requested.headed, "remove": requested.removal}
+    command, request = cli.commands.get(verb, insert), requests.get(verb, requested.insertion)
     context = command.make_context(verb, words)
-    options = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose")}
+    options = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose", "against")}
     options.update({k: v for k, v in changed.items() if v})
     return several(**options) if options.get("edits") else (request(**options),)
 

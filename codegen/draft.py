@@ -49,6 +49,15 @@ class Lesson(Enum):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What makes both texts of the source's own (nothing where that is changed in place), and what builds the model there."""
+
+    build: str
+    base: tuple[Edit, ...] = ()
+    variant: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True)
 class Draft:
     """A variant that nobody has proved yet. plans: what the child needs to build base and variant alike."""
 
@@ -59,6 +68,7 @@ class Draft:
     call_sites: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
     hooked: bool  # a load hook was written for the module's state
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(base_build, names)
-    base, text = texts(request, parts, edits, addition)
+    base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
@@ -199,6 +209,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         call_sites(text, attribute),
         (*component.notes, *about),
         component.stateful,
+        origin,
     )
 
 
@@ -245,12 +256,13 @@ def _addition(
     return Addition(tuple(imports), text), [line for line, _ in hooks], [line for line, _ in ordering]
 
 
-def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition) -> tuple[str, str]:
-    """Base and variant."""
+def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition, build: str) -> tuple[str, str, Origin]:
+    """Base and variant, and how both come from the source, where `build` builds the model."""
     if request.in_place:
         loose = replace(parts, keep="all", suffix="")
-        return parts.main.text, standalone.in_place(loose, edits, addition)
-    return standalone.assemble(parts), standalone.assemble(parts, edits, addition)
+        return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
+    origin = Origin(build, standalone.changes(parts), standalone.changes(parts, edits, addition))
+    return standalone.written(parts, origin.base), standalone.written(parts, origin.variant), origin
 
 
 def call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:

@@ -9,17 +9,20 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from codegen import emit
+from codegen import emit, modules
 from codegen.errors import CodegenError
 from codegen.types import Request
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
+REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
 def words(edit: str) -> list[str]:
     """What the command line says instead: `after layer1: se reduction=8` -> insert --after layer1 --module se --arg
     reduction=8. Raises CodegenError("bad-edit").
     """
+    if removed := REMOVE.fullmatch(edit):
+        return ["remove", "--site", removed["site"]]
     found = EDIT.fullmatch(edit)
     if found is None:
         hint = 'for example --edit "after layer1: se reduction=8" or --edit "head fc: Linear(10)"'
@@ -62,7 +65,8 @@ def _of(request: Request) -> frozenset[tuple[str, str]]:
     """What of an edit says where it goes and what goes there, as options and their values."""
     place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
     what = ("--layers", request.layers) if request.layers else ("--module", emit.portable(request.module))
-    return frozenset({place, what} | ({("--class", request.host)} if request.host else set()))
+    said = {place} if modules.removes(request) else {place, what}
+    return frozenset(said | ({("--class", request.host)} if request.host else set()))
 
 
 def _recorded(text: str) -> Iterator[frozenset[tuple[str, str]]]:

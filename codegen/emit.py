@@ -9,24 +9,30 @@ import re
 import shlex
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__
+from codegen import __version__, modules
 from codegen.errors import CodegenError
 from codegen.syntax import COOKIE, Code, encodable
-from codegen.types import Request, Source
+from codegen.types import Request, Source, SourceFile
 
-COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head) )")
+COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head|remove) )")
+_HEADER = re.compile(
+    r"# .*: host (?P<host>\S+), built by .*\.\n"
+    r"# Made by codegen (?P<version>\S+) from .* \(sha256 (?P<digest>[0-9a-f]{16})\), changed, with\n"
+    r"#     codegen .*\n"
+    r"# The licence and copyright notices of the original file stay in force\.\n?"
+)
 _COOKIE_LIKE = re.compile(r"(coding)([:=])")  # `after pos_encoding: host` would name an encoding (PEP 263)
 WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
 
 
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
-    replaced = request.operation == "replace"
-    verb = "insert" if request.edits or not replaced else "head" if request.layers else "replace"
-    words = ["codegen", verb, source]
+    removed = modules.removes(request)
+    verb = "head" if request.layers else "remove" if removed else "replace" if request.operation == "replace" else "insert"
+    words = ["codegen", "insert" if request.edits else verb, source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
     words += [word for edit in request.edits for word in ("--edit", edit)] or _edit(request)
@@ -47,6 +53,7 @@ def command(request: Request, source: str) -> str:
 def _edit(request: Request) -> list[str]:
     """What is put where."""
     words = ["--layers", request.layers] if request.layers else ["--module", portable(request.module)]
+    words = [] if modules.removes(request) else words
     words += ["--site" if request.operation == "replace" else f"--{request.operation}", request.site]
     words += ["--combine", request.combine] if request.combine not in ("", "add") else []
     return [*words, *(word for key, text in request.arguments for word in ("--arg", f"{key}={text}"))]
@@ -59,23 +66,32 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
     """
     path = source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
-    digest = hashlib.sha256(source.file.text.encode(source.file.encoding)).hexdigest()
     origin = f"{source.distribution}, " if source.distribution else ""
     spec = recorded_source(source)
     if spec != source.spec and source.file.module:
         request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
-    stem = source.entry or path.stem
-    where = f"{WORDS.get(request.operation, request.operation)} {_plain(request.site)}"
-    what = f"{_plain(request.layers or portable(request.module))} {where}"
-    what = f"{len(request.edits)} edits" if request.edits else what
+    what = f"with {len(request.edits)} edits" if request.edits else _what(request)
     lines = [
-        f"# {_plain(stem)} with {what}: host {host}, built by {_plain(build)}.",
-        f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest[:16]}), changed, with",
+        f"# {_plain(source.entry or path.stem)} {_plain(what)}: host {host}, built by {_plain(build)}.",
+        f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest(source.file)}), changed, with",
         f"#     {_plain(command(request, _plain(spec)))}",
         "# The licence and copyright notices of the original file stay in force.",
     ]
     lines[:2] = [_COOKIE_LIKE.sub(r"\1 \2", line) for line in lines[:2]]
     return encodable("\n".join(lines), source.file.encoding, path.name)
+
+
+def digest(file: SourceFile) -> str:
+    """What the header records of a source's bytes: the first 16 hex digits of their sha256."""
+    return hashlib.sha256(file.text.encode(file.encoding)).hexdigest()[:16]
+
+
+def _what(request: Request) -> str:
+    """`with se after stem`, `without layer3.0.act2`."""
+    if modules.removes(request):
+        return f"without {request.site}"
+    made = request.layers or portable(request.module)
+    return f"with {made} {WORDS.get(request.operation, request.operation)} {request.site}"
 
 
 def recorded_source(source: Source) -> str:
@@ -119,6 +135,47 @@ def header_of(text: str) -> str:
         if COMMAND.match(line):
             return "\n".join(lines[index - 2 : index + 2])
     return ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header lines of a variant as they stand: where, and what they say."""
+
+    line: int  # the first of its four, from 0
+    version: str  # of codegen
+    digest: str  # of the source
+    host: str
+    words: tuple[str, ...]  # behind `codegen` in its command
+
+
+def headers(text: str) -> list[Header]:
+    """Every header of a variant, and of the variants that it was made from: the last insertion's first.
+
+    Raises CodegenError("no-recipe") where there is none, or one is damaged.
+    """
+    lines = Code(text).lines
+    found = []
+    for index, line in enumerate(lines):
+        if index >= 2 and COMMAND.match(line):
+            block = "".join(lines[index - 2 : index + 2])
+            said = _HEADER.fullmatch(re.sub(r"\r\n?", "\n", block))
+            if said is None:
+                what = f"the header is not as codegen wrote it: {line.strip()}"
+                raise CodegenError("no-recipe", what, "put its four lines back as they were")
+            words = recorded_command(line)
+            found.append(Header(index - 2, said["version"], said["digest"], said["host"], tuple(words)))
+        elif line.strip() and not line.startswith("#"):
+            break
+    if not found:
+        what = "the file has no header of codegen, which would say what was put into it"
+        raise CodegenError("no-recipe", what, "give a file that codegen wrote; --site leaves out a module of a model's own")
+    return found
+
+
+def without_header(text: str) -> str:
+    """A variant's text without the header of the last insertion. Raises what `headers` raises."""
+    lines, first = Code(text).lines, headers(text)[0].line
+    return "".join([*lines[:first], *lines[first + 4 :]])
 
 
 def recorded_command(text: str) -> list[str]:

@@ -61,6 +61,8 @@ OUTGOING = [
     "c2",
 ]
 
+IDENTITY = "torch.nn:Identity"  # what stands where a module was removed
+
 ZERO_GATE = '''
 class ZeroGate(nn.Module):
     """Start a module as the identity: x + gain * (module(x) - x) with gain = 0.
@@ -132,6 +134,12 @@ def resolve(request: Request, site: Site) -> Component:
         public = head if _exports(head, name) else module
         made = Component(attribute, name, construct, (f"from {public} import {name}",))
     return _zero_gated(made) if request.identity and not request.combine else made
+
+
+def removes(request: Request) -> bool:
+    """Whether the place of the site is left to torch's own identity: `codegen remove --site`."""
+    plain = not (request.arguments or request.width or request.out_width)
+    return request.operation == "replace" and request.module == IDENTITY and plain
 
 
 def constructor(module: str, name: str) -> Constructor:

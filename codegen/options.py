@@ -63,15 +63,18 @@ PLACES = _options(
     ),
     click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
 )
-VARIANT = _options(
+KEEP = _options(
     click.option("--suffix", default="", metavar="TEXT", help="Appended to registered names. Default: _<module>."),
     click.option(
         "--keep", type=click.Choice(["all", "used"]), default=None, help="Default: all for a path, used for a library."
     ),
-    click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured."),
+)
+OUTPUT = _options(
     click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_<module>.py"),
     click.option("--in-place", is_flag=True, help="Change the source itself."),
     click.option("--force", is_flag=True, help="Replace an output that exists."),
     click.option("--dry-run", is_flag=True, help="Write nothing."),
     click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant."),
 )
+WIDTH = click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured.")
+VARIANT = _options(KEEP, WIDTH, OUTPUT)

@@ -212,13 +212,13 @@ def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwat
 
 
 def demand(report: Report) -> None:
-    """Raise CodegenError("contract-failed") where a check failed."""
+    """Raise CodegenError("contract-failed") where a check failed; "module-does-not-fit" where what is left out is missed."""
     failed = [c for c in report.checks if c.status == "failed"]
-    if failed:
-        raise CodegenError(
-            "contract-failed",
-            "; ".join(f"{c.name}: {c.detail}" for c in failed),
-            "nothing was written; choose another site or module, or report it",
-            CONTRACT,
-            details=json.dumps([asdict(c) for c in report.checks], indent=2),
-        )
+    if not failed:
+        return
+    name, what = "contract-failed", "; ".join(f"{c.name}: {c.detail}" for c in failed)
+    hint = "nothing was written; choose another site or module, or report it"
+    if modules.removes(report.request) and failed[0].name == "shape":
+        name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
+        hint = "nothing was written; codegen replace and codegen head put something else there"
+    raise CodegenError(name, what, hint, CONTRACT, details=json.dumps([asdict(c) for c in report.checks], indent=2))

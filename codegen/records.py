@@ -11,10 +11,11 @@ from codegen import catalogue
 from codegen.types import Layout, Report, Trace, TracedModule
 
 
-def unified(base: str, variant: str, name: str) -> list[str]:
+def unified(base: str, variant: str, name: str, sides: tuple[str, str] = ("base", "variant")) -> list[str]:
     """The unified diff of two texts, line ends left out. A form feed ends no line."""
     old, new = ([line.rstrip("\r\n") for line in io.StringIO(text, newline="")] for text in (base, variant))
-    return list(difflib.unified_diff(old, new, f"base/{name}", f"variant/{name}", lineterm=""))
+    before, behind = sides
+    return list(difflib.unified_diff(old, new, f"{before}/{name}", f"{behind}/{name}", lineterm=""))
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -53,11 +53,12 @@ def draft(
     models = [(parts.host, c) for c in (cls, *classes) if c is not None]
     keyed = dropped(trace, site) > 0
     old = site.module.keys if Lesson.HOLDS_OLD in lessons else ()
-    made = plan(request, site, models, hooked=keyed or Lesson.STATELESS not in lessons, old=old)
+    stateful = Lesson.STATELESS not in lessons and not modules.removes(request)
+    made = plan(request, site, models, hooked=keyed or stateful, old=old)
     component = naming.fitted(made.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     pieces = (style.reindented(text, parts.host).strip("\n") for text in (component.code, made.hook) if text.strip())
     addition = Addition(component.imports, "\n\n\n".join(pieces))
-    base, text = texts(request, parts, list(made.edits), addition)
+    base, text, origin = texts(request, parts, list(made.edits), addition, trace.build)
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(trace.build, names)
     if not (request.in_place or request.edits):
@@ -77,7 +78,7 @@ def draft(
         meant = site.chosen.names if site.chosen else ()
         what = f"{', '.join(meant[:3])}{' ...' * (len(meant) > 3)}"
         about = (*about, f"{dropped(trace, site):,} parameters of the base are left out: those of {what}")
-    return Draft(made.site, variant, tuple(proofs), trace.input, called, about, bool(made.hook) and not keyed)
+    return Draft(made.site, variant, tuple(proofs), trace.input, called, about, bool(made.hook) and not keyed, origin)
 
 
 def plan(
@@ -97,8 +98,7 @@ def plan(
         for place in places:
             lines.append(f"{place} = " + re.sub(rf"\b{CHOSEN}\b", place, component.construct))
             if hooked:
-                name = f"load_replaced_{'head' if request.layers else modules.attribute_name(component.class_name)}"
-                hook = construct.rendered("replace_hook", name=name, old=_set(old))
+                name, hook = _hook(request, component, old)
                 lines.append(f"{place}.register_load_state_dict_pre_hook({name})")
         lines += _classes(request, cls)
         depth = len(where)
@@ -110,6 +110,14 @@ def plan(
     imports = (*component.imports, *(["from torch import nn"] if hook else []))
     imports += ("import warnings",) if hook and not old else ()
     return Replacement(tuple(edits), hook, replace(component, imports=imports), shown)
+
+
+def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[str, str]:
+    """(name, definition) of the function that lets a base checkpoint load."""
+    if modules.removes(request):
+        return "load_removed", construct.rendered("remove_hook", name="load_removed")
+    name = f"load_replaced_{'head' if request.layers else modules.attribute_name(component.class_name)}"
+    return name, construct.rendered("replace_hook", name=name, old=_set(old))
 
 
 def find(trace: Trace, request: Request) -> Site:

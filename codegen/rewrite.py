@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import io
+import itertools
+from collections.abc import Iterable, Iterator
 
 from codegen.types import Edit
 
@@ -22,6 +25,48 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
         pieces += [text[position : edit.start], edit.text]
         position = edit.end
     return "".join([*pieces, text[position:]])
+
+
+def back(text: str, old: Iterable[Edit], new: Iterable[Edit]) -> list[Edit]:
+    """The edits that turn `apply(text, new)` into `apply(text, old)`: where a stretch of the text got the same, none.
+
+    Raises what `apply` raises.
+    """
+    found: list[Edit] = []
+    moved = 0  # how far what stands behind the stretch is moved in apply(text, new)
+    for start, end, olds, news in _stretches([*old], [*new]):
+        before, now = (apply(text[start:end], _shifted(edits, -start)) for edits in (olds, news))
+        if before != now:
+            found += _shifted(_differences(now, before), start + moved)
+        moved += len(now) - (end - start)
+    return found
+
+
+def _stretches(old: list[Edit], new: list[Edit]) -> Iterator[tuple[int, int, list[Edit], list[Edit]]]:
+    """(start, end, edits of old, edits of new) of every smallest piece of text whose edits reach into no other piece."""
+    every = sorted([*((e, 0) for e in old), *((e, 1) for e in new)], key=lambda pair: (pair[0].start, pair[0].end))
+    index = 0
+    while index < len(every):
+        start, end = every[index][0].start, every[index][0].end
+        both: tuple[list[Edit], list[Edit]] = ([], [])
+        while index < len(every) and (every[index][0].start < end or every[index][0].end == start):
+            edit, which = every[index]
+            both[which].append(edit)
+            end = max(end, edit.end)
+            index += 1
+        yield start, end, *both
+
+
+def _shifted(edits: Iterable[Edit], by: int) -> list[Edit]:
+    return [Edit(e.start + by, e.end + by, e.text, e.what) for e in edits]
+
+
+def _differences(text: str, wanted: str) -> list[Edit]:
+    """The edits from one text to the other: lines, where both have some."""
+    lines, others = ([*io.StringIO(t, newline="")] for t in (text, wanted))
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    codes = difflib.SequenceMatcher(None, lines, others, autojunk=False).get_opcodes()
+    return [Edit(starts[i], starts[j], "".join(others[k:m])) for kind, i, j, k, m in codes if kind != "equal"]
 
 
 def inside(edits: Iterable[Edit], start: int, end: int) -> list[Edit]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codegen import catalogue, emit, selection
+from codegen.modules import removes
 from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
@@ -59,7 +60,7 @@ def _what(report: Report) -> str:
     """`Net.se after layer1, width 64, NCHW`."""
     site, variant, operation = report.site, report.variant, report.request.operation
     assert site and variant
-    width = f", width {escape(_width(site.width))}" if site.width.expr else ""
+    width = f", width {escape(_width(site.width))}" if site.width.expr and not removes(report.request) else ""
     what = variant.class_name if operation == "replace" else f"{variant.host}.{variant.attribute}"
     return f"{what} {emit.WORDS.get(operation, operation)} {escape(site.name)}{width}, {_layout(site.layout)}"
 
@@ -69,6 +70,20 @@ def _mention(report: Report) -> str:
     assert report.variant
     called = rf"\b{report.variant.class_name}\("
     return called if report.request.operation == "replace" else rf"\.{re.escape(report.variant.attribute)}\b"
+def undone(report: Report, *, full_diff: bool) -> None:
+    """Where the file is, what was taken out, what the result was compared with."""
+    console = _console(soft_wrap=True)
+    variant, site = report.variant, report.site
+    assert variant is not None and site is not None
+    verb = "would write" if report.request.dry_run else "wrote"
+    where = f"{emit.WORDS.get(report.request.operation, report.request.operation)} {escape(site.name)}"
+    what = variant.class_name if report.request.operation == "replace" else f"{variant.host}.{variant.attribute}"
+    console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
+    if full_diff:
+        diff(unified(variant.base, variant.text, report.output, ("variant", "base")))
+    checks(report)
+    for note in report.notes:
+        console.print(f"note: {escape(note)}")
 
 
 def _few(lines: Sequence[str], text: str) -> list[str]:

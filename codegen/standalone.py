@@ -58,7 +58,13 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
 
     Raises CodegenError("name-clash", "not-encodable", "host-not-found").
     """
-    return syntax.encodable(_assembled(parts, edits, addition), parts.file.encoding, parts.file.path.name)
+    return written(parts, changes(parts, edits, addition))
+
+
+def written(parts: Parts, every: Iterable[Edit]) -> str:
+    """The text of the source's file with these edits. Raises CodegenError("not-encodable")."""
+    text = rewrite.apply(parts.main.text, every)
+    return syntax.encodable(text, parts.file.encoding, parts.file.path.name)
 
 
 def used_imports(parts: Parts) -> dict[str, str]:
@@ -69,7 +75,8 @@ def used_imports(parts: Parts) -> dict[str, str]:
     return {n: m for n, m in table.items() if parts.keep == "all" or n in found.names}
 
 
-def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
+def changes(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addition()) -> tuple[Edit, ...]:
+    """The edits of the source's own file that make it stand alone. Raises CodegenError("name-clash", "host-not-found")."""
     by_file: dict[Path, list[Edit]] = defaultdict(list)
     by_file[parts.host_file.path] += [*_host_addition(parts, addition), *edits]
     for path, edit in addition.elsewhere:
@@ -92,7 +99,7 @@ def _assembled(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     wanted = (*_library_imports(parts, found), *beside.imports, *brought.imports, *addition.imports)
     new = _import_edits(parts, wanted, found, plain)
     own = beside.translated(by_file[parts.file.path])
-    return rewrite.apply(parts.main.text, [*plain, *new, *above, *beside.edits, *own])
+    return (*plain, *new, *above, *beside.edits, *own)
 
 
 def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
@@ -118,8 +125,7 @@ def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     new = [*_import_edits(parts, addition.imports, found), *_host_addition(parts, addition)]
     if away := [path.name for path, _ in addition.elsewhere if path.resolve() != parts.file.path.resolve()]:
         raise CodegenError("in-place-foreign", f"{away[0]} must be edited too", "leave --in-place out")
-    text = rewrite.apply(parts.main.text, [*new, *edits, *(edit for _, edit in addition.elsewhere)])
-    return syntax.encodable(text, parts.file.encoding, parts.file.path.name)
+    return written(parts, [*new, *edits, *(edit for _, edit in addition.elsewhere)])
 
 
 def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:

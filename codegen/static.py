@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen import branch, edits, emit, imports, pipeline, reading, renaming, sites, sources, standalone, syntax
-from codegen.draft import Ground, prepare, write
+from codegen.draft import Draft, Ground, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Check, HostClass, Layout, Report, Request, Source
@@ -23,15 +23,8 @@ def run(request: Request) -> Report:
         source = sources.resolve(request.source)
         edits.refuse_twice([request], source.file.text)
         target = pipeline.output(request, source)
-        main = syntax.shared(source.file.text, source.file.path)
-        host = host_class(source, request.host or source.entry, main)
-        site = sites.without_trace(host, request, *_assumed(source, host, request))
-        parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
-        uses = reading.uses(parts.host, cls, site, (), request.sides)
-        if not uses:
-            what = f"no method of {host.name} calls self.{site.attribute}"
-            raise CodegenError("unknown-site", what, "leave --static out to trace it")
-        made = write(request, source, Ground(parts, cls, site, tuple(uses), branch.component(request, site)), None)
+        made = drafted(request, source)
+        site = made.site
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)
@@ -49,6 +42,19 @@ def run(request: Request) -> Report:
         notes=made.notes,
         seconds=tuple(watch.seconds.items()),
     )
+
+
+def drafted(request: Request, source: Source) -> Draft:
+    """The variant as reading alone makes it. Raises CodegenError("unknown-site", "unknown-width", "host-not-found")."""
+    main = syntax.shared(source.file.text, source.file.path)
+    host = host_class(source, request.host or source.entry, main)
+    site = sites.without_trace(host, request, *_assumed(source, host, request))
+    parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
+    uses = reading.uses(parts.host, cls, site, (), request.sides)
+    if not uses:
+        what = f"no method of {host.name} calls self.{site.attribute}"
+        raise CodegenError("unknown-site", what, "leave --static out to trace it")
+    return write(request, source, Ground(parts, cls, site, tuple(uses), branch.component(request, site)), None)
 
 
 def base(request: Request, text: str) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import Run
 
-from codegen import cli
+from codegen import cli, requested
 from codegen.errors import CodegenError
 
 Call = Callable[..., tuple[int, str, str]]
-COMMANDS = ("sites", "modules", "insert", "replace", "head", "verify", "diff")
+COMMANDS = ("sites", "modules", "insert", "replace", "head", "remove", "verify", "diff")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_memory_limit_that_makes_no_sense_is_a_usage_error(value: str, call: C
     ("text", "size"), [("2G", 2 << 30), ("512M", 512 << 20), ("1.5GiB", 3 << 29), ("8GB", 8 << 30), ("1000", 1000)]
 )
 def test_sizes_of_memory(text: str, size: int) -> None:
-    assert cli._request("x.py", memory=text).limits.memory == size
+    assert requested.made("x.py", memory=text).limits.memory == size
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ HEADER = "# net with se after layer1: host Net, built by Net().\n# Made by codeg
         ("after attn: adapter dim=8 --class Block", "insert --after attn --module adapter --arg dim=8 --class Block"),
         ("after attn: adapter --identity dim=8", "insert --after attn --module adapter --identity --arg dim=8"),
         ("after x: se --width a=b k=1", "insert --after x --module se --width a=b --arg k=1"),
+        ("remove layer4.*.bn2", "remove --site layer4.*.bn2"),
         ("replace act: torch.nn:GELU", "replace --site act --module torch.nn:GELU"),
     ],
 )  # fmt: skip

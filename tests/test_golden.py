@@ -1,7 +1,8 @@
 """Golden variants: every `tests/cases/<backbone>/<case>.py` is made again by the command in its header, byte for byte.
 
-A new case: run `codegen insert|replace model.py ... -o <case>.py` in the folder of its backbone, read the diff to model.py, and
-commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that differ.
+A new case: run `codegen insert|replace|remove model.py ... -o <case>.py` in the folder of its backbone, read the diff to
+model.py, and commit it. `pytest tests/test_golden.py --update-golden` (with `-m ""` for the slow ones too) remakes all that
+differ.
 The folders named after a manner (`classic_mac`, `alexnet_gbk` ...) are small nets as they are found in research code.
 """
 
@@ -17,7 +18,8 @@ from conftest import Run
 from codegen import emit, syntax
 
 CASES = Path(__file__).resolve().parent / "cases"
-GOLDEN = sorted(path for path in CASES.glob("*/*.py") if re.search(rb"#     codegen (insert|replace|head) ", path.read_bytes()))
+MADE = re.compile(rb"#     codegen (insert|replace|head|remove) ")
+GOLDEN = sorted(path for path in CASES.glob("*/*.py") if MADE.search(path.read_bytes()))
 
 # One of each kind of edit stays in the default run; every case costs some six seconds.
 DEFAULT = {
@@ -35,6 +37,7 @@ DEFAULT = {
     "branches/cbam_beside_late2_cat",  # a loop over names joins below the call; a class that projects back
     "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
     "plain_vit/user_after_pre_logits",  # return self.m(x)
+    "plain_vit/without_first_attn",  # remove: an identity there; a hook that leaves the old weights out
     "resnet/conv5_for_conv2",  # replace: the model's own loop; a hook that leaves the old weights out
     "resnet/cbam_after_layer4",  # a plain statement
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it

@@ -57,6 +57,34 @@ def test_inside_moves_edits_to_a_piece_and_leaves_the_others_out() -> None:
     assert rewrite.inside(edits, 2, 7) == [Edit(1, 3, "y", "why"), Edit(5, 5, "end")]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "edits"),
+    [
+        ([], [Edit(1, 1, "x\n")], [Edit(1, 3, "")]),
+        ([], [Edit(1, 3, "")], [Edit(1, 1, "bc")]),
+        ([Edit(1, 2, "B")], [Edit(1, 2, "B")], []),
+        ([Edit(0, 1, "AA")], [Edit(0, 1, "AA"), Edit(3, 3, "!")], [Edit(4, 5, "")]),
+        ([Edit(1, 1, "k\n")], [Edit(1, 1, "k\n"), Edit(1, 1, "n\n")], [Edit(3, 5, "")]),
+        ([Edit(1, 2, "p\nq\n")], [Edit(1, 2, "p\nnew\nq\n")], [Edit(3, 7, "")]),
+        ([Edit(0, 3, "")], [Edit(0, 1, ""), Edit(2, 4, "y")], [Edit(0, 2, "d")]),
+    ],
+)
+def test_the_way_back(old: list[Edit], new: list[Edit], edits: list[Edit]) -> None:
+    found = rewrite.back("abcd", old, new)
+    assert found == edits and rewrite.apply(rewrite.apply("abcd", new), found) == rewrite.apply("abcd", old)
+
+
+def test_the_way_back_from_any_edits() -> None:
+    chance = random.Random(1)
+    for _ in range(300):
+        text = "".join(chance.choice("ab\n") for _ in range(60))
+        cuts = sorted(chance.choices(range(61), k=16))
+        every = [Edit(a, b, chance.choice(["", "x\n", "y\nz\n", "w"])) for a, b in zip(cuts[::2], cuts[1::2], strict=True)]
+        old, new = ([edit for edit in every if chance.random() < 0.6] for _ in range(2))
+        back = rewrite.back(text, old, new)
+        assert rewrite.apply(rewrite.apply(text, new), back) == rewrite.apply(text, old)
+
+
 def test_bytes_outside_the_edits_are_the_sources() -> None:
     chance = random.Random(0)
     text = "".join(chance.choice("ab\r\n\t\f中 ") for _ in range(400))

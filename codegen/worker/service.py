@@ -121,8 +121,13 @@ def _fits(subject: Subject) -> None:
 
 
 def _misfit(subject: Subject, how: str) -> CodegenError:
+    plan = subject.plan
+    if plan.operation == "replace" and plan.class_name == "Identity":
+        what = f"{plan.chosen[0]} cannot be left out: nn.Identity in its place {how}"
+        hint = "codegen replace puts a module there that takes and gives what this one did"
+        return CodegenError("module-does-not-fit", what, hint)
     hint = "the shape must stay: choose a module made for this layout, or another site"
-    return CodegenError("module-does-not-fit", f"{subject.plan.class_name} {how}", hint)
+    return CodegenError("module-does-not-fit", f"{plan.class_name} {how}", hint)
 
 
 def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -20,11 +21,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from codegen import rewrite, sources, static, syntax
+from codegen import carry, emit, rewrite, sources, static, syntax, undoing
+from codegen.draft import Draft
 from codegen.errors import CodegenError
 from codegen.standalone import Addition, Parts, in_place
 from codegen.syntax import Code
-from codegen.types import Request, SourceFile
+from codegen.types import Request, Source, SourceFile
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -34,6 +36,7 @@ CASES = HERE.parent / "cases"
 PLACES = (("after", False), ("before", True))  # operation, in place: each of both once
 NAME, WIDTH = "stitched", "64"  # a name that no file has; what is inserted is read, not run: any width will do
 SAME, DIFFERS = "same", "DIFFERS"
+SAMPLE, BY_HAND = 40, "# a line of a person"  # one such line for so many of the base's
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,9 @@ def rows(file: File, limit: int = 1000) -> Iterator[Row]:
 
 def inserted(request: Request, path: Path) -> tuple[str, str]:
     """(outcome, detail) of one insertion that is taken out again. Raises CodegenError where there is no insertion."""
-    variant = static.run(request).variant
-    assert variant is not None
+    source = sources.resolve(request.source)
+    made = static.drafted(request, source)
+    variant = made.variant
     if variant.text == variant.base:
         return DIFFERS, "nothing was inserted"
     found = undone(variant.text, variant.base, variant.attribute)
@@ -142,7 +146,24 @@ def inserted(request: Request, path: Path) -> tuple[str, str]:
         return DIFFERS, f"line {line}: {ours!r} for {theirs!r}"
     if request.in_place and found.encode(variant.encoding) != path.read_bytes():
         return DIFFERS, "the base is not the file"
-    return SAME, ""
+    return removed(made, source) if not request.in_place else (SAME, "")
+
+
+def removed(made: Draft, source: Source) -> tuple[str, str]:
+    """The same by `codegen remove`: as the variant is, and with lines of a person beside every line that is the base's."""
+    name, text, newline = source.file.path.name, made.variant.text, syntax.shared(source.file.text, source.file.path).newline
+    lines, base = ([*io.StringIO(t, newline="")] for t in (emit.without_header(text), source.file.text))
+    if undoing.undone(made, source, text, name).text.encode(source.file.encoding) != source.file.path.read_bytes():
+        return DIFFERS, "codegen remove gives another file"
+    stayed = sorted(carry.kept(lines, base).items())[SAMPLE // 2 :: SAMPLE]
+    for here, there in reversed(stayed):
+        lines.insert(here, f"{BY_HAND}{newline}")
+        base.insert(there, f"{BY_HAND}{newline}")
+    try:
+        found = undoing.undone(made, source, emit.with_header("".join(lines), emit.header_of(text)), name).text
+    except CodegenError as error:
+        return error.name, f"with lines of a person: {error.message}"
+    return (SAME, "") if found == "".join(base) else (DIFFERS, "codegen remove moves or loses lines of a person")
 
 
 def table(back: list[Row], made: list[Row]) -> str:
@@ -154,7 +175,8 @@ def table(back: list[Row], made: list[Row]) -> str:
         f"Every model file of {packages}, and the sources of this project's cases, read and written back without",
         "an edit; and `insert --static --module se --keep all` at every child that a method of the host calls, once",
         "behind it in a file of its own and once in front of it in place, taken out again by `undo.py`, which shares no code",
-        "with codegen. Made by `python tests/coverage/bytes.py`.",
+        "with codegen; those in files of their own by `codegen remove` too, as they are and with a line of a person beside",
+        "every fortieth line of the base. Made by `python tests/coverage/bytes.py`.",
         "",
         "| files | read | written back equal | with an insertion | insertions | base back | refused | differ |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",

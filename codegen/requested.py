@@ -1,0 +1,75 @@
+"""What a command was given, as a Request. Knows nothing of click; decides nothing but whether the options agree."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from codegen.errors import CodegenError
+from codegen.modules import IDENTITY
+from codegen.types import Limits, Request
+
+
+def insertion(
+    source: str, *, after: str, before: str, beside: str, arguments: tuple[str, ...], **options: Any
+) -> Request:
+    """The Request of `codegen insert`. Raises CodegenError("usage")."""
+    places = {"after": after, "before": before, "beside": beside}
+    given = [(operation, site) for operation, site in places.items() if site]
+    if len(given) != 1:
+        what = "give one of --after SITE, --before SITE and --beside SITE"
+        raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
+    operation, site = given[0]
+    combine = options.pop("combine") or ""
+    if combine and not beside:
+        raise CodegenError("usage", f"--combine {combine} says how a module beside a site is joined", "give --beside SITE")
+    combine = combine or ("add" if beside else "")
+    if options.get("identity") and combine in ("add", "mul"):
+        hint = "--combine gate starts as the identity, and cat can"
+        raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
+    _demand_module(options)
+    return made(source, operation=operation, site=site, combine=combine, arguments=_pairs(arguments), **options)
+
+
+def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options: Any) -> Request:
+    """The Request of `codegen replace`. Raises CodegenError("usage")."""
+    _demand_module(options)
+    return made(source, operation="replace", site=site, arguments=_pairs(arguments), **options)
+
+
+def _demand_module(options: dict[str, Any]) -> None:
+    if not options["module"]:
+        raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
+
+
+def removal(source: str, *, site: str, **options: Any) -> Request:
+    """The Request of `codegen remove --site`: torch's own identity in the place of the site."""
+    return made(source, operation="replace", site=site, module=IDENTITY, **options)
+
+
+def headed(source: str, *, site: str, **options: Any) -> Request:
+    """The Request of `codegen head`."""
+    suffix = options.pop("suffix", "") or "_head"
+    return made(source, operation="replace", site=site, module="head", suffix=suffix, **options)
+
+
+def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in arguments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise CodegenError("usage", f"--arg {text} is not K=V", "for example --arg reduction=8")
+        pairs.append((key, value))
+    return tuple(pairs)
+
+
+def made(source: str, *, timeout: float = 600.0, memory: str = "", **options: Any) -> Request:
+    """The Request of any command. Raises CodegenError("usage")."""
+    size = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)([KMGkmg]?)(?:i?[Bb])?", memory) if memory else None
+    if memory and (size is None or not float(size[1])):
+        raise CodegenError("usage", f"--memory {memory} is no size", "for example --memory 8G")
+    if not 0 < timeout < 10**9:
+        raise CodegenError("usage", f"--timeout {timeout:g} is no time in seconds", "for example --timeout 600")
+    amount = int(float(size[1]) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}[size[2].upper()]) if size else 0
+    options["keep"] = options.get("keep") or ""
+    return Request(source, limits=Limits(timeout, amount), **options)
