@@ -6,7 +6,7 @@ import bisect
 import difflib
 import io
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from codegen.errors import CodegenError
@@ -25,18 +25,32 @@ def carried(edits: Iterable[Edit], old: str, new: str, name: str) -> list[Edit]:
     stayed = kept(lines, others)
     found = []
     for edit in edits:
-        first = _line_of(starts, edit.start)
-        last = _line_of(starts, max(edit.end - 1, edit.start))
-        if edit.start == edit.end and edit.start == starts[first] and first - 1 in stayed:
-            first = last = first - 1  # text that stood between two lines: behind the first of them
-        if first not in stayed or last not in stayed:
-            raise _touched(lines, range(first, last + 1), stayed, name)
-        start = new_starts[stayed[first]] + edit.start - starts[first]
-        end = new_starts[stayed[last]] + edit.end - starts[last]
-        if new[start:end] != old[edit.start : edit.end]:
-            raise _touched(lines, range(first, last + 1), stayed, name)
-        found.append(replace(edit, start=start, end=end))
+        for same in _alike(edit, lines, starts):
+            first = _line_of(starts, same.start)
+            last = _line_of(starts, max(same.end - 1, same.start))
+            if same.start == same.end and same.start == starts[first] and first - 1 in stayed:
+                first = last = first - 1  # text that stood between two lines: behind the first of them
+            if first not in stayed or last not in stayed:
+                continue
+            start = new_starts[stayed[first]] + same.start - starts[first]
+            end = new_starts[stayed[last]] + same.end - starts[last]
+            if new[start:end] == old[same.start : same.end]:
+                found.append(replace(edit, start=start, end=end))
+                break
+        else:
+            meant = range(_line_of(starts, edit.start), _line_of(starts, max(edit.end - 1, edit.start)) + 1)
+            raise _touched(lines, meant, stayed, name)
     return found
+
+
+def _alike(edit: Edit, lines: list[str], starts: list[int]) -> Iterator[Edit]:
+    """The edit, and those that take the same lines out one line further up, and so on: a blank line above it for one below."""
+    yield edit
+    first, last = _line_of(starts, edit.start), _line_of(starts, edit.end)
+    whole = not edit.text and starts[first] == edit.start and starts[last] == edit.end
+    while whole and 0 < first < last and lines[first - 1] == lines[last - 1]:
+        first, last = first - 1, last - 1
+        yield replace(edit, start=starts[first], end=starts[last])
 
 
 def kept(old: list[str], new: list[str]) -> dict[int, int]:

@@ -48,6 +48,13 @@ def test_lines_that_are_not_as_they_were(new: str) -> None:
     assert refused.value.name == "edited-by-hand"
 
 
+def test_blank_lines_above_stand_for_those_below() -> None:
+    old = "a\n\n\nnew\n\n\nb\n"
+    new = old.replace("\n\nb", "\n# of a person\n\nb")
+    edits = carry.carried([Edit(4, 10, "")], old, new, "net.py")
+    assert rewrite.apply(new, edits) == "a\n\n# of a person\n\nb\n"
+
+
 def test_a_line_between_those_that_are_taken_out_together() -> None:
     with pytest.raises(CodegenError) as refused:
         carry.carried([Edit(2, 8, "")], OLD, "a\nb\n0\nnew\nc\nd\n", "net.py")

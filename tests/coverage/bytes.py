@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import itertools
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from codegen import carry, emit, rewrite, sources, static, syntax, undoing
+from codegen import emit, rewrite, sources, static, syntax, undoing
 from codegen.draft import Draft
 from codegen.errors import CodegenError
 from codegen.standalone import Addition, Parts, in_place
@@ -36,7 +37,7 @@ CASES = HERE.parent / "cases"
 PLACES = (("after", False), ("before", True))  # operation, in place: each of both once
 NAME, WIDTH = "stitched", "64"  # a name that no file has; what is inserted is read, not run: any width will do
 SAME, DIFFERS = "same", "DIFFERS"
-SAMPLE, BY_HAND = 40, "# a line of a person"  # one such line for so many of the base's
+SAMPLE, BY_HAND = 20, "# a line of a person"  # one such line for so many of the base's that stand there once
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,11 @@ def removed(made: Draft, source: Source) -> tuple[str, str]:
     lines, base = ([*io.StringIO(t, newline="")] for t in (emit.without_header(text), source.file.text))
     if undoing.undone(made, source, text, name).text.encode(source.file.encoding) != source.file.path.read_bytes():
         return DIFFERS, "codegen remove gives another file"
-    stayed = sorted(carry.kept(lines, base).items())[SAMPLE // 2 :: SAMPLE]
-    for here, there in reversed(stayed):
-        lines.insert(here, f"{BY_HAND}{newline}")
-        base.insert(there, f"{BY_HAND}{newline}")
+    alone = {line for line, count in (Counter(base) & Counter(lines)).items() if count == 1 == base.count(line)}
+    alone -= {line for before, line in itertools.pairwise(lines) if before.rstrip().endswith("\\")} | {lines[0]}
+    for line in [line for line in base if line in alone and lines.count(line) == 1][::SAMPLE]:
+        for each in (lines, base):
+            each.insert(each.index(line), f"{BY_HAND}{newline}")
     try:
         found = undoing.undone(made, source, emit.with_header("".join(lines), emit.header_of(text)), name).text
     except CodegenError as error:
@@ -175,8 +177,8 @@ def table(back: list[Row], made: list[Row]) -> str:
         f"Every model file of {packages}, and the sources of this project's cases, read and written back without",
         "an edit; and `insert --static --module se --keep all` at every child that a method of the host calls, once",
         "behind it in a file of its own and once in front of it in place, taken out again by `undo.py`, which shares no code",
-        "with codegen; those in files of their own by `codegen remove` too, as they are and with a line of a person beside",
-        "every fortieth line of the base. Made by `python tests/coverage/bytes.py`.",
+        "with codegen; those in files of their own by `codegen remove` too, as they are and with a line of a person above",
+        "every twentieth line that the base has once. Made by `python tests/coverage/bytes.py`.",
         "",
         "| files | read | written back equal | with an insertion | insertions | base back | refused | differ |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -115,9 +115,10 @@ def is_call(node: ast.AST | None, attribute: str) -> bool:
 
 
 def is_ours(node: ast.stmt, attribute: str) -> bool:
-    """`self.se = SE(dim)`, the hook, `x = self.se(x)`, and that below a condition."""
+    """`self.se = SE(dim)`, the hook, `x = self.se(x)`, and that below a condition; `if m is self.se: continue`."""
     if isinstance(node, ast.If) and len(node.body) == 1 and not node.orelse:
-        return is_ours(node.body[0], attribute)
+        passed_by = isinstance(node.body[0], ast.Continue) and f".{attribute}" in ast.unparse(node.test)
+        return passed_by or is_ours(node.body[0], attribute)
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return any(isinstance(a, ast.Name) and a.id == f"load_without_{attribute}" for a in node.value.args)
     if not isinstance(node, ast.Assign):
