@@ -263,6 +263,12 @@ def test_what_no_name_gives_is_asked_of_the_last_module_inside(tmp_path: Path) -
     assert found(tmp_path, "width", body, WIDTHS) == Width("self.site[0][0].out_channels", 25, "attribute", 2)
 
 
+def test_an_element_of_a_list_of_lists(tmp_path: Path) -> None:
+    builds = [{"stages": [[8, 16], [24, 32]]}, {"stages": [[8, 24], [16, 64]]}]
+    body = "self.site = hidden(conv([n for part in stages[:1] for n in part][-1]))"
+    assert found(tmp_path, "stages", body, builds).expr == "stages[0][-1]"
+
+
 def test_a_literal_that_not_every_build_agrees_on_counts_as_one_build(tmp_path: Path) -> None:
     seen = observed(tmp_path, "width", "self.site = conv(rounded(width))\ndel width", WIDTHS, "site")
     nowhere = [replace(o, scope=replace(o.scope, locals={"self": nn.Module()})) for o in seen]

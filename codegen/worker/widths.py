@@ -163,6 +163,8 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool) -> Iterator
         if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
             for index, record in enumerate(records):
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
+    # channels[1][-1]
+    yield from _nested_elements([*scope.locals.items(), *own])
     # self.main.conv[2].out_channels
     site = owner.get_submodule(attribute) if attribute in owner._modules else None
     for name, holder in edge(reached(me, attribute), site, outgoing):
@@ -174,6 +176,13 @@ def _elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:
     for name, values in named:
         if isinstance(values, (tuple, list)) and values and all(_is_int(v) for v in values):
             yield from (f"{name}[{i}]" for i in (-1, 0, *range(1, len(values) - 1)))
+
+
+def _nested_elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    """The last and the first number of each list in a list: the channels of the units of each stage."""
+    for name, lists in named:
+        if isinstance(lists, (tuple, list)) and all(isinstance(part, (tuple, list)) for part in lists):
+            yield from (f"{name}[{i}][{j}]" for i, part in enumerate(lists) for j in (-1, 0) if part and _is_int(part[j]))
 
 
 def _fields(name: str, holder: Any) -> Iterator[str]:
