@@ -15,7 +15,7 @@ import click
 
 from codegen import __version__, catalogue, requested
 from codegen.errors import BUG, CONTRACT, INTERRUPTED, USER, CodegenError
-from codegen.options import ARGUMENTS, EDITS, KEEP, MODULE, OUTPUT, PLACES, RUN, SHOW, VARIANT
+from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, OUTPUT, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
@@ -113,6 +113,7 @@ def head(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **option
 @click.option("--against", default="", metavar="SOURCE", help="With --name: the base. Default: what FILE's header names.")
 @KEEP
 @OUTPUT
+@CHECKS
 @RUN
 @SHOW
 def remove(source: str, *, name: str, against: str, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
@@ -129,7 +130,7 @@ def remove(source: str, *, name: str, against: str, show_diff: bool, as_json: bo
         _demand_none({"against": against}, "--name")
         _make((requested.removal(source, **options),), show_diff, as_json)
         return
-    _demand_none({key: options.pop(key) for key in ("site", "host", "build", "input", "suffix", "keep")}, "--site")
+    _demand_none({key: options.pop(key) for key in ("site", "host", "build", "input", "suffix", "keep", "checks")}, "--site")
     _undo(Path(source), name, against, show_diff=show_diff, as_json=as_json, **options)
 
 
@@ -137,7 +138,7 @@ def _demand_none(options: dict[str, str], needs: str) -> None:
     """Raise CodegenError("usage") where an option was given that says nothing here."""
     for key, value in options.items():
         if value:
-            flag = "--class" if key == "host" else f"--{key}"
+            flag = {"host": "--class", "checks": "--check"}.get(key, f"--{key}")
             raise CodegenError("usage", f"{flag} goes with {needs} only", f"leave {flag} out")
 
 
@@ -176,6 +177,7 @@ def _make(requests: tuple[Request, ...], show_diff: bool, as_json: bool) -> None
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--against", default="", metavar="SOURCE", help="The base. Default: what the file's header names.")
+@CHECKS
 @RUN
 @SHOW
 def verify(file: Path, *, against: str, as_json: bool, verbose: bool, **options: Any) -> None:

@@ -32,6 +32,13 @@ RUN = _options(
         "--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."
     ),
 )
+CHECKS = click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    type=click.Choice(["script", "fx", "export", "onnx", "compile"]),
+    help="Beyond the contract, and only where the base passes: torch.jit.script, torch.fx, torch.export ...",
+)
 SHOW = _options(
     click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
     click.option("--verbose", is_flag=True, help="Show the traceback and the output of the model's own code."),
@@ -77,4 +84,4 @@ OUTPUT = _options(
     click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant."),
 )
 WIDTH = click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured.")
-VARIANT = _options(KEEP, WIDTH, OUTPUT)
+VARIANT = _options(KEEP, WIDTH, OUTPUT, CHECKS)

@@ -36,6 +36,7 @@ def made(
         "second_input": small.get("second", ""),
         "device": trace.device if trace else "cpu",
         "identity": request.identity,
+        "asked": list(request.checks),
         "head": bool(request.layers),
         "combine": branch.operator(request.combine, site) or request.combine,
         "channel_dim": site.layout.channel_dim if mixed else None,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from typing import Any
 
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
 from codegen.types import Limits, Request
+
+ONNX = ("onnx", "onnxscript")  # what torch.onnx.export imports
 
 
 def insertion(
@@ -27,6 +30,8 @@ def insertion(
     if options.get("identity") and combine in ("add", "mul"):
         hint = "--combine gate starts as the identity, and cat can"
         raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
+    if options.get("static") and options.get("checks"):
+        raise CodegenError("usage", "--check runs the model, --static does not", "leave one of the two out")
     _demand_module(options)
     return made(source, operation=operation, site=site, combine=combine, arguments=_pairs(arguments), **options)
 
@@ -71,5 +76,9 @@ def made(source: str, *, timeout: float = 600.0, memory: str = "", **options: An
     if not 0 < timeout < 10**9:
         raise CodegenError("usage", f"--timeout {timeout:g} is no time in seconds", "for example --timeout 600")
     amount = int(float(size[1]) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}[size[2].upper()]) if size else 0
+    missing = [name for name in ONNX if "onnx" in options.get("checks", ()) and importlib.util.find_spec(name) is None]
+    if missing:
+        what = f"--check onnx needs packages that are not installed: {', '.join(missing)}"
+        raise CodegenError("missing-package", what, f"pip install {' '.join(missing)}")
     options["keep"] = options.get("keep") or ""
     return Request(source, limits=Limits(timeout, amount), **options)

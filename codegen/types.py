@@ -45,6 +45,7 @@ class Request:
     out_width: str = ""
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
+    checks: tuple[str, ...] = ()  # --check: beyond the contract
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -109,11 +110,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the dims of a tensor mean.
+    """What the dims of a tensor mean."""
 
-    kind: "NCHW", "NHWC", "NLC" (tokens), "NCL", "NC" (a vector a sample), "NCDHW", "NDHWC" (clips), "NXXC", "NCXX" (positions
-    that are no rows and columns: heads, windows), or "" where measurement could not tell."""
-
+    # "NCHW", "NHWC", "NLC" (tokens), "NCL", "NC", "NCDHW", "NDHWC" (clips), "NXXC", "NCXX" (heads, windows), "" (unknown)
     kind: str
     prefix: int = 0  # class and register tokens before the grid's (NLC)
     grid: tuple[int, int] | None = None  # (rows, columns) of the tokens

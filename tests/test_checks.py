@@ -507,3 +507,34 @@ def test_outputs_may_differ_in_one_dim_only(dim: int, other: tuple[int, ...], sa
 
     found = _compare.but_for(dim, {"boxes": torch.zeros(3, 4)}, {"boxes": torch.zeros(other)})
     assert (not found) is same
+
+
+# --- on request: what the base passes the variant passes ---
+
+WAYS = ("script", "fx", "export", "compile")
+BRANCHES = (GATES, "return x * 2 if x.mean() > 0 else x * self.drop(self.scale(x)).sigmoid()")  # on a value: no graph has it
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ways_of_capturing_a_model(make: Make, way: str) -> None:
+    base = BASE.replace("if self.grad_checkpointing:", "if self.grad_checkpointing and not torch.jit.is_scripting():")
+    base = base.replace("pre_logits=False", "pre_logits: bool = False")
+    assert outcomes(make(*MADE, *AFTER_STEM, base=base, asked=(way,)))[way] in (
+        ("passed", ""),
+        ("passed", "one graph, run by torch's eager backend"),
+    )
+    assert way not in outcomes(make(*MADE, *AFTER_STEM))
+
+
+@pytest.mark.parametrize("way", ["fx", "export", "compile"])
+def test_a_module_that_cannot_be_captured_where_the_base_can(make: Make, way: str) -> None:
+    status, detail = outcomes(make(*MADE, *AFTER_STEM, BRANCHES, asked=(way,)))[way]
+    assert status == "failed" and detail.startswith("the base passes, the variant does not: ")
+
+
+@pytest.mark.parametrize("way", ["fx", "export", "compile"])
+def test_a_base_that_cannot_be_captured_demands_nothing(make: Make, way: str) -> None:
+    base = BASE.replace("        return x\n", "        return x if x.mean() > 0 else x * 2\n", 1)
+    assert base != BASE
+    status, detail = outcomes(make(*MADE, *AFTER_STEM, base=base, asked=(way,)))[way]
+    assert status == "skipped" and detail.startswith("the base does not pass: ")

@@ -25,19 +25,21 @@ class Found:
     order: int
     name: str
     check: Callable[[Subject], Outcome]
+    on_request: bool  # made only where the user asks for it by name
 
 
 def found() -> list[Found]:
     """Every check in the folder, in order."""
     names = [m.name for m in pkgutil.iter_modules(checks.__path__) if not m.name.startswith("_")]
     modules = [(name.rstrip("_"), importlib.import_module(f"{checks.__name__}.{name}")) for name in names]
-    return sorted((Found(m.ORDER, name, m.check) for name, m in modules), key=lambda e: (e.order, e.name))
+    entries = (Found(m.ORDER, name, m.check, getattr(m, "ON_REQUEST", False)) for name, m in modules)
+    return sorted(entries, key=lambda e: (e.order, e.name))
 
 
 def run(subject: Subject) -> list[dict[str, str]]:
     """Make every check: name, status ("passed", "failed", "skipped") and detail of each."""
     results = []
-    for entry in found():
+    for entry in (e for e in found() if not e.on_request or e.name in subject.plan.asked):
         outcome = _outcome(entry, subject)
         results.append({"name": entry.name, "status": outcome.status, "detail": outcome.detail})
     return results

@@ -46,6 +46,7 @@ class Plan:
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else
     variant_entry: str = ""
+    asked: tuple[str, ...] = ()  # checks that are made on request
 
 
 @dataclass(frozen=True)
