@@ -118,7 +118,8 @@ def given(path: Path, model: nn.Module, inputs: Inputs) -> Inputs:
 def run(path: Path, model: nn.Module, inputs: Inputs, seed: int = 0) -> Any:
     """Run one path under a seed and leave the model as it was: its mode and its checkpointing flag are put back."""
     was_training = model.training
-    model.train(path.train)
+    if was_training != path.train:
+        model.train(path.train)
     if path.checkpointing:
         model.set_grad_checkpointing(True)  # type: ignore[operator]
     try:
@@ -128,4 +129,5 @@ def run(path: Path, model: nn.Module, inputs: Inputs, seed: int = 0) -> Any:
     finally:
         if path.checkpointing:
             model.set_grad_checkpointing(False)  # type: ignore[operator]
-        model.train(was_training)
+        if was_training != path.train:
+            model.train(was_training)

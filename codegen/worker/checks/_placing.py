@@ -9,6 +9,7 @@ import contextlib
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,9 +59,14 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
     return Pair(base, variant, found, doubles, modes, [()] * len(found))
 
 
+def first_pair(subject: Subject) -> Pair:
+    """The telling pair on which one check after the other judges its paths, for as long as its sides are alike."""
+    return subject.once("variant", "telling", partial(telling_pair, subject))
+
+
 def telling_pair(subject: Subject) -> Pair:
-    """A fresh small pair in which everything shows: see `make_telling`."""
-    base, variant = subject.pair()
+    """A fresh small pair, in eval, in which everything shows: see `make_telling`."""
+    base, variant = (model.eval() for model in subject.pair())
     make_telling(base, variant)
     return paired(base, variant, places(subject.plan, base, variant))
 

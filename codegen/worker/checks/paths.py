@@ -9,7 +9,7 @@ import torch
 
 from codegen.worker import paths, registry
 from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._placing import Pair, Verdict, judge, make_telling, paired, reason, telling_pair
+from codegen.worker.checks._placing import Pair, Verdict, first_pair, judge, make_telling, paired, reason, telling_pair
 from codegen.worker.checks._sites import places
 from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
@@ -43,7 +43,7 @@ def _summary(verdicts: dict[str, Verdict]) -> Iterator[str]:
 
 
 def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
-    pair = telling_pair(subject)
+    pair = first_pair(subject)
     for path in paths.PATHS[1:]:
         if not path.offered(pair.base):
             continue

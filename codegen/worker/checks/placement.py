@@ -6,7 +6,7 @@ from functools import partial
 
 from codegen.worker import paths
 from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._placing import is_visible, judge, telling_pair
+from codegen.worker.checks._placing import first_pair, is_visible, judge
 from codegen.worker.subject import Subject
 
 ORDER = 30
@@ -14,11 +14,13 @@ ORDER = 30
 
 def check(subject: Subject) -> Outcome:
     """Judge `forward` in eval; the other paths have a check of their own."""
-    pair = telling_pair(subject)
+    pair = first_pair(subject)
     if not pair.places:
         return skipped("the small build does not hold the site")
     run = partial(paths.run, paths.PATHS[0], inputs=subject.inputs())
     verdict = judge(subject.plan, pair, run)
+    if verdict.kind in ("broken", "not run"):  # its sides may be unlike now
+        subject.of_variant.pop("telling")
     if verdict.kind == "broken":
         return failed(verdict.reason)
     if verdict.kind == "not run":
