@@ -18,17 +18,17 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     Raises CodegenError("unknown-site", "site-never-called", "container-element", "unknown-width").
     """
     name = request.site
-    matched = _matched(trace, request)
-    parted = not whole and not request.host and _is_part(trace, matched)
-    whole = whole or not parted and _is_element(trace, matched)
+    meant = named(trace, request)
+    parted = not whole and not request.host and _is_part(trace, meant)
+    whole = whole or not parted and _is_element(trace, meant)
     find_host = _model if parted else _own_class if whole else _host
-    host = find_host(trace, request, matched)
+    host = find_host(trace, request, meant)
     ran = {c.module for c in trace.calls}
-    called = [m for m in matched if m.calls or m.name in ran or _element_ran(m, ran)]
+    called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
         raise CodegenError(
             "site-never-called",
-            f"{name} ({matched[0].class_name}) is in the model but no public path calls it",
+            f"{name} ({meant[0].class_name}) is in the model but no public path calls it",
             "choose a site with call sites: codegen sites SOURCE lists them",
         )
     module = called[0]
@@ -168,7 +168,7 @@ def _unknown_width(module: TracedModule, layout: Layout, after: bool) -> Codegen
     )
 
 
-def _matched(trace: Trace, request: Request) -> list[TracedModule]:
+def named(trace: Trace, request: Request) -> list[TracedModule]:
     """The modules that a site name means: `blocks.*.attn`; relative to the host's instances with --class."""
     name = request.site
     prefixes = [""]

@@ -5,16 +5,17 @@ Raises what `pipeline` does; the message names the edit.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, modules, pipeline, sources
+from codegen import edits, emit, modules, pipeline, sites, sources
 from codegen.child import Child
 from codegen.draft import call_sites
 from codegen.errors import CodegenError
 from codegen.pipeline import Stopwatch
-from codegen.types import Check, Report, Request, Source
+from codegen.types import Check, Report, Request, Source, Trace
 
 ORDER = {"failed": 0, "passed": 1, "skipped": 2}  # a check of all edits is the first of these that it is of one
 
@@ -70,15 +71,33 @@ def _made(
     reports: list[Report] = []
     for number, (edit, request) in enumerate(zip(requests[0].edits if requests else (), requests, strict=False), 1):
         here, own = (source, first(all_requests or requests)) if number == 1 else _step(child, source, reports, request)
-        try:
-            with watch.stage("trace"):
-                subject = pipeline.measure(child, here, own)
+        with _naming(number, edit), watch.stage("trace"):
+            subject = pipeline.measure(child, here, own)
+        if number == 1:
+            _demand_sites(subject.trace, requests)
+        with _naming(number, edit):
             report = pipeline.insert(child, subject, own, watch)
             pipeline.demand(report)
-        except CodegenError as error:
-            raise replace(error, message=f"edit {number}, {edit!r}: {error.message}") from error
         reports.append(report)
         yield report
+
+
+@contextlib.contextmanager
+def _naming(number: int, edit: str) -> Iterator[None]:
+    """Say in an error of which edit it is."""
+    try:
+        yield
+    except CodegenError as error:
+        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}") from error
+
+
+def _demand_sites(trace: Trace, requests: Sequence[Request]) -> None:
+    """Names that mean nothing are told before anything is proved. Behind a replacement the model has other modules."""
+    for number, request in enumerate(requests, 1):
+        with _naming(number, request.edits[number - 1]):
+            sites.named(trace, request)
+        if request.operation == "replace":
+            break
 
 
 def _step(child: Child, source: Source, reports: Sequence[Report], request: Request) -> tuple[Source, Request]:

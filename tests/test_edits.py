@@ -113,3 +113,6 @@ def test_a_file_of_several_edits(tmp_path: Path) -> None:
     placed = CliRunner().invoke(cli, [*words, "--in-place"], catch_exceptions=False)
     assert placed.exit_code == 0, placed.output
     assert text.endswith(model.read_text()) or model.read_text() in text
+    wrong = CliRunner().invoke(cli, [*words[:6], "--edit", "after neck: se"])
+    assert isinstance(wrong.exception, CodegenError) and wrong.exception.name == "unknown-site"
+    assert wrong.exception.message.startswith("edit 3, 'after neck: se': ")

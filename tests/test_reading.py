@@ -100,8 +100,14 @@ def test_one_of_several_results() -> None:
     assert edited(code, [seen(code, "self.m(x)")], "after", site).splitlines()[2] == "    x = self.se(x)"
 
 
-def test_a_tuple_in_an_expression_is_refused() -> None:
-    code = host("def forward(self, x):\n    return self.m(x)[0]")
+def test_a_tensor_that_is_taken_out_of_a_tuple_at_once() -> None:
+    code = host("def forward(self, x):\n    return x + self.m(x)[0]")
+    site = make_site(output_kind="tuple", output_index="0")
+    assert edited(code, [seen(code, "self.m(x)")], "after", site).splitlines()[1] == "    return x + self.se(self.m(x)[0])"
+
+
+def test_another_part_of_a_tuple_in_an_expression_is_refused() -> None:
+    code = host("def forward(self, x):\n    return self.m(x)[1]")
     with pytest.raises(CodegenError) as refused:
         edited(code, [seen(code, "self.m(x)")], "after", make_site(output_kind="tuple", output_index="0"))
     assert refused.value.name == "site-not-editable"

@@ -41,7 +41,12 @@ def import_source(file: Mapping[str, Any]) -> ModuleType:
     if file["module"]:
         return importlib.import_module(file["module"])
     sys.path.insert(0, str(Path(file["path"]).parent))  # as `python model.py` does
-    return import_file(Path(file["path"]), "source_" + Path(file["path"]).stem)
+    return import_file(Path(file["path"]), loose_name(Path(file["path"])))
+
+
+def loose_name(path: Path) -> str:
+    """Under which name a loose file is imported."""
+    return f"source_{path.stem}"
 
 
 @contextlib.contextmanager

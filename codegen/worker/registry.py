@@ -60,11 +60,22 @@ def overwritten(before: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_the_librarys(name: str, entries: Mapping[str, Any]) -> bool:
-    """Whether the library itself entered a name (`timm weights:resnet50.a1`); a user's file may have entered others."""
+    """Whether the library itself entered a name; a user's file may have entered others."""
+    library = name.partition(":")[0].partition(" ")[0]
+    return _registrant(name, entries).partition(".")[0] in (library, "")
+
+
+def _registrant(name: str, entries: Mapping[str, Any]) -> str:
+    """The module that entered a name (`timm weights:resnet50.a1`: that of the function `resnet50`), "" where none is known."""
     label, _, model = name.partition(":")
-    library = label.partition(" ")[0]
-    function = entries.get(f"{library}:{model.partition('.')[0]}")
-    return str(getattr(function, "__module__", library)).partition(".")[0] == library
+    function = entries.get(f"{label.partition(' ')[0]}:{model.partition('.')[0]}")
+    return str(getattr(function, "__module__", ""))
+
+
+def withdraw(module: str) -> None:
+    """Take out what a module has registered, so that its file can be imported again."""
+    entries = snapshot()
+    forget({name: value for name, value in entries.items() if _registrant(name, entries) != module})
 
 
 def forget(before: Mapping[str, Any]) -> None:

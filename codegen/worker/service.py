@@ -26,7 +26,11 @@ torch.set_num_threads(1)  # small builds: threads cost more than they bring, and
 
 def trace_source(request: dict[str, Any]) -> dict[str, Any]:
     """request: see `trace.trace`. The Trace as plain data."""
-    return dataclasses.asdict(trace.trace(request))
+    try:
+        return dataclasses.asdict(trace.trace(request))
+    finally:
+        if not request["file"]["module"]:  # a loose file is imported anew each time, and so is the base made of it
+            registry.withdraw(models.loose_name(Path(request["file"]["path"])))
 
 
 @dataclass(frozen=True)
