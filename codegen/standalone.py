@@ -91,15 +91,27 @@ def changes(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addit
     changed = [siblings.Edited(f.file.path, f.names, tuple(by_file[f.file.path])) for f in loose]
     beside = siblings.gather(parts.file, parts.main, None if parts.keep == "all" else found, changed)
     kept = found.statements - beside.statements
-    top = next((n for n in parts.main.tree.body if n in kept and not is_docstring(n)), None)
-    if top is None:
-        raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
-    above = _above(parts.main, top, _joined([*beside.bodies, brought.body]))
+    above = _above(parts.main, _top(parts, kept), _joined([*beside.bodies, brought.body]))
     plain = _base_edits(parts, found, local, beside.statements)
     wanted = (*_library_imports(parts, found), *beside.imports, *brought.imports, *addition.imports)
     new = _import_edits(parts, wanted, found, plain)
     own = beside.translated(by_file[parts.file.path])
     return (*plain, *new, *above, *beside.edits, *own)
+
+
+def _top(parts: Parts, kept: frozenset[ast.stmt]) -> ast.stmt:
+    """The statement above which brought code stands: the first that stays behind the imports at the top of the file.
+
+    They may be interrupted: `__all__ = [...]`, `try: from typing import Literal`. Raises CodegenError("host-not-found").
+    """
+    body = parts.main.tree.body
+    definitions = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    first = next((i for i, n in enumerate(body) if n in kept and isinstance(n, definitions)), len(body))
+    behind = [i + 1 for i, n in enumerate(body[:first]) if any(isinstance(m, ast.stmt) and is_import(m) for m in ast.walk(n))]
+    for start in (*behind[-1:], 0):
+        if top := next((n for n in body[start:] if n in kept and not is_docstring(n)), None):
+            return top
+    raise CodegenError("host-not-found", f"nothing of {parts.file.path.name} is needed", "name the host's own file")
 
 
 def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:

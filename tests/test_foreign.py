@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from codegen import foreign, imports, sources, syntax
+from codegen import foreign, imports, sources, standalone, syntax
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
+from codegen.standalone import Parts
 
 FILES = {
     "__init__.py": "from .layers import Mlp, make\n",
@@ -17,6 +18,8 @@ FILES = {
     "layers/helpers.py": "def scale(x):\n    return x\n",
     "layers/factory.py": "from .mlp import Mlp\n\n__all__ = ['make']\n\n\ndef make():\n    return Mlp()\n",
     "other.py": "from .layers import Mlp\n\n\nclass Holder:\n    part = Mlp\n",
+    "interrupted.py": "__all__ = ['Net']\n\ntry:\n    from typing import Literal\nexcept ImportError:\n    Literal = None\n\n"
+    "import math\nfrom .layers import Mlp\n\nSIZE = math.pi\n\n\nclass Net:\n    part = Mlp\n    size: Literal[1] = SIZE\n",
     "clash.py": "class Mlp:\n    pass\n",
     "aliased.py": "from .layers import Mlp as Block\n\n\nclass Holder:\n    part = Block  # of Block\n",
     "helped.py": "def scale(x):\n    return -x\n\n\nclass Helped:\n    width = scale(2)\n",
@@ -103,3 +106,11 @@ def test_a_factory_comes_along_by_what_it_names(package: str) -> None:
         (".layers.mlp", ("Mlp",)),
         (".layers.factory", ("make",)),
     }
+
+
+@pytest.mark.parametrize("keep", ["used", "all"])
+def test_a_class_stands_behind_imports_that_are_interrupted(package: str, keep: str) -> None:
+    main, brought = of(package, "interrupted"), of(package, "layers.mlp", "Mlp")
+    parts = Parts(main.file, main.code, brought.file, brought.code, "Mlp", ("Net",), keep, "_se", (brought,))
+    text = standalone.assemble(parts)
+    assert text.index("import math") < text.index("class Mlp") < text.index("SIZE = math.pi") < text.index("class Net")
