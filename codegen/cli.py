@@ -222,6 +222,8 @@ def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Req
     foreign = [name for name in OF_ONE_EDIT if options.get(name)]
     if foreign:
         option = {"arguments": "arg", "host": "class"}.get(foreign[0], foreign[0])
+        if option == "static":
+            raise CodegenError("usage", "--static makes one edit, and proves none", "leave --edit or --static out")
         raise CodegenError("usage", f"--{option} belongs to one edit", f'write it there: "after SITE: M --{option} ..."')
     shared = {name: value for name, value in options.items() if value and name not in OF_ONE_EDIT}
     commands = [words(edit) for edit in edits]

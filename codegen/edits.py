@@ -14,6 +14,7 @@ from codegen.errors import CodegenError
 from codegen.types import Request
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
+OPTIONS = ("--class", "--arg", "--name", "--identity", "--combine", "--width", "--out-width")
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
@@ -34,6 +35,9 @@ def words(edit: str) -> list[str]:
         module, *rest = shlex.split(what)
     except ValueError as error:
         raise CodegenError("bad-edit", f"{edit!r}: {error}", "close the quotes") from None
+    if foreign := [word for word in rest if word.startswith("-") and word.partition("=")[0] not in OPTIONS]:
+        what = f"{foreign[0]} in {edit!r} is no option of one edit"
+        raise CodegenError("bad-edit", what, f"of one edit are {', '.join(OPTIONS)}; others stand behind the command")
     place = ["replace", "--site", site] if operation == "replace" else ["insert", f"--{operation}", site]
     return [*place, "--module", module, *_options(rest)]
 
@@ -44,7 +48,7 @@ def _options(rest: Sequence[str]) -> Iterator[str]:
     for word in rest:
         argument = not expected and not word.startswith("-") and "=" in word
         yield from ("--arg", word) if argument else (word,)
-        expected = not expected and word.startswith("--") and "=" not in word and word not in ("--identity",)
+        expected = not expected and word.startswith("--") and "=" not in word and word != "--identity"
 
 
 def refuse_twice(requests: Sequence[Request], text: str) -> None:

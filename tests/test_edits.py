@@ -36,7 +36,10 @@ def test_the_layers_of_a_head_stay_together() -> None:
     assert words == ["head", "--site", "fc", "--layers", "Linear(64), ReLU, Linear(10)"]
 
 
-@pytest.mark.parametrize("edit", ["layer1: se", "after layer1 se", "after: se", "after layer1:", "", "after x: 'se"])
+NONE = ["layer1: se", "after layer1 se", "after: se", "after layer1:", "", "after x: 'se"]
+
+
+@pytest.mark.parametrize("edit", [*NONE, "after x: se -o a.py", "after x: se --static"])
 def test_what_is_no_edit_is_refused(edit: str) -> None:
     with pytest.raises(CodegenError) as refused:
         edits.words(edit)
