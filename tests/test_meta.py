@@ -42,6 +42,15 @@ CASES: dict[str, Callable[[], Any]] = {
     "reshape to one": lambda: FLIPPED.reshape([-1]),
     "reshape of a view": lambda: on_meta(2, 6).reshape((3, 4)),
     "contiguous": FLIPPED.contiguous,
+    "group_norm": lambda: F.group_norm(on_meta(2, 8, 5, 3), 4, on_meta(8), on_meta(8)),
+    "batch_norm of weights": lambda: F.batch_norm(on_meta(1, 8, 12), None, None, training=True),
+    "interpolate": lambda: F.interpolate(on_meta(2, 8, 5, 3), (9, 4), mode="bilinear", align_corners=False),
+    "interpolate by a factor": lambda: F.interpolate(on_meta(2, 8, 5, 3), scale_factor=1.5),
+    "interpolate one number": lambda: F.interpolate(on_meta(2, 8, 5, 3), size=7, mode="bicubic"),
+    "interpolate a clip": lambda: F.interpolate(on_meta(2, 8, 4, 5, 3), scale_factor=(1, 2, 2), mode="trilinear"),
+    "interpolate channels last": lambda: F.interpolate(
+        on_meta(2, 8, 5, 3).contiguous(memory_format=torch.channels_last), scale_factor=2
+    ),
     "mean": lambda: on_meta(2, 8, 4, 3).mean((2, 3), keepdim=True),
     "mean of the last": lambda: on_meta(2, 8, 4).mean(-1),
     "mean over no dims": lambda: on_meta(2, 8, 4).mean(()),
@@ -84,6 +93,7 @@ def test_every_rule_has_a_case() -> None:
     [
         lambda: F.linear(on_meta(2, 7), on_meta(3, 8)),
         lambda: F.layer_norm(on_meta(2, 7), (8,)),
+        lambda: F.group_norm(on_meta(2, 7, 3), 2),
         lambda: F.conv2d(on_meta(2, 7, 9, 9), on_meta(3, 8, 1, 1)),
         lambda: F.conv2d(on_meta(2, 8, 2, 2), on_meta(3, 8, 3, 3)),
         lambda: on_meta(2, 3) + on_meta(2, 4),

@@ -93,8 +93,16 @@ def _layer_norm(x: Tensor, normalized_shape: Any, *_: Any, **__: Any) -> Tensor 
 def _batch_norm(
     x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool = False, *_: Any, **__: Any
 ) -> Tensor | None:
-    fits = not training and mean is not None and x.shape[1:2] == mean.shape
+    if mean is None:  # StdConv2d normalises its weights so
+        fits = var is None and training and x.ndim > 1 and x.numel() > x.shape[1]
+    else:
+        fits = not training and x.shape[1:2] == mean.shape
     return _ordered(x.shape, x) if fits else None
+
+
+def _group_norm(x: Tensor, num_groups: int, *_: Any, **__: Any) -> Tensor | None:
+    fits = x.ndim > 1 and x.shape[1] % num_groups == 0 and x.is_contiguous() and x.numel() // x.shape[0] > num_groups
+    return _empty(x.shape, x) if fits else None
 
 
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
@@ -143,6 +151,20 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, attn_mask: Any = None, *_: Any, 
     return _empty((*q.shape[:-1], v.shape[-1]), q) if fits and k.shape[-2] == v.shape[-2] else None
 
 
+def _interpolate(
+    x: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", *given: Any, **options: Any
+) -> Tensor | None:
+    count = x.ndim - 2
+    wanted = scale_factor if size is None else size
+    parts = list(wanted) if isinstance(wanted, (tuple, list)) else [wanted] * count
+    dims = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode, count if mode.startswith("nearest") else 0)
+    fits = count in (1, 2, 3) and dims == count == len(parts) and x.is_floating_point() and x.is_contiguous()
+    if not fits or (size is None) == (scale_factor is None) or not all(isinstance(part, (int, float)) for part in parts):
+        return None
+    sizes = [int(part if size is not None else n * part) for n, part in zip(x.shape[2:], parts, strict=True)]
+    return _empty((*x.shape[:2], *sizes), x) if min(sizes) > 0 else None
+
+
 # by the names of torch's functions; None as a result: the rule does not fit, torch's own kernel answers (or complains)
 RULES: dict[str, Rule] = {
     "linear": _linear,
@@ -152,11 +174,13 @@ RULES: dict[str, Rule] = {
     "conv3d": _conv,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
+    "group_norm": _group_norm,
     "cat": _cat,
     "reshape": _reshape,
     "contiguous": _contiguous,
     "mean": _mean,
     "scaled_dot_product_attention": _attention,
+    "interpolate": _interpolate,
     **dict.fromkeys(POINTWISE, _pointwise),
     **dict.fromkeys(ARITHMETIC, _arithmetic),
 }
