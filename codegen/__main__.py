@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -13,6 +14,10 @@ def start() -> None:
         from codegen.cli import main
 
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # codegen diff FILE | head: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)  # as a program that SIGPIPE ends
     except KeyboardInterrupt:
         sys.stderr.write("error[interrupted]: stopped by the user, nothing was written\nhint: run the command again\n")
         sys.exit(130)

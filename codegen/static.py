@@ -64,7 +64,11 @@ def base(request: Request, text: str) -> str:
     if found is None:
         raise CodegenError("no-recipe", "the header does not name the host", "make the variant again with this version")
     main = syntax.shared(source.file.text, source.file.path)
-    host = host_class(source, found["host"], main)
+    try:
+        host = host_class(source, found["host"], main)
+    except CodegenError as error:
+        what = f"{found['host']} is made by code that {source.file.path.name} imports, which only a run of the model finds"
+        raise replace(error, message=what, hint="codegen insert ... --diff shows the change as it is made") from None
     site = sites.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
     parts, _ = prepare(request, source, site, "None")
     new_names = standalone.renames(parts)

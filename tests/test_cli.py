@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -209,3 +211,13 @@ def test_an_exception_that_nobody_foresaw_leaves_with_1_and_a_traceback(codegen:
     assert done.returncode == 0, done.stderr.decode()
     done = codegen("modules", "se", "--layout", "QQQ", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith(b"error[")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    """`codegen modules --json | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "codegen", "modules", "--json"]
+    done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == b""
