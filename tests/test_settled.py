@@ -97,3 +97,15 @@ def test_a_backbone_that_initialises_its_own_modules_says_nothing_of_the_head(tm
     small = setup.find(module, ["Headed()"], "1x3x32x32")
     found = settled.watched(small, [module.Net, module.Block, module.Neck])
     assert found == settled.Construction(("Block",), ())  # what Net makes comes behind its own loop
+
+
+@pytest.mark.parametrize(("last", "restless"), [("self.apply(self.init)", ("Block", "Late")), ("pass", ())])
+def test_blocks_of_a_kind_that_the_build_lacks_are_taken_for_the_others(
+    tmp_path: Path, last: str, restless: tuple[str, ...]
+) -> None:
+    path = tmp_path / "late.py"
+    late = "\n\nclass Late(Block):\n    def __init__(self, dim):\n        super().__init__(dim)\n"
+    path.write_text(dedent(NET).format(last=last) + late)
+    module = models.import_file(path, "late_net")
+    small = setup.find(module, ["Net()"], "1x3x32x32")
+    assert settled.watched(small, [module.Block, module.Late]).restless == restless

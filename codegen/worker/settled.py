@@ -58,7 +58,9 @@ def watched(small: Setup, classes: Iterable[type]) -> Construction:
 
 
 def _touched(small: Setup, classes: Iterable[type], plain: State) -> set[str]:
-    """Those of the classes whose probes get other numbers; all of them where none does, but the model itself does."""
+    """Those of the classes whose probes get other numbers, and then those that the build has no object of; all of them where
+    no probe does, but the model itself does.
+    """
     probes: dict[nn.Module, tuple[State, set[str]]] = {}
 
     def plant(name: str, module: nn.Module) -> None:
@@ -78,6 +80,9 @@ def _touched(small: Setup, classes: Iterable[type], plain: State) -> set[str]:
     for probe, (state, names) in probes.items():
         if not all(map(_compare.same, state.values(), probe.state_dict().values())):
             touched |= names
+    planted = {name for _, names in probes.values() for name in names}
+    if touched:  # blocks of another kind, further down than the small build goes
+        touched |= {cls.__qualname__ for cls in classes} - planted
     same = all(_compare.same(value, probed.get(name)) for name, value in plain.items())
     return touched or (set() if same else {cls.__qualname__ for cls in classes})
 
