@@ -6,8 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from codegen import defaults, edits
+from codegen.cli import cli
 from codegen.errors import CodegenError
 from codegen.types import Component, Request
 
@@ -94,28 +96,43 @@ def test_settings_stand_in_the_call(construct: str, said: str) -> None:
     assert defaults.given(Component("gate", "Gate", construct), {"r": "8"}) == said
 
 
-def test_a_file_of_several_edits(tmp_path: Path) -> None:
-    """In the order of the edits; the class stands once; the header makes the file again; in place, nothing else changes."""
-    from click.testing import CliRunner
+NET = (
+    "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, width=8):\n        super().__init__()\n"
+    "        self.stem = nn.Conv2d(3, width, 3)\n        self.body = nn.Conv2d(width, 2 * width, 3)\n\n"
+    "    def forward(self, x):\n        x = self.stem(x)\n        return self.body(x)\n"
+)
+TWO = ("--edit", "after stem: se", "--edit", "after body: se reduction=2")
 
-    from codegen.cli import cli
 
-    model = tmp_path / "net.py"
-    model.write_text(
-        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, width=8):\n        super().__init__()\n"
-        "        self.stem = nn.Conv2d(3, width, 3)\n        self.body = nn.Conv2d(width, 2 * width, 3)\n\n"
-        "    def forward(self, x):\n        x = self.stem(x)\n        return self.body(x)\n",
-        encoding="utf-8",
-    )
-    words = ["insert", str(model), "--edit", "after stem: se", "--edit", "after body: se reduction=2", "--input", "1x3x16x16"]
-    made = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "made.py")], catch_exceptions=False)
-    assert made.exit_code == 0, made.output
-    text = (tmp_path / "made.py").read_text()
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.py"
+    path.write_text(NET, encoding="utf-8")
+    return path
+
+
+def run(path: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["insert", str(path), "--input", "1x3x16x16", *words])
+
+
+def test_a_file_of_several_edits(net: Path) -> None:
+    """In the order of the edits; the class stands once; the header has the command."""
+    made = net.with_name("made.py")
+    done = run(net, *TWO, "-o", str(made))
+    assert done.exit_code == 0, done.output
+    text = made.read_text()
     assert text.count("class SqueezeExcite") == 1 and "# net with 2 edits" in text
     assert "self.se = SqueezeExcite(width)\n" in text and "self.se2 = SqueezeExcite(2 * width, reduction=2)\n" in text
-    placed = CliRunner().invoke(cli, [*words, "--in-place"], catch_exceptions=False)
-    assert placed.exit_code == 0, placed.output
-    assert text.endswith(model.read_text()) or model.read_text() in text
-    wrong = CliRunner().invoke(cli, [*words[:6], "--edit", "after neck: se"])
+
+
+@pytest.mark.slow
+def test_several_edits_in_place_change_nothing_else(net: Path) -> None:
+    made = net.with_name("made.py")
+    assert run(net, *TWO, "-o", str(made)).exit_code == run(net, *TWO, "--in-place").exit_code == 0
+    assert made.read_text().endswith(net.read_text())
+
+
+def test_a_name_that_means_nothing_is_told_with_its_edit(net: Path) -> None:
+    wrong = run(net, *TWO, "--edit", "after neck: se")
     assert isinstance(wrong.exception, CodegenError) and wrong.exception.name == "unknown-site"
     assert wrong.exception.message.startswith("edit 3, 'after neck: se': ")

@@ -26,7 +26,6 @@ DEFAULT = {
     "alexnet_gbk/se_after_features_3",  # the run of a Sequential becomes two; GBK
     "plain_vit/adapter_after_every_second_block",  # a placeholder in the class, filled by the model in a loop
     "branches/cbam_after_stage2",  # the join of an if/else; three methods
-    "branches/eca_after_late1",  # add_module, getattr(self, name) in a loop
     "branches/se_after_stem",  # a twin under torch.jit.is_scripting()
     "branches/user_before_stage1",  # a condition expression
     "classic_mac/eca_after_block2",  # `if block is self.block2:` in a loop; lines that end with CR
@@ -35,15 +34,12 @@ DEFAULT = {
     "lenet/user_before_conv2_identity",  # the argument of a nested call; --identity; the user's class
     "plain_vit/adapter_beside_mlp",  # an argument gets a name, the call becomes a sum
     "branches/cbam_beside_late2_cat",  # a loop over names joins below the call; a class that projects back
-    "plain_vit/adapter_after_blocks",  # a loop over a ModuleList; tokens; --name
     "plain_vit/user_after_pre_logits",  # return self.m(x)
     "plain_vit/without_first_attn",  # remove: an identity there; a hook that leaves the old weights out
     "resnet/conv5_for_conv2",  # replace: the model's own loop; a hook that leaves the old weights out
-    "resnet/cbam_after_layer4",  # a plain statement
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it
     "tabs/se_after_stage1",  # tabs, BOM, form feed, Chinese comments
     "two_inputs/se_after_encoder",  # two calls in a statement, one in a comprehension that no run reaches; --input
-    "unet/se_before_up1",  # an argument of a call with two
 }
 
 NEEDS = {"einops_mixer": "einops"}  # folder -> a package that its model imports and that codegen does without
