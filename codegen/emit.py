@@ -192,9 +192,11 @@ def recorded_command(text: str) -> list[str]:
 
 def recorded_commands(text: str) -> Iterator[list[str]]:
     """The same of all headers of a variant that was made of a variant, the latest first. ValueError: a damaged one."""
-    for line in text.splitlines()[:12]:
+    for line in text.splitlines():
         if found := COMMAND.match(line):
             yield shlex.split(line[found.end() :])
+        elif line.strip() and not line.startswith("#"):
+            break  # headers stand on top, as many as there are
 
 
 def check_target(path: Path, force: bool) -> None:

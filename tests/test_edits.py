@@ -60,6 +60,12 @@ def test_the_same_is_not_inserted_twice_by_accident(command: str) -> None:
     edits.refuse_twice([Request("net_se.py", "after", "layer1", "se", name="gate")], text)
 
 
+def test_every_header_of_a_variant_of_variants_counts() -> None:
+    lines = [f"{HEADER}#     codegen insert net.py --module se --after layer{i}\n# notices\n" for i in range(6, 0, -1)]
+    with pytest.raises(CodegenError, match="inserted-already"):
+        edits.refuse_twice([Request("net_se.py", "after", "layer1", "se")], "".join(lines) + "import torch\n")
+
+
 def test_two_edits_that_say_the_same_are_refused() -> None:
     with pytest.raises(CodegenError, match="inserted-already"):
         edits.refuse_twice([Request("net.py", "after", "layer1", "se")] * 2, "")

@@ -41,8 +41,9 @@ def expression(observations: Sequence[Observation], attribute: str, *, outgoing:
     if not observations:
         return None
     value = int(observations[0].value)
-    text = search(observations, ranked(candidates(observations[0], attribute, outgoing=outgoing)))
-    if not text and len({o.value for o in observations}) > 1:  # what follows it through several sizes is no chance
+    followed = len({o.value for o in observations}) > 1  # what follows it through several sizes is no chance
+    text = search(observations, ranked(candidates(observations[0], attribute, outgoing=outgoing, followed=followed)))
+    if not text and followed:
         text = search(observations, ranked(_inside_neighbours(observations[0], attribute)))
     if text:
         return Width(text, value, "attribute" if "." in text else "name", builds)
@@ -132,8 +133,11 @@ def reached(owner: str, child: str) -> str:
     return f"{owner}[{child}]" if child.isdigit() else f'{owner}.get_submodule("{child}")'
 
 
-def candidates(seen: Observation, attribute: str, *, outgoing: bool) -> Iterator[str]:
-    """Expressions worth trying at the end of the owner's `__init__`, best first; attribute: the site's name, "" for none."""
+def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: bool = False) -> Iterator[str]:
+    """Expressions worth trying at the end of the owner's `__init__`, best first; attribute: the site's name, "" for none.
+
+    followed: the width was seen at several sizes, so that what fits by chance is told from what it follows.
+    """
     scope, owner = seen.scope, seen.owner
     me = scope.code.co_varnames[0]
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
@@ -163,8 +167,8 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool) -> Iterator
         if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
             for index, record in enumerate(records):
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
-    # channels[1][-1]
-    yield from _nested_elements([*scope.locals.items(), *own])
+    # channels[1][-1]: at one size the half of a stage's channels is the stage's before, too
+    yield from _nested_elements([*scope.locals.items(), *own]) if followed else ()
     # self.main.conv[2].out_channels
     site = owner.get_submodule(attribute) if attribute in owner._modules else None
     for name, holder in edge(reached(me, attribute), site, outgoing):
