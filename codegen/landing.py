@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from codegen import points
 from codegen.loops import loop_variable
 from codegen.reading import Use
 from codegen.syntax import Code, parents
@@ -36,7 +37,7 @@ class Grounds:
     """What is needed to judge a statement: the uses in the class by node, and the tree around them."""
 
     code: Code
-    uses: dict[ast.Call, Use]
+    uses: dict[ast.AST, Use]
     parents: dict[ast.AST, ast.AST]
     attribute: str
     key: str  # where the tensor stands in the site's result, as in `result[key]`: "" for a bare tensor
@@ -49,7 +50,7 @@ def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedMod
     attribute = site.name.rpartition(".")[2]
     grounds = Grounds(code, {u.node: u for u in uses}, parents(cls), attribute, key(site), site.output_kind, after)
     found: dict[ast.stmt, Landing] = {}
-    taken: set[ast.Call] = set()
+    taken: set[ast.AST] = set()
     for use in grounds.uses.values():
         if use.node in taken:
             continue
@@ -73,10 +74,10 @@ def key(site: TracedModule) -> str:
     return site.output_index if positions or not site.output_index else json.dumps(site.output_index)
 
 
-def tensor(call: ast.Call, around: Mapping[ast.AST, ast.AST], key: str) -> ast.expr | None:
+def tensor(call: ast.AST, around: Mapping[ast.AST, ast.AST], key: str) -> ast.expr | None:
     """The expression that is the site's tensor: the call, or `self.m(x)[0]` where it is taken out of the result at once."""
     if not key:
-        return call
+        return call if isinstance(call, ast.expr) else None
     taken = around.get(call)
     if isinstance(taken, ast.Subscript) and taken.value is call and isinstance(taken.slice, ast.Constant):
         return taken if json.dumps(taken.slice.value) == key else None
@@ -96,12 +97,26 @@ def _is_elif(statement: ast.stmt, grounds: Grounds) -> bool:
 
 def _completed(statement: ast.stmt, grounds: Grounds) -> Landing | None:
     """The landing of a statement that runs the site as its last (first) act, on every way through it."""
+    if (landing := _between(statement, grounds)) is not None:
+        return landing
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         return _assignment(statement, grounds)
     if isinstance(statement, ast.If):
         return _branches(statement, grounds)
     if isinstance(statement, ast.For):
         return _loop(statement, grounds)
+    return None
+
+
+def _between(statement: ast.stmt, grounds: Grounds) -> Landing | None:
+    """The landing at a place between modules: below `x += y`, above `x = x.mean(1)` and `return x.mean(1)`."""
+    use = grounds.uses.get(statement)
+    if use is not None and isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+        return Landing(statement, statement.target.id, "", (use,))
+    for use in grounds.uses.values():
+        if use.node is use.argument and isinstance(use.node, ast.Name):
+            around = points.reading(use.node, grounds.parents)
+            return Landing(statement, use.node.id, "", (use,)) if around is statement else None
     return None
 
 
@@ -120,7 +135,7 @@ def _assignment(statement: ast.Assign | ast.AnnAssign, grounds: Grounds) -> Land
 
 def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt, grounds: Grounds) -> Landing | None:
     call = value.value if isinstance(value, ast.Subscript) and grounds.after else value
-    use = grounds.uses.get(call) if isinstance(call, ast.Call) else None
+    use = grounds.uses.get(call) if call is not None else None
     if use is None or len(targets) != 1 or _split_needed(use, grounds.attribute, grounds.after):
         return None
     target = targets[0]
@@ -189,7 +204,7 @@ def _loop(statement: ast.For, grounds: Grounds) -> Landing | None:
 
 
 def _holds_only(statement: ast.stmt, landing: Landing, grounds: Grounds) -> bool:
-    inside = {n for n in ast.walk(statement) if isinstance(n, ast.Call) and n in grounds.uses}
+    inside = {n for n in ast.walk(statement) if n in grounds.uses}
     return inside == {u.node for u in landing.uses}
 
 

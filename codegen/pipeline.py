@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import edits, emit, modules, replacing, sources, twins
+from codegen import edits, emit, modules, replacing, selection, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson, draft
 from codegen.errors import CONTRACT, CodegenError
@@ -144,7 +144,7 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
             "build": request.build,
             "input": request.input,
             "library": source.library,
-            "wanted": request.site,
+            "wanted": selection.internal(request.site),
             "narrow": request.operation not in ("beside", "replace"),
         },
     )

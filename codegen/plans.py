@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from codegen import branch, sites
+from codegen import branch, selection, sites
 from codegen.types import Request, Site, Source, Trace, Variant
 
 
@@ -27,6 +27,7 @@ def made(
         "input": trace.input if trace else request.input,
         "chosen": list(site.chosen.names) if site.chosen else [],
         "pattern": site.chosen.pattern if site.chosen else "",
+        "point": dict(site.module.settings) if selection.is_point(site.attribute) else {},
         "whole": site.whole,
         "output_index": site.module.output_index,
         "input_argument": site.module.input_argument,

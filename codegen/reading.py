@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from codegen import flags, loops
+from codegen import flags, loops, points, selection, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
 from codegen.types import Call, Site
@@ -14,20 +14,26 @@ from codegen.types import Call, Site
 
 @dataclass(frozen=True)
 class Use:
-    """A call expression that runs the site.
+    """A call expression that runs the site; at a place between modules the sum, `x + y` or `x += y`, or the operand.
 
     condition: "" where it always is the site, else when it is: `blk is self.blocks[-1]`.
     argument: the expression that the site receives, None where it cannot be told.
     members: the list literal in which the site is handed over to be run in order, [self.layer1, self.layer2], or None.
     """
 
-    node: ast.Call
+    node: ast.Call | ast.expr | ast.AugAssign
     method: Function
     me: str  # the name of `self` there
     condition: str = ""
     argument: ast.expr | None = None
     members: ast.List | ast.Tuple | None = None
     observed: bool = True
+
+    @property
+    def call(self) -> ast.Call:
+        """The node, where the site is a module."""
+        assert isinstance(self.node, ast.Call)
+        return self.node
 
 
 def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides: Sequence[str]) -> list[Use]:
@@ -36,6 +42,8 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
     cannot be edited.
     """
+    if selection.is_point(site.attribute):
+        return [*_at_point(cls, site, calls)]
     if not site.attribute.isidentifier() and not (site.host.indexed or site.host.keyed):
         raise CodegenError(
             "container-element",
@@ -47,6 +55,22 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     reader.leave_misfits()
     reader.read_twins()
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
+
+
+def _at_point(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> Iterator[Use]:
+    """A place between modules: what the measured point is in the code. Raises CodegenError("inherited-forward")."""
+    names = {selection.joined(owner, site.attribute) for owner in site.host.instances}
+    strange = [c for c in calls if c.module in names and (c.file != site.host.file or c.method.split(".")[-2:-1] != [cls.name])]
+    point = points.again(cls, dict(site.module.settings))
+    if strange or point is None:
+        where = f"{strange[0].method}:{strange[0].span.line}" if strange else "other code"
+        what = f"{selection.shown(site.name)} is in {where}, outside class {cls.name}: not built yet"
+        raise CodegenError("inherited-forward", what, "edit the class that has it: --class NAME")
+    method = syntax.method(cls, point.method)
+    assert method is not None
+    for node in point.nodes:
+        argument = node if isinstance(node, ast.expr) and point.around is not None else None
+        yield Use(node, method, method.args.args[0].arg, argument=argument)
 
 
 class _Reader:
@@ -210,7 +234,7 @@ class _Reader:
         conditions = {
             (use.method, self._subject(use)): use.condition for use in self.found.values() if self._subject(use)
         }
-        runners = {ast.unparse(u.node.func) for u in self.found.values() if not self._is_callee(u.node)}
+        runners = {ast.unparse(u.call.func) for u in self.found.values() if not self._is_callee(u.call)}
         known = self.found.keys() | self.misfits
         for node in self.by_span.values():
             if node in known or node not in self.method_of or self.method_of[node].name in loops.constructing(self.cls):

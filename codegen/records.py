@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict
 from typing import Any
 
-from codegen import catalogue
+from codegen import catalogue, selection
 from codegen.types import Layout, Report, Trace, TracedModule
 
 
@@ -69,8 +69,8 @@ def sites_json(trace: Trace) -> dict[str, Any]:
         "paths": list(trace.paths),
         "sites": [
             {
-                "name": m.name,
-                "class_name": m.class_name,
+                "name": selection.shown(m.name),
+                "class_name": "" if selection.SIGN in m.name else m.class_name,
                 "output_kind": m.output_kind,
                 "output_shape": list(m.output_shape),
                 "input_shape": list(m.input_shape),

@@ -19,6 +19,7 @@ from codegen import (
     renaming,
     selection,
     siblings,
+    sites,
     standalone,
     style,
     syntax,
@@ -122,6 +123,7 @@ def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[s
 
 def find(trace: Trace, request: Request) -> Site:
     """The modules that are replaced, as one site of the model. Raises CodegenError("unknown-site", "not-measured", ...)."""
+    sites.demand_operation(request)
     chosen = trace.chosen
     if chosen is None or not chosen.names:
         near = ", ".join([m.name for m in trace.modules if m.name and "." not in m.name][:8])

@@ -1,6 +1,7 @@
 """Which modules a site's name means: `blocks.3`, `blocks.2,5,8`, `blocks.-1`, `blocks.::2`, `stages.*.norm`.
 
-A part of the name is a child's name, one with `*` in it, a position (`-1`), positions (`2,5,8`) or a slice (`::2`). Pure.
+A part of the name is a child's name, one with `*` in it, a position (`-1`), positions (`2,5,8`) or a slice (`::2`); behind
+a sign the name of a place between modules: `blocks.*@residual1`. Pure.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from codegen.errors import CodegenError
 
 CHOSEN = "codegen_chosen"  # in an expression of the model's `__init__`: a module that is meant, however the code reaches it
 POSITIONS = re.compile(r"-?\d+(,-?\d+)*")
+SIGN = "@"
 SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")
 
 
@@ -20,9 +22,24 @@ def select(names: Iterable[str], pattern: str, root: str = "") -> list[str]:
     """The dotted names among `names` that a site name means below `root`; [] where it means none."""
     children = children_of(names)
     found = [root]
-    for part in pattern.split("."):
+    for part in internal(pattern).split("."):
         found = [f"{parent}.{child}".lstrip(".") for parent in found for child in chosen(part, children[parent])]
     return list(dict.fromkeys(found))
+
+
+def internal(name: str) -> str:
+    """A site's name as a trace has it: `blocks.*@residual1` as `blocks.*.@residual1`, as if it were a child."""
+    return re.sub(rf"(?<=[^.]){SIGN}", f".{SIGN}", name)
+
+
+def shown(name: str) -> str:
+    """The same the other way round."""
+    return name.replace(f".{SIGN}", SIGN)
+
+
+def is_point(attribute: str) -> bool:
+    """Whether the last part of a site's name names a place between modules."""
+    return attribute.startswith(SIGN)
 
 
 def joined(path: str, child: str) -> str:

@@ -152,6 +152,7 @@ def sites(trace: Trace) -> None:
     for (_, *cells), alike in rows.items():
         name = selection.covering(names, [m.name for m in alike])
         count = f" ({len(alike)})" if len(alike) > 1 else ""
+        name = selection.shown(name)
         table.add_row("  " * name.count(".") + escape(name) + count, *map(escape, cells), escape(_places(trace, alike)))
     console.print(f"{trace.build} on {trace.input}; host {trace.hosts[0].name if trace.hosts else '?'}")
     console.print(table)
@@ -161,7 +162,8 @@ def _cells(module: TracedModule) -> tuple[str, ...]:
     shape = "x".join(["N", *map(str, module.output_shape[1:])]) if module.output_shape else "-"
     shape += f" in {module.output_kind}[{module.output_index}]" if module.output_index else ""
     layout = _layout(module.after) if module.output_shape else ""
-    return module.class_name, shape, layout, _width(module.width_after), str(module.calls)
+    class_name = "(between modules)" if selection.SIGN in module.name else module.class_name
+    return class_name, shape, layout, _width(module.width_after), str(module.calls)
 
 
 def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:

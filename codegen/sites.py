@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from codegen import reaching, selection
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
+
+WHERE = {"after": "that returns", "before": "that receives", "beside": "to run beside", "replace": "to replace"}
 
 
 def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
@@ -19,6 +22,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     """
     name = request.site
     meant = named(trace, request)
+    demand_operation(request)
     parted = not whole and not request.host and _is_part(trace, meant)
     whole = whole or not parted and _is_element(trace, meant)
     find_host = _model if parted else _own_class if whole else _host
@@ -54,6 +58,18 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
     return Site(name, attribute, host, module, layout, width, leaving=leaving, everywhere=everywhere)
+
+
+def demand_operation(request: Request) -> None:
+    """Raises CodegenError("between-modules") where an operation means nothing at a place between modules."""
+    attribute = selection.internal(request.site).rpartition(".")[2]
+    wanted = "before" if attribute.startswith(f"{selection.SIGN}pool") else "after"
+    if selection.is_point(attribute) and request.operation != wanted:
+        raise CodegenError(
+            "between-modules",
+            f"{request.site} is a place between modules: there is no module {WHERE[request.operation]}",
+            f"insert a module there: --{wanted} '{request.site}'",
+        )
 
 
 def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
@@ -186,11 +202,21 @@ def named(trace: Trace, request: Request) -> list[TracedModule]:
     chosen = {found for prefix in prefixes for found in selection.select(names, name, prefix)}
     matched = [m for m in trace.modules if m.name in chosen]
     if not matched:
-        known = [m.name for m in trace.modules if m.name]
+        known = [selection.shown(m.name) for m in trace.modules if m.name]
+        if selection.SIGN in name:
+            raise _unknown_place(name, [n for n in known if selection.SIGN in n])
         near = difflib.get_close_matches(name, known, 4, 0.4) or [n for n in known if "." not in n][:8]
         owner = request.host or (trace.hosts[0].name if trace.hosts else "the model")
         raise CodegenError("unknown-site", f"{owner} has no {name}", f"near it: {', '.join(near)}")
     return matched
+
+
+def _unknown_place(name: str, known: list[str]) -> CodegenError:
+    """Of a place between modules, whose names are few in each class."""
+    alike = {re.sub(r"(?<=\.)\d+(?=[.@])", "*", n): n for n in known}
+    there = difflib.get_close_matches(name, [*alike, *alike.values()], 4, 0.6) or [*alike][:8]
+    hint = f"there are {', '.join(there)}" if there else "its code adds and pools no maps or tokens in a form that is known"
+    return CodegenError("unknown-site", f"the model has no place {name}", hint)
 
 
 def _element_ran(module: TracedModule, ran: set[str]) -> bool:

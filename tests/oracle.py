@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import torch
+from oracle_points import Point, at_point
 from oracle_runs import (
     JOINS,
     Inputs,
@@ -49,6 +50,7 @@ class Place:
     operation: str = "after"
     host: str = ""
     file: str = ""
+    point: Point | None = None  # a place between modules of the host's code; the site then is one of its modules' names
 
 
 class Original:
@@ -81,7 +83,7 @@ class Original:
             return found
         for path in inserted.values():
             stir(variant.get_submodule(path), self.seed)
-        return differences_of_runs(self, variant, inserted, place.operation)
+        return differences_of_runs(self, variant, inserted, place)
 
 
 def load(name: str) -> ModuleType:
@@ -107,6 +109,7 @@ def compare(
     *,
     host: str = "",
     file: str = "",
+    point: Point | None = None,
     seeds: Sequence[int] = (0,),
 ) -> list[str]:
     """All differences between the variant and the original with the module wrapped around its site; [] when equal."""
@@ -114,7 +117,7 @@ def compare(
     for seed in seeds:
         original = Original(build(base_module, base_build, seed), make_inputs(input_shape, seed), seed)
         variant = build(variant_module, variant_build, seed)
-        found = original.differences(variant, Place(site, attribute, operation, host, file))
+        found = original.differences(variant, Place(site, attribute, operation, host, file, point))
         differences += [f"seed {seed}: {difference}" if len(seeds) > 1 else difference for difference in found]
     return differences
 
@@ -138,12 +141,16 @@ def make_inputs(spec: Sequence[int] | str, seed: int) -> Inputs:
 def sites_of(model: nn.Module, place: Place) -> list[str]:
     """The modules that a name (`layer2`, `blocks.*`) stands for, in the model or in every instance of the host's class."""
     names = dict(model.named_modules(remove_duplicate=False))
+    if place.point and not place.host:
+        return [place.site]
     if not place.host:
         found = [name for name in fnmatch.filter(names, place.site) if name.count(".") == place.site.count(".")]
         return once_each(names, found)
     classes = {type(module) for module in names.values() if type(module).__qualname__ == place.host}
     known = {cls for cls in classes if place.file in ("", getattr(sys.modules.get(cls.__module__), "__file__", None))}
     owners = [owner for owner, module in model.named_modules() if type(module) in known]
+    if place.point:
+        return [f"{owner}.{place.site}".lstrip(".") for owner in owners]
     return once_each(names, [site for owner in owners if (site := f"{owner}.{place.site}".lstrip(".")) in names])
 
 
@@ -186,7 +193,7 @@ def stir(model: nn.Module, seed: int) -> None:
             parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=generator))
 
 
-def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[str, str], operation: str) -> list[str]:
+def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[str, str], place: Place) -> list[str]:
     """Every route through both models on the same input; the original's site is wrapped anew for each route.
 
     A module that changes no output on any route shows nothing, and counts as a difference.
@@ -198,7 +205,11 @@ def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[s
     differences, alive = [], False
     for route, x, plain, ran in original.plain:
         with ExitStack() as stack:
-            calls = [stack.enter_context(wrap(original, site, copies[site], ran, operation)) for site in inserted]
+            if place.point:
+                owners = {base.get_submodule(site.rpartition(".")[0]): module for site, module in copies.items()}
+                calls = [stack.enter_context(at_point(place.point, owners))]
+            else:
+                calls = [stack.enter_context(wrap(original, site, copies[site], ran, place.operation)) for site in inserted]
             expected = outcome(wrapped, route, x, seed)
         with watch(modules.values()) as seen:
             got = outcome(edited, route, x, seed)

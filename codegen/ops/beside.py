@@ -19,7 +19,7 @@ OPEN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.Call
 def plan(place: Place, uses: list[Use]) -> list[Edit]:
     """The edits of the class's methods. Raises CodegenError("site-not-editable") where a use cannot be edited exactly."""
     edits: list[Edit] = []
-    covered: set[ast.Call] = set()
+    covered: set[ast.AST] = set()
     single = place.site.module.output_kind == "tensor"
     for landing in landings(place.code, place.cls, uses, place.site.module, after=True):
         if not single or len(landing.uses) > 1 or landing.condition:

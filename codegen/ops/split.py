@@ -23,7 +23,7 @@ def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
     part = _beside if place.combine else _parted
     edits: list[Edit] = []
     for use in uses:
-        if use.condition or use.members is not None or ast.unparse(use.node.func) != f"{use.me}.{holder}" or not use.argument:
+        if use.condition or use.members is not None or ast.unparse(use.call.func) != f"{use.me}.{holder}" or not use.argument:
             raise CodegenError(
                 "container-element",
                 f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}` does not run {holder} "
@@ -38,10 +38,10 @@ def _beside(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
     # x = self.features(x)  ->  x = self.features[:3](x)
     #                           x = self.features[3](x) + self.se(x)
     #                           x = self.features[4:](x)
-    code, me, func = place.code, use.me, ast.unparse(use.node.func)
+    code, me, func = place.code, use.me, ast.unparse(use.call.func)
     statement = next((n for n in ast.walk(use.method) if isinstance(n, (ast.Assign, ast.Return)) and n.value is use.node), None)
     target = statement.targets[0] if isinstance(statement, ast.Assign) else use.argument
-    if statement is None or not isinstance(target, ast.Name) or not code.stands_alone(statement) or len(use.node.args) > 1:
+    if statement is None or not isinstance(target, ast.Name) or not code.stands_alone(statement) or len(use.call.args) > 1:
         text = " ".join(ast.unparse(use.node).split())[:60]
         raise CodegenError(
             "site-not-editable",
@@ -67,13 +67,13 @@ def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
     #                           x = self.se(x)
     #                           x = self.features[4:](x)
     code, what = place.code, f"in {use.method.name}:{use.node.lineno}"
-    inserted, func = f"{use.me}.{place.attribute}", use.node.func
+    inserted, func = f"{use.me}.{place.attribute}", use.call.func
     first, rest = (f"[:{cut}]", f"[{cut}:]") if 0 < cut < length else ("", "")
     statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
     target = statement.targets[0] if statement is not None and len(statement.targets) == 1 else None
     argument = use.argument
     assert argument is not None
-    if statement is not None and isinstance(target, ast.Name) and code.stands_alone(statement) and len(use.node.args) == 1:
+    if statement is not None and isinstance(target, ast.Name) and code.stands_alone(statement) and len(use.call.args) == 1:
         x = target.id
         behind = [f"{x} = {inserted}({x})", *([f"{x} = {ast.unparse(func)}{rest}({x})"] if cut < length else [])]
         if cut:

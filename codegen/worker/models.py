@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from codegen.errors import CodegenError
+from codegen.worker import points
 from codegen.worker.meta import Shortcuts
 
 
@@ -157,6 +158,7 @@ def build(module: ModuleType, expression: str, device: str = "cpu") -> nn.Module
             f"{expression} gives {type(model).__name__}, not an nn.Module",
             "name the class or function that builds the model: SOURCE:Class, or --build EXPR",
         )
+    points.fill(model)
     return model
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.worker import models
+from codegen.worker import models, points
 from codegen.worker.subject import Subject
 
 TABLES = (  # module, its table of names, what the table is called in a report
@@ -121,6 +121,7 @@ def features_only(entry: Entry, small: bool, taps: tuple[int, ...] = ()) -> Wrap
         model = entry.function(features_only=True, **asked)
     if not made:
         raise LookupError(f"it builds no {entry.root.__name__}")
+    points.fill(made[-1])
     return Wrapped(model, made[-1])
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import operator
 import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import contract, models, registry, trace
+from codegen.worker import contract, models, points, registry, trace
 from codegen.worker.checks._sites import holds_site, hosts, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
@@ -58,6 +59,7 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
             overwritten = registry.overwritten(before)
             registry.forget(before)
             base = _base(request, plan, before)
+            _mark(plan, variant)
             subject = Subject(plan, base.module, variant, overwritten, base.known)
             if not holds_site(plan, subject.shown("base")):  # the small build is too small: proved at full size
                 subject = subject.in_full()
@@ -68,14 +70,16 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Base:
-    names = ("base_build", "small", "small_input", "input", "second_input", "library", "entry")
-    key = json.dumps([request["base"], request["encoding"], *(getattr(plan, name) for name in names)])
+    names = ("base_build", "small", "small_input", "input", "second_input", "library", "entry", "point")
+    marked = [plan.host, plan.site, plan.attribute] if plan.point else []
+    key = json.dumps([request["base"], request["encoding"], *(getattr(plan, name) for name in names), *marked])
     if LAST and LAST[0].key == key:
         registry.enter(LAST[0].registered)
         return LAST[0]
     LAST.clear()
     folder = tempfile.TemporaryDirectory()
     module = _imported(request, "base", folder.name)
+    _mark(plan, module)
     LAST.append(Base(key, folder, module, registry.entered(before), {}))
     return LAST[0]
 
@@ -85,6 +89,12 @@ def _imported(request: dict[str, Any], which: str, folder: str) -> ModuleType:
     path = Path(folder, f"{request['stem']}_{which}{next(IMPORTS) or ''}.py")
     path.write_bytes(request[which].encode(request["encoding"]))
     return models.import_file(path, path.stem)
+
+
+def _mark(plan: Plan, module: ModuleType) -> None:
+    """Let a module stand at a place between modules, in the base as in the variant."""
+    if plan.point:
+        points.mark(operator.attrgetter(plan.host)(module), plan.site, plan.point, plan.attribute)
 
 
 def _fits(subject: Subject) -> None:

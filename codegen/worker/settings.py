@@ -6,11 +6,15 @@ from typing import Any
 
 from torch import nn
 
+from codegen.worker.points import KEY
+
 NAMES = ("kernel_size", "stride", "padding", "dilation", "groups", "eps", "p")
 
 
 def of(module: nn.Module) -> tuple[tuple[str, str], ...]:
     """(name, value as an expression): ("stride", "2"); of a pair of equal numbers one number. `bias` where it has none."""
+    if point := getattr(module, KEY, ()):
+        return tuple(point)
     found = [(name, text) for name in NAMES if (text := _text(getattr(module, name, None)))]
     if getattr(module, "bias", "none") is None:
         found.append(("bias", "False"))

@@ -31,6 +31,7 @@ class Plan:
     input: str
     chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
     pattern: str = ""  # what means them in every build
+    point: dict[str, str] = field(default_factory=dict)  # of a place between modules: what finds it in the host's code
     whole: bool = False  # the inserted module runs inside the site's own `forward`
     output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
     input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword

@@ -9,16 +9,18 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from codegen import selection
-from codegen.types import Call, Chosen, HostClass, Span, Trace
+from codegen.types import Call, Chosen, HostClass, Span, Trace, TracedModule
 from codegen.worker import entries, models, outer, registry, resizing, settings, settled, setup
 from codegen.worker.evidence import Evidence
 from codegen.worker.observing import completed
+from codegen.worker.points import marked
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Accept, Setup
@@ -33,6 +35,13 @@ def trace(request: Mapping[str, Any]) -> Trace:
     builds = [request["build"]] if request["build"] else []
     builds = builds or entries.build_expressions(module, request["text"], request["entry"], request["host"])
     full = setup.find(module, builds, request["input"])
+    if selection.SIGN not in (request["wanted"] or selection.SIGN):
+        return _traced(request, module, full)
+    with marked(full.model(), full.inputs()):
+        return _traced(request, module, full)
+
+
+def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup) -> Trace:
     model, scopes = full.scoped_model()
     names = [name for name, _ in model.named_modules()]
     chosen = _chosen(request, model)
@@ -59,10 +68,7 @@ def trace(request: Mapping[str, Any]) -> Trace:
         build=full.build,
         input=full.input,
         hosts=(*_hosts(model, scopes), *_bases(model, scopes, evidence)),
-        modules=tuple(
-            replace(evidence.module(name, m, wanted), **(settings.known(m) if name in chosen.names else {}))
-            for name, m in model.named_modules()
-        ),
+        modules=tuple(_modules(model, evidence, wanted, chosen)),
         calls=found,
         paths=tuple(run.path for run in runs[1:]),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
@@ -73,6 +79,15 @@ def trace(request: Mapping[str, Any]) -> Trace:
         restless=construction.restless,
         early=construction.early,
     )
+
+
+def _modules(model: nn.Module, evidence: Evidence, wanted: set[str], chosen: Chosen) -> Iterator[TracedModule]:
+    """What was seen of each module; of places between modules those where it is known what the dims mean."""
+    for name, module in model.named_modules():
+        found = evidence.module(name, module, wanted)
+        point = selection.is_point(name.rpartition(".")[2])
+        if not point or found.after.kind or name not in wanted:
+            yield replace(found, **(settings.known(module) if point or name in chosen.names else {}))
 
 
 def _chosen(request: Mapping[str, Any], model: nn.Module) -> Chosen:

@@ -125,7 +125,7 @@ def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[i
             names = _names(frame, module, paths)
             kinds = type(owner), _runner(type(owner), code)
             return Place(paths[id(owner)], *kinds, code.co_filename, code.co_qualname, position, direct, names)
-        if not code.co_filename.endswith(("torch/nn/modules/module.py", "worker/tracer.py")):
+        if not code.co_filename.endswith(("torch/nn/modules/module.py", "worker/tracer.py", "worker/points.py")):
             direct = False
         frame = frame.f_back
     return None

@@ -208,7 +208,7 @@ class Making:
             path = Path(self.variants or folder, f"{stem}.py")
             path.write_bytes(variant.text.encode(variant.encoding))
             question = {"variant": str(path), "build": variant.build, "attribute": variant.attribute}
-            place = {key: self.cell[key] for key in ("site", "host", "file")}
+            place = {key: self.cell[key] for key in ("site", "host", "file", "point") if key in self.cell}
             answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])

@@ -22,6 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch  # noqa: E402
 from oracle import Original, Place, build, load, make_inputs  # noqa: E402
+from oracle_points import Point  # noqa: E402
 from oracle_runs import Route, Subject, brief, outcome  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
@@ -105,7 +106,8 @@ class Undrawn(TorchFunctionMode):
 
 def judge(original: Original, option: str, job: Json) -> Json:
     """The differences that the variant of a job shows; `error` where it cannot even be built."""
-    place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"])
+    point = Point(**{**job["point"], "position": tuple(job["point"]["position"])}) if job.get("point") else None
+    place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"], point)
     try:
         module = load(job["variant"])
         with Undrawn():

@@ -1,0 +1,276 @@
+"""Let an nn.Identity run where the code adds or pools, so that a place between modules is measured as a module is.
+
+Swaps the code objects of methods for such as call it; texts and results stay as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import inspect
+import tokenize
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import torch
+from torch import nn
+
+from codegen import points, syntax
+from codegen.points import Point
+from codegen.selection import SIGN
+
+HOOK = "__codegen_point__"
+KEY = "codegen_point"  # attribute of the nn.Identity: what finds the point again in another text of its class
+MARKS: dict[type, dict[str, Point]] = {}  # by the class whose code has it, and the name that it got
+Before = list[tuple[FunctionType, CodeType]]  # methods, and their code before it was swapped
+Keys = Mapping[ast.AST, list["Wrap"]]
+Hook = Callable[[str, nn.Module, Any], Any]
+
+
+@dataclass(frozen=True)
+class Wrap:
+    """What the hook is told of a value. read: the name that is bound anew before a statement, where that is the value."""
+
+    key: str
+    read: ast.Name | None = None
+
+
+def fill(model: nn.Module) -> None:
+    """Give the objects of the marked classes an nn.Identity for each point. It has no state and draws no numbers."""
+    for module in list(model.modules()) if MARKS else ():
+        for cls in type(module).__mro__:
+            for name, point in MARKS.get(cls, {}).items():
+                mark = nn.Identity().train(module.training)
+                setattr(mark, KEY, point.key)
+                module._modules.setdefault(name, mark)
+
+
+@contextlib.contextmanager
+def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
+    """While active, models have modules at the sums and at the pooling that this one runs. The model itself has none."""
+    before: Before = []
+    try:
+        survey = _Survey()
+        classes = {cls for module in model.modules() for cls in type(module).__mro__ if _is_foreign(cls)}
+        for cls in sorted(classes, key=lambda c: (c.__module__, c.__qualname__)):
+            before += survey.watch(cls)
+        with torch.no_grad():
+            output = model(*inputs[0], **inputs[1])
+        _restore(before)
+        for cls, named in survey.named(output).items():
+            before += _marked(cls, named)
+        yield
+    finally:
+        _restore(before)
+        MARKS.clear()
+
+
+def mark(cls: type, name: str, key: Mapping[str, str], ignore: str = "") -> None:
+    """Mark one point of a class for good. LookupError where its code has none there."""
+    definition = _definition(cls)
+    point = points.again(definition, key, ignore) if definition else None
+    if point is None:
+        raise LookupError(f"{cls.__qualname__}.{key['method']} has no {name}")
+    _marked(cls, {name: point})
+
+
+def _marked(cls: type, named: Mapping[str, Point]) -> Before:
+    MARKS[cls] = dict(named)
+    keys: dict[ast.AST, list[Wrap]] = defaultdict(list)
+    for name, point in named.items():
+        for node in point.nodes:
+            read = node if point.statement and isinstance(node, ast.Name) else None
+            keys[point.statement or node].append(Wrap(name, read))
+    definition = _definition(cls)
+    return _swapped(cls, definition, keys, _through) if definition else []
+
+
+def _through(name: str, owner: nn.Module, value: Any) -> Any:
+    module = owner._modules.get(name)
+    return value if module is None else module(value)
+
+
+def _is_foreign(cls: type) -> bool:
+    return issubclass(cls, nn.Module) and cls.__module__.split(".")[0] != "torch"
+
+
+class _Survey:
+    """What kind of place each sum and operand of some classes is, by the shapes that are seen there."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[type, Point]] = []
+        self.shapes: dict[tuple[str, int], Any] = {}
+        self.kinds: dict[int, str] = {}  # of sums, by their number
+        self.operands: list[tuple[str, torch.Tensor]] = []  # by the key of their note, in order
+        self.pooled: list[tuple[int, torch.Tensor]] = []  # operands that give a value for each channel, as that is done
+
+    def watch(self, cls: type) -> Before:
+        """Watch the methods of a class; what they were before."""
+        definition = _definition(cls)
+        keys: dict[ast.AST, list[Wrap]] = defaultdict(list)
+        for point in points.found(definition) if definition else ():
+            number = len(self.points)
+            self.points.append((cls, point))
+            for node in point.nodes if point.syntax == "sum" else ():
+                if isinstance(node, ast.BinOp):
+                    keys[node.left].append(Wrap(f"{number} left"))
+                    keys[node.right].append(Wrap(f"{number} right"))
+                elif isinstance(node, ast.AugAssign):
+                    keys[node.value].append(Wrap(f"{number} right"))
+                keys[node].append(Wrap(f"{number} sum"))
+            if point.around is not None:
+                keys[point.nodes[0]].append(Wrap(f"{number} operand"))
+                keys[point.around].append(Wrap(f"{number} result"))
+        return _swapped(cls, definition, keys, self.note) if definition else []
+
+    def note(self, name: str, owner: nn.Module, value: Any) -> Any:
+        """Take in a value; it goes on as it is."""
+        number, role = name.split()
+        if role in ("left", "right", "operand"):
+            self.shapes[name, id(owner)] = value
+            self.operands += [(number, value)] if role == "operand" and isinstance(value, torch.Tensor) else []
+        elif isinstance(value, torch.Tensor) and value.is_floating_point():
+            getattr(self, f"_{role}")(int(number), owner, value)
+        return value
+
+    def _sum(self, number: int, owner: nn.Module, value: torch.Tensor) -> None:
+        sides = [self.shapes.pop((f"{number} {side}", id(owner)), None) for side in ("left", "right")]
+        shapes = [tuple(side.shape) for side in sides if isinstance(side, torch.Tensor)]
+        if value.ndim < 3 or not shapes:
+            return
+        other = next((shape for shape in shapes if shape != tuple(value.shape)), tuple(value.shape))
+        if other == tuple(value.shape) and len(shapes) == sum(side is not None for side in sides):
+            self.kinds.setdefault(number, "residual")
+        elif (len(other) < value.ndim or other[0] < value.shape[0]) and sum(size > 1 for size in other) > 1:
+            self.kinds.setdefault(number, "position")  # one for all samples, and not the same everywhere
+
+    def _result(self, number: int, owner: nn.Module, value: torch.Tensor) -> None:
+        operand = self.shapes.pop((f"{number} operand", id(owner)), None)
+        if not isinstance(operand, torch.Tensor) or operand.ndim < 3 or value.ndim < 2 or len(value) != len(operand):
+            return
+        flat = all(size == 1 for size in value.shape[2:]) or all(size == 1 for size in value.shape[1:-1])
+        channels = max(value.shape[1:], default=0)
+        spread = operand.numel() // max(len(operand), 1) > channels
+        if flat and spread and channels in (operand.shape[1], operand.shape[-1]):
+            self.pooled.append((number, operand))
+
+    def named(self, output: Any) -> dict[type, dict[str, Point]]:
+        """The points by class and name. The pooling is the last one of a model that gives a vector for each sample."""
+        by_kind: dict[tuple[type, str], list[Point]] = defaultdict(list)
+        for number, kind in sorted(self.kinds.items()):
+            cls, point = self.points[number]
+            by_kind[cls, kind].append(point)
+        if self.pooled and isinstance(output, torch.Tensor) and output.ndim == 2:
+            last, pools = self.pooled[-1][1], {number for number, _ in self.pooled}
+            first = next(int(n) for n, operand in self.operands if operand is last and int(n) in pools)
+            cls, point = self.points[first]
+            by_kind[cls, "pool"].append(point)
+        found: dict[type, dict[str, Point]] = defaultdict(dict)
+        for (cls, kind), several in by_kind.items():
+            for number, point in enumerate(several, 1):
+                found[cls][f"{SIGN}{kind}{number if len(several) > 1 else ''}"] = point
+        return found
+
+
+class _Wrapper(ast.NodeTransformer):
+    """`x + y` becomes `HOOK(key, self, x + y)`, at the same place in the source."""
+
+    def __init__(self, keys: Keys, me: str) -> None:
+        self.keys, self.me = keys, me
+
+    def visit(self, node: ast.AST) -> Any:
+        """The node with what is below it, wrapped where it is a point."""
+        result: Any = self.generic_visit(node)
+        for wrap in self.keys.get(node, ()):
+            if wrap.read is not None:  # x = HOOK(key, self, x); return x.mean(1)
+                result = [self._assigned(wrap.key, wrap.read.id, wrap.read), node]
+            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):  # x += y; x = HOOK(key, self, x)
+                result = [node, self._assigned(wrap.key, node.target.id, node)]
+            else:
+                result = self._call(wrap.key, result, node)
+        return result
+
+    def _assigned(self, name: str, variable: str, where: ast.AST) -> ast.stmt:
+        value = self._call(name, ast.Name(variable, ast.Load()), where)
+        return ast.copy_location(ast.Assign([ast.Name(variable, ast.Store())], value), where)
+
+    def _call(self, name: str, value: ast.expr, where: ast.AST) -> ast.expr:
+        function, me = ast.Name(HOOK, ast.Load()), ast.Name(self.me, ast.Load())
+        call = ast.Call(function, [ast.Constant(name), me, value], [])
+        for node in (call, function, me, call.args[0], value if isinstance(value, ast.Name) else call):
+            ast.copy_location(node, where) if not hasattr(node, "lineno") else None
+        return call
+
+
+_TREES: dict[tuple[str, float], ast.Module] = {}
+
+
+def _definition(cls: type) -> ast.ClassDef | None:
+    """The class as it stands in its file, always the same node; None where there is no such file."""
+    functions = [f for f in map(inspect.unwrap, vars(cls).values()) if isinstance(f, FunctionType)]
+    lines = {f.__code__.co_filename: f.__code__.co_firstlineno for f in functions if f.__module__ == cls.__module__}
+    for file, line in lines.items():
+        try:
+            at = (file, Path(file).stat().st_mtime)
+            if at not in _TREES:
+                with tokenize.open(file) as stream:
+                    _TREES[at] = ast.parse(stream.read())
+        except (OSError, SyntaxError):
+            continue
+        defined = [node for name, node in syntax.classes(_TREES[at]) if name == cls.__qualname__]
+        around = (node for node in defined if node.lineno <= line <= (node.end_lineno or 0))
+        return next(around, None)
+    return None
+
+
+def _swapped(cls: type, node: ast.ClassDef, keys: Keys, hook: Hook) -> Before:
+    """Let the methods of a class call the hook; their code as it was."""
+    before = []
+    for method in node.body:
+        function = inspect.unwrap(vars(cls).get(getattr(method, "name", ""), None))
+        if not isinstance(function, FunctionType) or not isinstance(method, ast.FunctionDef):
+            continue
+        if not any(inner in keys for inner in ast.walk(method)):
+            continue
+        old = function.__code__
+        new = _compiled(cls, method, keys, old)
+        if new is not None:
+            function.__globals__[HOOK] = hook
+            function.__code__ = new
+            before.append((function, old))
+    return before
+
+
+def _compiled(cls: type, method: ast.FunctionDef, keys: Keys, old: CodeType) -> CodeType | None:
+    """The code of a method with its points wrapped, None where it closes over other names than before."""
+    copies = _copied(method, keys)
+    changed = _Wrapper(copies[1], method.args.args[0].arg).visit(copies[0])
+    changed.decorator_list = []
+    shell = ast.copy_location(ast.ClassDef(cls.__name__, [], [], [changed], []), method)
+    module = ast.fix_missing_locations(ast.Module([shell], []))
+    outer: Any = compile(module, old.co_filename, "exec", dont_inherit=True)
+    for _ in range(2):
+        outer = next((c for c in outer.co_consts if isinstance(c, CodeType) and c.co_name in (cls.__name__, method.name)), None)
+    if outer is None or outer.co_freevars != old.co_freevars:
+        return None
+    renamed: CodeType = outer.replace(co_qualname=old.co_qualname, co_firstlineno=old.co_firstlineno)
+    return renamed
+
+
+def _copied(method: ast.FunctionDef, keys: Keys) -> tuple[ast.FunctionDef, Keys]:
+    """A copy of the method, and the keys of the nodes of the copy."""
+    new = copy.deepcopy(method)
+    pairs = zip(ast.walk(method), ast.walk(new), strict=True)
+    return new, {mine: keys[old] for old, mine in pairs if old in keys}
+
+
+def _restore(before: Before) -> None:
+    """Give methods their own code back, the last change first."""
+    while before:
+        function, code = before.pop()
+        function.__code__ = code
