@@ -19,6 +19,7 @@ from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, OUTPUT, PLAC
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
+OF_ITS_RESULT = ("output_index", "output_key")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -219,13 +220,13 @@ def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Req
     """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
     from codegen.edits import words
 
-    foreign = [name for name in OF_ONE_EDIT if options.get(name)]
+    foreign = [name for name in (*OF_ONE_EDIT, *OF_ITS_RESULT) if options.get(name) not in (None, "", (), False)]
     if foreign:
-        option = {"arguments": "arg", "host": "class"}.get(foreign[0], foreign[0])
+        option = {"arguments": "arg", "host": "class"}.get(foreign[0], foreign[0].replace("_", "-"))
         if option == "static":
             raise CodegenError("usage", "--static makes one edit, and proves none", "leave --edit or --static out")
         raise CodegenError("usage", f"--{option} belongs to one edit", f'write it there: "after SITE: M --{option} ..."')
-    shared = {name: value for name, value in options.items() if value and name not in OF_ONE_EDIT}
+    shared = {name: value for name, value in options.items() if value and name not in (*OF_ONE_EDIT, *OF_ITS_RESULT)}
     commands = [words(edit) for edit in edits]
     requests = (_parsed(verb, [source, *rest], shared)[0] for verb, *rest in commands)
     return tuple(dataclasses.replace(request, edits=edits, suffix=options.get("suffix") or "") for request in requests)

@@ -14,7 +14,7 @@ from codegen.errors import CodegenError
 from codegen.types import Request
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
-OPTIONS = ("--class", "--arg", "--name", "--identity", "--combine", "--width", "--out-width")
+OPTIONS = ("--class", "--arg", "--name", "--identity", "--combine", "--width", "--out-width", "--output-index", "--output-key")
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
@@ -70,14 +70,16 @@ def _of(request: Request) -> frozenset[tuple[str, str]]:
     place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
     what = ("--layers", request.layers) if request.layers else ("--module", emit.portable(request.module))
     said = {place} if modules.removes(request) else {place, what}
+    said |= {("--output", request.element)} if request.element else set()
     return frozenset(said | ({("--class", request.host)} if request.host else set()))
 
 
 def _recorded(text: str) -> Iterator[frozenset[tuple[str, str]]]:
     """The same of every edit that the headers of a variant record."""
-    names = {"--site", "--after", "--before", "--beside", "--layers", "--module", "--class"}
+    names = {"--site", "--after", "--before", "--beside", "--layers", "--module", "--class", "--output-index", "--output-key"}
+    shared = {"--output-index": "--output", "--output-key": "--output"}
     for command in emit.recorded_commands(text):
         pairs = [*zip(command, command[1:], strict=False)]
         edits = [words(value) for name, value in pairs if name == "--edit"]
         for one in [[*zip(edit, edit[1:], strict=False)] for edit in edits] or [pairs]:
-            yield frozenset((name, value) for name, value in one if name in names)
+            yield frozenset((shared.get(name, name), value) for name, value in one if name in names)

@@ -55,6 +55,8 @@ def _edit(request: Request) -> list[str]:
     words = ["--layers", request.layers] if request.layers else ["--module", portable(request.module)]
     words = [] if modules.removes(request) else words
     words += ["--site" if request.operation == "replace" else f"--{request.operation}", request.site]
+    element = "--output-index" if request.element.isdigit() else "--output-key"
+    words += [element, request.element] if request.element else []
     words += ["--combine", request.combine] if request.combine not in ("", "add") else []
     return [*words, *(word for key, text in request.arguments for word in ("--arg", f"{key}={text}"))]
 

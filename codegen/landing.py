@@ -69,7 +69,11 @@ def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedMod
 
 
 def key(site: TracedModule) -> str:
-    """Where the tensor stands in the site's result, as it is written: `0` in a tuple, `"out"` in a dict, "" for a tensor."""
+    """Where the tensor stands in the site's result, as it is written: `0` in a tuple, `"out"` in a dict, `.out` in a
+    dataclass, "" for a tensor.
+    """
+    if site.output_kind == "dataclass":
+        return f".{site.output_index}"
     positions = site.output_kind in ("tuple", "namedtuple", "list")
     return site.output_index if positions or not site.output_index else json.dumps(site.output_index)
 
@@ -79,6 +83,8 @@ def tensor(call: ast.AST, around: Mapping[ast.AST, ast.AST], key: str) -> ast.ex
     if not key:
         return call if isinstance(call, ast.expr) else None
     taken = around.get(call)
+    if isinstance(taken, ast.Attribute):
+        return taken if key == f".{taken.attr}" else None
     if isinstance(taken, ast.Subscript) and taken.value is call and isinstance(taken.slice, ast.Constant):
         return taken if json.dumps(taken.slice.value) == key else None
     return None
@@ -134,7 +140,7 @@ def _assignment(statement: ast.Assign | ast.AnnAssign, grounds: Grounds) -> Land
 
 
 def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt, grounds: Grounds) -> Landing | None:
-    call = value.value if isinstance(value, ast.Subscript) and grounds.after else value
+    call = value.value if isinstance(value, (ast.Subscript, ast.Attribute)) and grounds.after else value
     use = grounds.uses.get(call) if call is not None else None
     if use is None or len(targets) != 1 or _split_needed(use, grounds.attribute, grounds.after):
         return None
@@ -153,8 +159,9 @@ def _value(value: ast.expr | None, targets: list[ast.expr], statement: ast.stmt,
         if grounds.kind == "tuple":
             return Landing(statement, target.id, use.condition, (use,), grounds.key)
         # features = self.m(x), where the tensor is features["out"], or features[0] of a list
-        element = f"{target.id}[{grounds.key}]"
-        return Landing(statement, element, use.condition, (use,)) if grounds.kind in ("list", "dict") else None
+        element = f"{target.id}{grounds.key}" if grounds.kind == "dataclass" else f"{target.id}[{grounds.key}]"
+        kinds = ("list", "dict", "dataclass")
+        return Landing(statement, element, use.condition, (use,)) if grounds.kind in kinds else None
     if not isinstance(target, ast.Name):
         return None
     if not grounds.after:

@@ -145,6 +145,7 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
             "input": request.input,
             "library": source.library,
             "wanted": selection.internal(request.site),
+            "element": request.element,
             "narrow": request.operation not in ("beside", "replace"),
         },
     )

@@ -23,6 +23,12 @@ def insertion(
         what = "give one of --after SITE, --before SITE and --beside SITE"
         raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
     operation, site = given[0]
+    index, element = options.pop("output_index", None), options.pop("output_key", "")
+    if index is not None and element:
+        raise CodegenError("usage", "--output-index is of a tuple, --output-key of a dict", "give one of the two")
+    element = element if index is None else str(index)
+    if element and operation == "before":
+        raise CodegenError("usage", "--output-index and --output-key say which result is meant", "leave it out with --before")
     combine = options.pop("combine") or ""
     if combine and not beside:
         raise CodegenError("usage", f"--combine {combine} says how a module beside a site is joined", "give --beside SITE")
@@ -33,7 +39,8 @@ def insertion(
     if options.get("static") and options.get("checks"):
         raise CodegenError("usage", "--check runs the model, --static does not", "leave one of the two out")
     _demand_module(options)
-    return made(source, operation=operation, site=site, combine=combine, arguments=_pairs(arguments), **options)
+    options |= {"operation": operation, "site": site, "element": element, "combine": combine}
+    return made(source, arguments=_pairs(arguments), **options)
 
 
 def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options: Any) -> Request:

@@ -37,6 +37,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
         )
     module = called[0]
     after = request.sides[0] == "after"
+    _demand_element(request, module)
     layout = _common([m.after if after else m.before for m in called], name)
     if any(side in m.mixed for m in called for side in request.sides):
         raise CodegenError(
@@ -58,6 +59,14 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
     return Site(name, attribute, host, module, layout, width, leaving=leaving, everywhere=everywhere)
+
+
+def _demand_element(request: Request, module: TracedModule) -> None:
+    """Raises CodegenError("unknown-element") where the site returns no tensor in the place that is asked for."""
+    if request.element and module.output_index != request.element:
+        found = f"a {module.output_kind}" + (f", whose first tensor is {module.output_index}" if module.output_index else "")
+        what = f"{request.site} returns {found}: there is no tensor {request.element} in it"
+        raise CodegenError("unknown-element", what, "codegen sites SOURCE shows what each site returns")
 
 
 def demand_operation(request: Request) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+
 # --- 1. what the user asked for ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Limits:
     """What the child process that runs the model's code may use."""
@@ -43,6 +42,7 @@ class Request:
     static: bool = False
     combine: str = ""  # beside: "add", "mul", "cat" or "gate"
     out_width: str = ""
+    element: str = ""  # --output-index, --output-key: where the tensor stands in what the site returns
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
     checks: tuple[str, ...] = ()  # --check: beyond the contract
@@ -55,8 +55,6 @@ class Request:
 
 
 # --- 2. the source, found but never imported ----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class SourceFile:
     """A Python file: its text with line ends as they are, and how to write it back byte for byte."""
@@ -80,8 +78,6 @@ class Source:
 
 
 # --- 3. what was measured in the child process ----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Span:
     """A piece of source: 1-based lines, columns in UTF-8 bytes (as `ast` and `co_positions()` count)."""
@@ -143,8 +139,8 @@ class TracedModule:
     calls: int  # in one eval `forward`
     input_shape: tuple[int, ...] = ()
     output_shape: tuple[int, ...] = ()
-    output_kind: str = "tensor"  # "tensor", "tuple", "namedtuple", "list", "dict", "other"
-    output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key
+    output_kind: str = "tensor"  # "tensor", "tuple", "namedtuple", "list", "dict", "dataclass", "other"
+    output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key; in a dataclass: its field
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
     in_place: bool = False  # it changes the tensor that it gets
     settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2")
@@ -204,8 +200,6 @@ class Trace:
 
 
 # --- 4. what stands in the code, and what is stitched in ---------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Site:
     """A module of the model where something can be stitched in, with every place that calls it."""
@@ -244,8 +238,6 @@ class Component:
 
 
 # --- 5. what changes, and what comes out -------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, order=True)
 class Edit:
     """Put `text` in place of the characters start..end of a file (start == end: an insertion)."""

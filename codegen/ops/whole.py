@@ -74,6 +74,10 @@ def _tensor(place: Place, statement: ast.Return) -> ast.expr:
         keys = [k.value if isinstance(k, ast.Constant) else None for k in value.keys]
         if module.output_index in keys:
             return value.values[keys.index(module.output_index)]
+    if isinstance(value, ast.Call) and module.output_kind == "dataclass":  # return Output(features=x)
+        given = {keyword.arg: keyword.value for keyword in value.keywords}
+        if module.output_index in given:
+            return given[module.output_index]
     raise _refused(place, statement, f"it returns a {module.output_kind}, in which the tensor cannot be told")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import json
 import sys
@@ -24,20 +25,21 @@ from codegen.worker.points import marked
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Accept, Setup
-from codegen.worker.tracer import Place, tracing
+from codegen.worker.tracer import Place, preferring, tracing
 
 
 def trace(request: Mapping[str, Any]) -> Trace:
-    """Trace a source. request: file, text, entry, host, build, input, `wanted`, a site's name ("" for all of them), and
-    `narrow`, whether a build of other widths may stand for the model.
+    """Trace a source. request: file, text, entry, host, build, input, `wanted`, a site's name ("" for all of them),
+    `element`, which of its results is meant, and `narrow`, whether a build of other widths may stand for the model.
     """
     module = models.import_source(request["file"])
     builds = [request["build"]] if request["build"] else []
     builds = builds or entries.build_expressions(module, request["text"], request["entry"], request["host"])
     full = setup.find(module, builds, request["input"])
-    if selection.SIGN not in (request["wanted"] or selection.SIGN):
-        return _traced(request, module, full)
-    with marked(full.model(), full.inputs()):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(preferring(request.get("element", "")))
+        if selection.SIGN in (request["wanted"] or selection.SIGN):
+            stack.enter_context(marked(full.model(), full.inputs()))
         return _traced(request, module, full)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -131,8 +133,23 @@ def _place(frame: FrameType | None, owner: nn.Module, module: str, paths: dict[i
     return None
 
 
-def first_tensor(value: Any) -> tuple[str, torch.Tensor | None]:
-    """("0", tensor) for a tuple, ("out", tensor) for a dict, ("", tensor) for a tensor: the first floating one."""
+_PREFERRED: ContextVar[str] = ContextVar("_PREFERRED", default="")
+
+
+@contextlib.contextmanager
+def preferring(element: str) -> Iterator[None]:
+    """While active, this one of several results counts as the tensor, where it is one: "1" of a tuple, a key, a field."""
+    token = _PREFERRED.set(element)
+    try:
+        yield
+    finally:
+        _PREFERRED.reset(token)
+
+
+def first_tensor(value: Any, preferred: str = "") -> tuple[str, torch.Tensor | None]:
+    """("0", tensor) for a tuple, ("out", tensor) for a dict or a dataclass, ("", tensor) for a tensor: the first floating
+    one, or the preferred one.
+    """
     if isinstance(value, torch.Tensor):
         return "", value
     items: list[tuple[Any, Any]] = []
@@ -140,7 +157,9 @@ def first_tensor(value: Any) -> tuple[str, torch.Tensor | None]:
         items = list(enumerate(value))
     elif isinstance(value, dict):
         items = list(value.items())
-    for key, item in items:
+    elif dataclasses.is_dataclass(value):
+        items = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    for key, item in sorted(items, key=lambda pair: str(pair[0]) != preferred):
         if isinstance(item, torch.Tensor) and item.is_floating_point():
             return str(key), item
     return "", None
@@ -156,7 +175,8 @@ def _kind(value: Any) -> str:
         return "tensor"
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return "namedtuple"
-    return next((kind.__name__ for kind in (tuple, list, dict) if isinstance(value, kind)), "other")
+    kind = next((kind.__name__ for kind in (tuple, list, dict) if isinstance(value, kind)), "other")
+    return "dataclass" if kind == "other" and dataclasses.is_dataclass(value) else kind
 
 
 class _Tracer:
@@ -187,7 +207,7 @@ class _Tracer:
             result = function(module, *args, **kwargs)
         finally:
             self.running.pop()
-        index, tensor = first_tensor(result)
+        index, tensor = first_tensor(result, _PREFERRED.get())
         shape_out = tuple(tensor.shape) if tensor is not None else None
         kind, changed = _kind(result), _version(tensor_in) != version
         event = Event(path, self.paths[id(owner)], place, argument, shape_in, kind, index, shape_out, changed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -195,6 +196,9 @@ def _chain(site: nn.Module, last: bool) -> list[nn.Module]:
 def _change_output(output: Any, index: str, change: Change) -> Any:
     if not index or isinstance(output, torch.Tensor):
         return change(output)
+    if dataclasses.is_dataclass(output) and not isinstance(output, (dict, type)):
+        value = change(getattr(output, index))
+        return None if value is None else dataclasses.replace(output, **{index: value})
     key = index if isinstance(output, dict) else int(index)
     value = change(output[key])
     if value is None:

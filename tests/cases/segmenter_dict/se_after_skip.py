@@ -1,0 +1,93 @@
+# model with se after backbone: host SegNet, built by SegNet().
+# Made by codegen 0.1.0 from model.py (sha256 3a71f3e527b808cb), changed, with
+#     codegen insert model.py --module se --after backbone --output-index 1
+# The licence and copyright notices of the original file stay in force.
+"""A segmentation net in the manner of FCN: the backbone gives a tuple, the neck a dict, the net a dict."""
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Backbone(nn.Module):
+    def __init__(self, base=8):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, base, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(base, base * 2, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        low = F.relu(self.conv1(x))
+        high = F.relu(self.conv2(low))
+        return high, low
+
+
+class Neck(nn.Module):
+    def __init__(self, high_channels, low_channels, channels):
+        super().__init__()
+        self.lateral = nn.Conv2d(low_channels, channels, 1)
+        self.top = nn.Conv2d(high_channels, channels, 1)
+
+    def forward(self, high, low):
+        top = self.top(high)
+        up = F.interpolate(top, size=low.shape[-2:], mode="nearest")
+        return {"fused": self.lateral(low) + up, "top": top}
+
+
+class SqueezeExcite(nn.Module):
+    """Squeeze-and-Excitation: a gate for each channel, made of all channel means.
+
+    Paper: Squeeze-and-Excitation Networks - https://arxiv.org/abs/1709.01507
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+    ) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        s = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        s = self.fc2(self.act(self.fc1(s))).sigmoid()
+        return x * s
+
+
+def load_without_se(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
+
+    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+    """
+    own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
+    if not own.keys() & state_dict.keys():
+        state_dict.update(own)
+
+
+class SegNet(nn.Module):
+    def __init__(self, num_classes=5, base=8, channels=16, aux=True):
+        super().__init__()
+        self.backbone = Backbone(base)
+        self.neck = Neck(base * 2, base, channels)
+        self.classifier = nn.Conv2d(channels, num_classes, 1)
+        self.aux_classifier = nn.Conv2d(channels, num_classes, 1) if aux else None
+        self.se = SqueezeExcite(base)
+        self.register_load_state_dict_pre_hook(load_without_se)
+
+    def forward(self, x):
+        input_shape = x.shape[-2:]
+
+        x, skip = self.backbone(x)
+        skip = self.se(skip)
+        features = self.neck(x, skip)
+
+        result = OrderedDict()
+        x = self.classifier(features["fused"])
+        result["out"] = F.interpolate(x, size=input_shape, mode="bilinear", align_corners=False)
+        if self.aux_classifier is not None:
+            x = self.aux_classifier(features["top"])
+            result["aux"] = F.interpolate(x, size=input_shape, mode="bilinear", align_corners=False)
+        return result
