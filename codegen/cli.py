@@ -19,7 +19,7 @@ from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, OUTPUT, PLAC
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
-OF_ITS_RESULT = ("output_index", "output_key")
+OF_ITS_RESULT = ("output_index", "output_key", "call")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 
-from codegen import catalogue, loops, reaching, style, syntax
+from codegen import catalogue, loops, reaching, selection, style, syntax
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.syntax import Code
@@ -71,7 +71,8 @@ def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
     owners = dict.fromkeys(name if site.whole else name.rpartition(".")[0] for name in site.chosen.names)
     pattern = site.chosen.pattern if site.whole else site.chosen.pattern.rpartition(".")[0]
     where = reaching.spelled(site.names, pattern, taken) if pattern else reaching.each([*owners], taken)
-    module = where.target if site.whole else reaching.below(where.target, site.attribute)
+    itself = site.whole or selection.is_point(site.attribute)  # between modules the expressions are of the owner
+    module = where.target if itself else reaching.below(where.target, site.attribute)
     return where, module
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import (
+    between,
     branch,
     construct,
     emit,
@@ -20,7 +21,6 @@ from codegen import (
     naming,
     notes,
     plans,
-    reading,
     renaming,
     selection,
     siblings,
@@ -106,7 +106,7 @@ def _drafted(
     parts, cls = prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
-    uses = [] if elsewhere else reading.uses(parts.host, cls, read, trace.calls, request.sides)
+    uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)
     component = branch.component(request, site)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
@@ -224,7 +224,7 @@ def _elsewhere(request: Request, place: insert.Place, component: Component, trac
             f"{trace.build} builds {site.host.name}, where {site.name} takes another form of the module",
             "choose a site that both classes run alike",
         )
-    uses = reading.uses(place.code, cls, site, trace.calls, request.sides)
+    uses = between.uses(place.code, cls, site, trace.calls, request.sides)
     fitted = replace(made, construct=naming.fitted(made, place.code).construct)
     own = construct.statement(place.attribute, fitted)
     hook = (construct.hook(place.attribute)[0],) if component.stateful else ()

@@ -14,7 +14,8 @@ from codegen.errors import CodegenError
 from codegen.types import Request
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
-OPTIONS = ("--class", "--arg", "--name", "--identity", "--combine", "--width", "--out-width", "--output-index", "--output-key")
+OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
+OPTIONS = (*OF_THE_SITE, "--arg", "--name", "--identity", "--combine", "--width", "--out-width")
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 

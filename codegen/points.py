@@ -1,8 +1,9 @@
-"""Places between modules that have names of their own: `blocks.*@residual1`, `@position`, `head@pool`. Reads code only."""
+"""Places that are no module but have names: `blocks.*@residual1`, `@position`, `head@pool`, the call `relu@2`. Changes none."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,14 +20,14 @@ SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr)
 class Point:
     """A value in a method of a class.
 
-    nodes: what has the value - `x + y`, the statement `x += y`, the `x` of `x.mean(1)`. Several say the same in branches of
-    an `if`: one of them runs.
+    nodes: what has the value - `x + y`, the statement `x += y`, the `x` of `x.mean(1)`, `self.relu(x)`. Several say the
+    same in branches of an `if`: one of them runs.
     around: of a value that goes into an expression, that expression: `x.mean(1)`.
     statement: where that value is a name, the statement that it is read in: all of it reads the same.
     """
 
     method: str
-    syntax: str  # "sum" or "operand"
+    syntax: str  # "sum", "operand", or "call" with the name of the child
     index: int  # among those of its syntax in the method
     nodes: tuple[ast.expr | ast.AugAssign, ...]
     around: ast.expr | None = None
@@ -39,7 +40,7 @@ class Point:
 
 
 def found(cls: ast.ClassDef, ignore: str = "") -> list[Point]:
-    """All sums and operands in the methods of a class, in the order of the source.
+    """All sums, operands and calls of children in the methods of a class, in the order of the source.
 
     ignore: an attribute whose calls are none: those of an inserted module.
     """
@@ -51,6 +52,8 @@ def found(cls: ast.ClassDef, ignore: str = "") -> list[Point]:
             for i, (around, node) in enumerate(_operands(method, ignore)):
                 statement = reading(node, parents) if isinstance(node, ast.Name) else None
                 points.append(Point(method.name, "operand", i, (node,), around, statement))
+            for child, calls in _calls(method, ignore).items():
+                points += [Point(method.name, f"call {child}", i, (node,)) for i, node in enumerate(calls)]
     return points
 
 
@@ -114,6 +117,18 @@ def _operands(method: Function, ignore: str) -> Iterator[tuple[ast.expr, ast.exp
                 yield node, receiver
             elif node.args and not isinstance(node.args[0], ast.Starred):
                 yield node, node.args[0]
+
+
+def _calls(method: Function, ignore: str) -> dict[str, list[ast.Call]]:
+    """The calls `self.relu(x)` by the name of what is called."""
+    calls: dict[str, list[ast.Call]] = defaultdict(list)
+    for node in _nodes(method):
+        function = node.func if isinstance(node, ast.Call) else None
+        if isinstance(function, ast.Attribute) and ast.unparse(function.value) == method.args.args[0].arg:
+            assert isinstance(node, ast.Call)
+            calls[function.attr].append(node)
+    calls.pop(ignore, None)
+    return calls
 
 
 def _is_value(node: ast.expr, local: Container[str]) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from codegen import flags, loops, points, selection, syntax
+from codegen import flags, loops
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
 from codegen.types import Call, Site
@@ -42,8 +42,6 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
     cannot be edited.
     """
-    if selection.is_point(site.attribute):
-        return [*_at_point(cls, site, calls)]
     if not site.attribute.isidentifier() and not (site.host.indexed or site.host.keyed):
         raise CodegenError(
             "container-element",
@@ -55,22 +53,6 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     reader.leave_misfits()
     reader.read_twins()
     return sorted(reader.found.values(), key=lambda use: (use.node.lineno, use.node.col_offset))
-
-
-def _at_point(cls: ast.ClassDef, site: Site, calls: Iterable[Call]) -> Iterator[Use]:
-    """A place between modules: what the measured point is in the code. Raises CodegenError("inherited-forward")."""
-    names = {selection.joined(owner, site.attribute) for owner in site.host.instances}
-    strange = [c for c in calls if c.module in names and (c.file != site.host.file or c.method.split(".")[-2:-1] != [cls.name])]
-    point = points.again(cls, dict(site.module.settings))
-    if strange or point is None:
-        where = f"{strange[0].method}:{strange[0].span.line}" if strange else "other code"
-        what = f"{selection.shown(site.name)} is in {where}, outside class {cls.name}: not built yet"
-        raise CodegenError("inherited-forward", what, "edit the class that has it: --class NAME")
-    method = syntax.method(cls, point.method)
-    assert method is not None
-    for node in point.nodes:
-        argument = node if isinstance(node, ast.expr) and point.around is not None else None
-        yield Use(node, method, method.args.args[0].arg, argument=argument)
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from typing import Any
 
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
+from codegen.selection import SIGN
 from codegen.types import Limits, Request
 
 ONNX = ("onnx", "onnxscript")  # what torch.onnx.export imports
@@ -23,6 +24,8 @@ def insertion(
         what = "give one of --after SITE, --before SITE and --beside SITE"
         raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
     operation, site = given[0]
+    if (call := options.pop("call", None)) is not None:
+        site = f"{site}{SIGN}{call}"
     index, element = options.pop("output_index", None), options.pop("output_key", "")
     if index is not None and element:
         raise CodegenError("usage", "--output-index is of a tuple, --output-key of a dict", "give one of the two")

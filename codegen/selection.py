@@ -28,18 +28,27 @@ def select(names: Iterable[str], pattern: str, root: str = "") -> list[str]:
 
 
 def internal(name: str) -> str:
-    """A site's name as a trace has it: `blocks.*@residual1` as `blocks.*.@residual1`, as if it were a child."""
-    return re.sub(rf"(?<=[^.]){SIGN}", f".{SIGN}", name)
+    """A site's name as a trace has it, as if it were a child: `blocks.*@residual1` as `blocks.*.@residual1`, and the second
+    call `layer1.*.relu@2` as `layer1.*.@relu@2`.
+    """
+    name = re.sub(rf"(^|\.)([^.{SIGN}]+{SIGN}\d+)$", rf"\1{SIGN}\2", name)
+    return re.sub(rf"(?<=[^.{SIGN}]){SIGN}(?!\d)", f".{SIGN}", name)
 
 
 def shown(name: str) -> str:
     """The same the other way round."""
+    name = re.sub(rf"(^|\.){SIGN}([^.{SIGN}]+{SIGN}\d+)$", r"\1\2", name)
     return name.replace(f".{SIGN}", SIGN)
 
 
 def is_point(attribute: str) -> bool:
     """Whether the last part of a site's name names a place between modules."""
     return attribute.startswith(SIGN)
+
+
+def is_call(name: str) -> bool:
+    """Whether that is one call of several of a module: `@relu@2`."""
+    return name.rpartition(".")[2].count(SIGN) == 2
 
 
 def joined(path: str, child: str) -> str:

@@ -162,7 +162,8 @@ def _cells(module: TracedModule) -> tuple[str, ...]:
     shape = "x".join(["N", *map(str, module.output_shape[1:])]) if module.output_shape else "-"
     shape += f" in {module.output_kind}[{module.output_index}]" if module.output_index else ""
     layout = _layout(module.after) if module.output_shape else ""
-    class_name = "(between modules)" if selection.SIGN in module.name else module.class_name
+    between = "(call)" if selection.is_call(module.name) else "(between modules)"
+    class_name = between if selection.SIGN in module.name else module.class_name
     return class_name, shape, layout, _width(module.width_after), str(module.calls)
 
 

@@ -73,10 +73,11 @@ def demand_operation(request: Request) -> None:
     """Raises CodegenError("between-modules") where an operation means nothing at a place between modules."""
     attribute = selection.internal(request.site).rpartition(".")[2]
     wanted = "before" if attribute.startswith(f"{selection.SIGN}pool") else "after"
+    kind = "one call of several" if selection.is_call(attribute) else "a place between modules"
     if selection.is_point(attribute) and request.operation != wanted:
         raise CodegenError(
             "between-modules",
-            f"{request.site} is a place between modules: there is no module {WHERE[request.operation]}",
+            f"{request.site} is {kind}: there is no module {WHERE[request.operation]}",
             f"insert a module there: --{wanted} '{request.site}'",
         )
 

@@ -6,7 +6,7 @@ import contextlib
 from collections import defaultdict
 from pathlib import Path
 
-from codegen import reading, syntax
+from codegen import between, syntax
 from codegen.errors import CodegenError
 from codegen.types import Call, Layout, Site, Trace, TracedModule, Width
 
@@ -30,7 +30,7 @@ def unreached(trace: Trace) -> list[Call]:
         for name, modules in children[host.instances[0]].items():
             site = Site(name, name, host, modules[0], Layout(""), Width("", 0, ""))
             with contextlib.suppress(CodegenError):  # a measured call that cannot be edited: insert names it
-                for use in reading.uses(code, cls, site, trace.calls, ("after",)):
+                for use in between.uses(code, cls, site, trace.calls, ("after",)):
                     if not use.observed:
                         method = f"{host.name}.{use.method.name}"
                         at = syntax.span(use.node)

@@ -101,6 +101,12 @@ def test_operands_of_a_method(body: str, expected: list[list[str]]) -> None:
     assert texts(body, "operand") == expected
 
 
+def test_calls_of_children() -> None:
+    body = "x = self.a(self.b(x))\ny = [self.a(z) for z in x]\nreturn torch.relu(self.a(x)) + self.other.a(x)"
+    assert texts(body, "call a") == [["self.a(self.b(x))"], ["self.a(x)"]]
+    assert texts(body, "call b") == [["self.b(x)"]] and texts(body, "call b", ignore="b") == []
+
+
 def test_calls_of_the_inserted_module_are_no_operands() -> None:
     plain = texts("x = x[:, 1:].mean(dim=1)", "operand")
     assert [p[0] for p in texts("x = self.se(x[:, 1:]).mean(dim=1)", "operand", "se")] == ["self.se(x[:, 1:])", plain[1][0]]
@@ -110,6 +116,8 @@ def test_names_of_places() -> None:
     assert selection.internal("blocks.*@residual1") == "blocks.*.@residual1"
     assert selection.internal("@pool") == "@pool"
     assert selection.shown("blocks.0.@residual1") == "blocks.0@residual1"
+    assert selection.internal("layer1.*.relu@2") == "layer1.*.@relu@2" == selection.internal("layer1.*.@relu@2")
+    assert selection.internal("relu@2") == "@relu@2" and selection.shown("@relu@2") == "relu@2"
     assert selection.select(["blocks", "blocks.0", "blocks.0.@residual"], "blocks.0@residual") == ["blocks.0.@residual"]
 
 
@@ -130,7 +138,7 @@ def test_places_of_a_model_are_named_by_what_is_seen(net: Any) -> None:
         names = [name for name, _ in other.named_modules() if selection.SIGN in name]
         assert torch.equal(other(image), plain)
     assert names == [
-        *(f"blocks.{i}.@residual{j}" for i in (0, 1) for j in (1, 2)),
+        *(f"blocks.{i}.{place}" for i in (0, 1) for place in ("@residual1", "@residual2", "@mlp@1", "@mlp@2")),
         "@position",
         "@pool",
     ]
@@ -142,6 +150,7 @@ def test_places_of_a_model_are_named_by_what_is_seen(net: Any) -> None:
     ("name", "method", "expected"),
     [
         ("@residual1", "Block", [(16, 8)]),
+        ("@mlp@2", "Block", [(16, 8)]),
         ("@position", "Net", [(16, 8)]),
         ("@pool", "Net", [(16, 8)]),
     ],
@@ -177,6 +186,19 @@ def variant(tmp_path: Path, codegen: Run, *words: str) -> str:
 def test_both_branches_get_the_module(tmp_path: Path, codegen: Run) -> None:
     text = variant(tmp_path, codegen, "--after", "@position")
     assert text.count("x = x + self.pos_embed\n            x = self.scale(x)\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("site", "line"),
+    [
+        ("blocks.*.mlp@1", "        y = self.mlp(x)\n        y = self.scale(y)\n"),
+        ("blocks.*.mlp@2", "        return torch.relu(y + self.scale(self.mlp(y)))\n"),
+    ],
+)
+@pytest.mark.slow
+def test_one_of_several_calls(tmp_path: Path, codegen: Run, site: str, line: str) -> None:
+    text = variant(tmp_path, codegen, "--after", site)
+    assert line in text and text.count("self.scale(") == 1
 
 
 def test_the_oracle_sees_the_place_too(tmp_path: Path, codegen: Run) -> None:

@@ -35,8 +35,12 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
     if not own:
         return None
     builds = len({o.value for o in own})
-    text = widths.search(whole, widths.ranked(_of_model(whole[0], outgoing))) if whole else ""
-    text = text or widths.search(own, widths.ranked(_of_module(own[0], outgoing)))
+    # a name of the model that was seen at one size may mean something else: what the module holds is its own
+    for by_model in (False, True) if builds == 1 else (True, False):
+        seen_there, candidates = (whole, _of_model) if by_model else (own, _of_module)
+        text = widths.search(seen_there, widths.ranked(candidates(seen_there[0], outgoing))) if seen_there else ""
+        if text:
+            break
     if not text and whole and len(names) == 1:
         text = widths.search(whole, widths.ranked(_of_neighbours(whole[0], names[0])))
     if text:
@@ -73,7 +77,9 @@ def _seen(evidence: Evidence, names: Sequence[str], pattern: str, outgoing: bool
             event = events.get(name)
             shape = event and event.shape(outgoing)
             if shape:
-                yield _Seen(model, model.get_submodule(name), scopes.at_end(model, type(model)), shape)
+                owner, _, child = name.rpartition(".")  # a place between modules shows nothing: its owner does
+                module = model.get_submodule(owner if selection.is_point(child) else name)
+                yield _Seen(model, module, scopes.at_end(model, type(model)), shape)
 
 
 def _of_one(codegen_chosen: Any) -> None:

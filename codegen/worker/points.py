@@ -106,6 +106,7 @@ class _Survey:
         self.points: list[tuple[type, Point]] = []
         self.shapes: dict[tuple[str, int], Any] = {}
         self.kinds: dict[int, str] = {}  # of sums, by their number
+        self.called: dict[int, None] = {}  # calls of children, in the order in which they ran first
         self.operands: list[tuple[str, torch.Tensor]] = []  # by the key of their note, in order
         self.pooled: list[tuple[int, torch.Tensor]] = []  # operands that give a value for each channel, as that is done
 
@@ -123,6 +124,8 @@ class _Survey:
                 elif isinstance(node, ast.AugAssign):
                     keys[node.value].append(Wrap(f"{number} right"))
                 keys[node].append(Wrap(f"{number} sum"))
+            if point.syntax.startswith("call "):
+                keys[point.nodes[0]].append(Wrap(f"{number} call"))
             if point.around is not None:
                 keys[point.nodes[0]].append(Wrap(f"{number} operand"))
                 keys[point.around].append(Wrap(f"{number} result"))
@@ -131,7 +134,10 @@ class _Survey:
     def note(self, name: str, owner: nn.Module, value: Any) -> Any:
         """Take in a value; it goes on as it is."""
         number, role = name.split()
-        if role in ("left", "right", "operand"):
+        if role == "call":
+            child = self.points[int(number)][1].syntax.removeprefix("call ")
+            self.called.update({int(number): None} if child in owner._modules else {})
+        elif role in ("left", "right", "operand"):
             self.shapes[name, id(owner)] = value
             self.operands += [(number, value)] if role == "operand" and isinstance(value, torch.Tensor) else []
         elif isinstance(value, torch.Tensor) and value.is_floating_point():
@@ -174,7 +180,17 @@ class _Survey:
         for (cls, kind), several in by_kind.items():
             for number, point in enumerate(several, 1):
                 found[cls][f"{SIGN}{kind}{number if len(several) > 1 else ''}"] = point
+        for cls, child, several in self._called_again():
+            found[cls].update({f"{SIGN}{child}{SIGN}{number}": point for number, point in enumerate(several, 1)})
         return found
+
+    def _called_again(self) -> Iterator[tuple[type, str, list[Point]]]:
+        """The calls of each child that is called in several places, in the order in which they ran."""
+        calls: dict[tuple[type, str], list[Point]] = defaultdict(list)
+        for number in self.called:
+            cls, point = self.points[number]
+            calls[cls, point.syntax.removeprefix("call ")].append(point)
+        yield from ((cls, child, several) for (cls, child), several in calls.items() if len(several) > 1)
 
 
 class _Wrapper(ast.NodeTransformer):
