@@ -11,7 +11,7 @@ def start() -> None:
     """Entry point of the console script."""
     gc.set_threshold(100_000)  # syntax trees are large and live as long as the run: looking through them frees nothing
     try:
-        from codegen.cli import main
+        from codegen.ending import main
 
         main()
         sys.stdout.flush()

@@ -63,8 +63,9 @@ def entry(name: str) -> Entry:
         return _entry(name)
     import difflib
 
-    near = difflib.get_close_matches(name.lower(), known) or list(known)
-    raise CodegenError("unknown-module", f"no module `{name}` in the catalogue", f"did you mean {_listed(near)}?")
+    near = difflib.get_close_matches(name.lower(), known)
+    hint = f"did you mean {_listed(near)}?" if near else "codegen modules lists them; a class of your own is my.py:MyAttn"
+    raise CodegenError("unknown-module", f"no module `{name}` in the catalogue", hint)
 
 
 def render(entry: Entry, layout: Layout, settings: Mapping[str, str], *, identity: bool, factory: bool) -> str:

@@ -1,4 +1,4 @@
-"""The command line: arguments -> Request; Report -> text, JSON, exit code. The only module that prints or exits.
+"""The command line: arguments -> Request; Report -> text, JSON, exit code. With `ending` the only one that prints or exits.
 
 What a command does not need is not imported for it: not torch, not rich for --json.
 """
@@ -9,13 +9,13 @@ import dataclasses
 import json as json_module
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from codegen import __version__, catalogue, requested
-from codegen.errors import BUG, CONTRACT, INTERRUPTED, USER, CodegenError
-from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, OUTPUT, PLACES, RUN, SHOW, VARIANT
+from codegen.errors import CONTRACT, CodegenError
+from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPUT, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
@@ -70,6 +70,7 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 @click.argument("source")
 @MODULE
 @PLACES
+@NAMED
 @EDITS
 @ARGUMENTS
 @VARIANT
@@ -93,6 +94,24 @@ def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opti
 def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Put a module in the place of a site of SOURCE."""
     _make((requested.replacement(source, **options),), show_diff, as_json)
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--site", required=True, metavar="SITE", help="The module, or modules, around which it goes.")
+@click.option("--with", "way", required=True, type=click.Choice([*requested.WRAPS]), help="What goes around it.")
+@NAMED
+@ARGUMENTS
+@VARIANT
+@RUN
+@SHOW
+def wrap(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Put a residual connection, a gate or a scale around a site of SOURCE.
+
+    residual: what the site receives is added to what it returns. gate: what it returns is scaled by one learned number
+    that starts at 0 (--arg init=1.0), as in ReZero. scale: by one for each channel that starts at 0.00001, as in LayerScale.
+    """
+    _make((requested.wrapped(source, **options),), show_diff, as_json)
 
 
 @cli.command()
@@ -252,41 +271,3 @@ def _parsed(verb: str, words: list[str], changed: dict[str, Any]) -> tuple[Reque
 
 def _print_json(value: Any) -> None:
     click.echo(json_module.dumps(value, indent=2))
-
-
-def _fail(error: CodegenError, arguments: list[str]) -> NoReturn:
-    if "--json" in arguments:
-        _print_json({"error": {"name": error.name, "message": error.message, "hint": error.hint}})
-    else:
-        click.echo(f"error[{error.name}]: {_one_line(error.message)}", err=True)
-        click.echo(f"hint: {_one_line(error.hint)}", err=True)
-    if error.details and ("--verbose" in arguments or error.exit_code == BUG):
-        click.echo(error.details, err=True)
-    sys.exit(error.exit_code)
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    arguments = sys.argv[1:] or ["--help"]
-    try:
-        # not cli.main(): on Ctrl-C it prints a line of its own
-        with cli.make_context("codegen", list(arguments)) as context:
-            cli.invoke(context)
-    except CodegenError as error:
-        _fail(error, arguments)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
-    except click.ClickException as error:
-        usage = "see codegen --help" if error.exit_code else ""
-        _fail(CodegenError("usage", error.format_message(), usage or "see --help", USER), arguments)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        hint = "run the command again"
-        _fail(CodegenError("interrupted", "stopped by the user, nothing was written", hint, INTERRUPTED), arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -67,11 +67,13 @@ PLACES = _options(
     click.option("--call", default=None, type=click.IntRange(1), metavar="N", help="Only the N-th of its calls: SITE@N."),
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
+    click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
+)
+NAMED = _options(
     click.option("--name", default="", metavar="ATTR", help="The attribute's name. Default: the module's name."),
     click.option(
         "--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."
     ),
-    click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
 )
 KEEP = _options(
     click.option("--suffix", default="", metavar="TEXT", help="Appended to registered names. Default: _<module>."),

@@ -192,6 +192,7 @@ def output(request: Request, source: Source) -> Path:
         return Path(request.output)
     stem = source.entry or source.file.path.stem
     name = modules.attribute_name(request.module.rpartition(":")[2])
+    name = request.suffix.strip("_") or name if request.module == modules.IDENTITY else name  # of a residual connection
     return Path("generated", f"{stem}_{name}.py")
 
 

@@ -11,6 +11,11 @@ from codegen.modules import IDENTITY
 from codegen.selection import SIGN
 from codegen.types import Limits, Request
 
+WRAPS = {  # what `codegen wrap --with` puts around a site: (module, operation, attribute)
+    "residual": (IDENTITY, "beside", "shortcut"),
+    "gate": ("gate", "after", ""),
+    "scale": ("scale", "after", ""),
+}
 ONNX = ("onnx", "onnxscript")  # what torch.onnx.export imports
 
 
@@ -60,6 +65,18 @@ def _demand_module(options: dict[str, Any]) -> None:
 def removal(source: str, *, site: str, **options: Any) -> Request:
     """The Request of `codegen remove --site`: torch's own identity in the place of the site."""
     return made(source, operation="replace", site=site, module=IDENTITY, **options)
+
+
+def wrapped(source: str, *, site: str, way: str, arguments: tuple[str, ...], **options: Any) -> Request:
+    """The Request of `codegen wrap`: an insertion, under another name."""
+    module, operation, name = WRAPS[way]
+    if operation == "beside" and (arguments or options.get("identity")):
+        what = f"--with {way} takes no {'--arg' if arguments else '--identity'}"
+        raise CodegenError("usage", what, "leave it out; a gate around the site can start as the identity")
+    options["name"] = options.get("name") or name
+    options["combine"] = "add" if operation == "beside" else ""
+    options["suffix"] = options.get("suffix") or f"_{way.replace('-', '_')}"
+    return made(source, operation=operation, site=site, module=module, arguments=_pairs(arguments), **options)
 
 
 def headed(source: str, *, site: str, **options: Any) -> Request:

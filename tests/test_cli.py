@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Run
 
-from codegen import cli, requested
+from codegen import ending, requested
 from codegen.errors import CodegenError
 
 Call = Callable[..., tuple[int, str, str]]
@@ -28,7 +28,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         monkeypatch.setattr(sys, "argv", ["codegen", *words])
         code = 0
         try:
-            cli.main()
+            ending.main()
         except SystemExit as leaving:
             code = int(leaving.code or 0)
         out = capsys.readouterr()

@@ -14,7 +14,7 @@ import torch
 from conftest import Run
 from torch import nn
 
-from codegen import cli, construct, emit, modules, pipeline, static, syntax, undoing
+from codegen import cli, construct, emit, ending, modules, pipeline, static, syntax, undoing
 from codegen.child import Child
 from codegen.types import Limits, Request
 
@@ -55,7 +55,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["codegen", *words])
         try:
-            cli.main()
+            ending.main()
             code = 0
         except SystemExit as leaving:
             code = int(leaving.code or 0)

@@ -167,7 +167,7 @@ def test_what_an_insertion_does_not_need_is_not_imported() -> None:
     code = f"""
 import sys
 sys.argv[1:] = {arguments}
-from codegen.cli import main
+from codegen.ending import main
 main()
 print({{"torch", "rich", "black", "pygments", "importlib.metadata"}} & set(sys.modules), file=sys.stderr)
 """
