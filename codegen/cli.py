@@ -19,7 +19,7 @@ from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPU
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
-OF_ITS_RESULT = ("output_index", "output_key", "call")
+OF_ONE_INSERTION = ("output_index", "output_key", "call", "groups")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -239,13 +239,13 @@ def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Req
     """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
     from codegen.edits import words
 
-    foreign = [name for name in (*OF_ONE_EDIT, *OF_ITS_RESULT) if options.get(name) not in (None, "", (), False)]
+    foreign = [name for name in (*OF_ONE_EDIT, *OF_ONE_INSERTION) if options.get(name) not in (None, "", (), False)]
     if foreign:
-        option = {"arguments": "arg", "host": "class"}.get(foreign[0], foreign[0].replace("_", "-"))
+        option = {"arguments": "arg", "host": "class", "groups": "emit-groups"}.get(foreign[0], foreign[0].replace("_", "-"))
         if option == "static":
             raise CodegenError("usage", "--static makes one edit, and proves none", "leave --edit or --static out")
         raise CodegenError("usage", f"--{option} belongs to one edit", f'write it there: "after SITE: M --{option} ..."')
-    shared = {name: value for name, value in options.items() if value and name not in (*OF_ONE_EDIT, *OF_ITS_RESULT)}
+    shared = {name: value for name, value in options.items() if value and name not in (*OF_ONE_EDIT, *OF_ONE_INSERTION)}
     commands = [words(edit) for edit in edits]
     requests = (_parsed(verb, [source, *rest], shared)[0] for verb, *rest in commands)
     return tuple(dataclasses.replace(request, edits=edits, suffix=options.get("suffix") or "") for request in requests)

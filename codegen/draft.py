@@ -16,13 +16,13 @@ from codegen import (
     construct,
     emit,
     foreign,
+    groups,
     loops,
     modules,
     naming,
     notes,
     plans,
     renaming,
-    selection,
     siblings,
     sites,
     sources,
@@ -169,6 +169,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     owners = set(site.host.instances)
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
     children = {child for owner, _, child in pairs if owner in owners}
+    children |= groups.parts(trace) if request.groups else set()
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
@@ -182,6 +183,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
+    grouped, methods = behind.grouped(parts, place, trace) if request.groups and trace else ("", ())
+    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods))
     for other in others if how is Making.LAST else ():
         edits += _elsewhere(request, place, component, other)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -190,16 +193,14 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.with_header(text, emit.header(request, source, site.host.name, build))
-    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
+    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name, grouped)
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
         there = sites.find(other, request, whole=site.whole)
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
-    if trace and site.chosen:  # the width in the names of the model's `__init__`
-        module = construct.spelled(site, behind.model(parts, place, trace)[2])[1]
-        site = replace(site, width=replace(site.width, expr=site.width.expr.replace(selection.CHOSEN, module)))
+    site = behind.named(site, parts, place, trace) if trace and site.chosen else site
     about = notes.about(site, cls, sites.misfits(trace, site, request.sides) if trace else [], ground.uses)
     return Draft(
         site,

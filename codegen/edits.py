@@ -14,8 +14,9 @@ from codegen.errors import CodegenError
 from codegen.types import Request
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
+FLAGS = ("--identity", "--emit-groups")
 OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
-OPTIONS = (*OF_THE_SITE, "--arg", "--name", "--identity", "--combine", "--width", "--out-width")
+OPTIONS = (*OF_THE_SITE, "--arg", "--name", "--identity", "--combine", "--width", "--out-width", "--emit-groups")
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
@@ -49,7 +50,7 @@ def _options(rest: Sequence[str]) -> Iterator[str]:
     for word in rest:
         argument = not expected and not word.startswith("-") and "=" in word
         yield from ("--arg", word) if argument else (word,)
-        expected = not expected and word.startswith("--") and "=" not in word and word != "--identity"
+        expected = not expected and word.startswith("--") and "=" not in word and word not in FLAGS
 
 
 def refuse_twice(requests: Sequence[Request], text: str) -> None:

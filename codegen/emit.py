@@ -45,7 +45,7 @@ def command(request: Request, source: str) -> str:
     )
     for option, value in options:
         words += [option, value] if value else []
-    for option, on in (("--identity", request.identity), ("--static", request.static)):
+    for option, on in (("--identity", request.identity), ("--emit-groups", request.groups), ("--static", request.static)):
         words += [option] if on else []
     return shlex.join(words)
 

@@ -25,6 +25,7 @@ def attribute(wanted: str, cls: ast.ClassDef, children: Collection[str], fixed: 
     """`se`, or `se2` where the host has an `se` already. A name that the user chose is not changed but refused."""
     taken = {*children, *MODULE_NAMES, *(n.attr for n in ast.walk(cls) if isinstance(n, ast.Attribute))}
     taken |= {n for statement in cls.body for n in syntax.bound_names(statement)}
+    wanted = wanted if fixed or not keyword.iskeyword(wanted) else f"{wanted}_"  # of a class Lambda
     usable = wanted.isidentifier() and not keyword.iskeyword(wanted) and not wanted.startswith("_")
     if fixed and (wanted in taken or not usable):
         why = "is taken in" if wanted in taken else "is no attribute name for"

@@ -67,6 +67,7 @@ PLACES = _options(
     click.option("--call", default=None, type=click.IntRange(1), metavar="N", help="Only the N-th of its calls: SITE@N."),
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
+    click.option("--emit-groups", "groups", is_flag=True, help="Write a method of the model that gives the new parameters."),
     click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
 )
 NAMED = _options(

@@ -44,6 +44,8 @@ def insertion(
     if options.get("identity") and combine in ("add", "mul"):
         hint = "--combine gate starts as the identity, and cat can"
         raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
+    if options.get("static") and options.get("groups"):
+        raise CodegenError("usage", "--emit-groups needs a run of the model, --static makes none", "leave one of the two out")
     if options.get("static") and options.get("checks"):
         raise CodegenError("usage", "--check runs the model, --static does not", "leave one of the two out")
     _demand_module(options)

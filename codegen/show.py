@@ -115,7 +115,8 @@ def checks(report: Report) -> None:
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:
         zero = "--combine gate" if report.request.combine in ("add", "mul") else "--identity"
-        hint = f"; {zero} makes it 0" if report.drift else ": nothing there reaches it" if report.new_parameters else ""
+        at_rest = ": the module starts so, or nothing there reaches it" if report.new_parameters else ""
+        hint = f"; {zero} makes it 0" if report.drift else at_rest
         started = not report.drift and (report.request.identity or report.request.combine == "gate")
         if report.request.operation == "replace" or started:
             hint = ""

@@ -45,6 +45,7 @@ class Request:
     element: str = ""  # --output-index, --output-key: where the tensor stands in what the site returns
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
+    groups: bool = False  # --emit-groups: a method that gives the new parameters
     checks: tuple[str, ...] = ()  # --check: beyond the contract
     limits: Limits = field(default_factory=Limits)
 
@@ -269,6 +270,7 @@ class Variant:
     attribute: str
     class_name: str
     host: str
+    groups: str = ""  # the method that gives the new parameters
 
 
 @dataclass(frozen=True)

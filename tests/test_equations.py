@@ -5,6 +5,7 @@ The equations stand once more, slowly, in `equations/NAME.py`:
     SETTINGS                       arguments for 32 channels, as text
     parameters(c) -> int           how many with these settings, by the formula
     equation(module, x) -> y       of a map (N, C, H, W), from the module's own weights, in eval
+    sequence(module, tokens)       of tokens (N, L, C), where all read from all, class and register tokens too (optional)
     prefix(module, x, tokens)      what becomes of class and register tokens (N, P, C); where it is missing they stay
     started(module)                asserts what the paper says of its start (optional)
 """
@@ -105,6 +106,9 @@ def test_it_is_its_equation(make: Any, name: str, kind: str) -> None:
     given = of(kind, x if kind != "NC" else x)
     wanted = known.equation(module, x)
     tokens = given[:, :PREFIX] if kind == "NLC" else None
+    if kind == "NLC" and hasattr(known, "sequence"):
+        torch.testing.assert_close(module(given), known.sequence(module, given), rtol=1e-4, atol=1e-4)
+        return
     after = known.prefix(module, x, tokens) if tokens is not None and hasattr(known, "prefix") else tokens
     torch.testing.assert_close(module(given.contiguous()), of(kind, wanted, after), rtol=1e-4, atol=1e-4)
 

@@ -34,6 +34,10 @@ def component(code: str, construct: str = "SE(dim)", class_name: str = "SE") -> 
     return Component("se", class_name, construct, code=code)
 
 
+def test_an_attribute_is_no_keyword() -> None:
+    assert attribute("lambda") == "lambda_"  # of a class Lambda
+
+
 @pytest.mark.parametrize(
     ("wanted", "children", "found"),
     [

@@ -1,4 +1,4 @@
-"""Give blocks their modules at the end of the models' own `__init__`s: all objects of a class, or those that are chosen."""
+"""What stands at the end of the models' own `__init__`s: the modules of blocks, and behind it the method that gives them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, construct, naming, sites, syntax
+from codegen import branch, construct, groups, naming, selection, sites, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, SourceFile, Trace
+from codegen.types import Component, Edit, Request, Site, SourceFile, Trace
 
 
 def edits(
@@ -60,3 +60,16 @@ def model(parts: Parts, place: Place, trace: Trace) -> tuple[SourceFile, Code, a
             "host-not-found", f"{code.name} does not define {own.name}, the model's class", "give the file that does"
         )
     return file, code, cls
+
+
+def named(site: Site, parts: Parts, place: Place, trace: Trace) -> Site:
+    """The site with its width in the names of the model's `__init__`."""
+    module = construct.spelled(site, model(parts, place, trace)[2])[1]
+    return replace(site, width=replace(site.width, expr=site.width.expr.replace(selection.CHOSEN, module)))
+
+
+def grouped(parts: Parts, place: Place, trace: Trace) -> tuple[str, tuple[tuple[Path, Edit], ...]]:
+    """The method of the model that gives the new parameters: its name, and the edit that writes it."""
+    own = place.site.host.instances == ("",)
+    file, code, cls = (parts.host_file, place.code, place.cls) if own else model(parts, place, trace)
+    return groups.method(cls), ((file.path, groups.plan(code, cls, place.attribute, own=own)),)

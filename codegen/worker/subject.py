@@ -47,6 +47,7 @@ class Plan:
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else
     variant_entry: str = ""
+    groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
 
 

@@ -1,0 +1,38 @@
+"""`--emit-groups`: a method of the model that gives what was inserted, to train it alone or at a rate of its own."""
+
+from __future__ import annotations
+
+import ast
+
+from codegen import naming, style, syntax
+from codegen.syntax import Code
+from codegen.types import Edit, Trace
+
+METHOD = "new_parameters"
+TEXT = '''
+def {name}(self):
+    """(name, parameter) of all that was inserted: to be trained alone, or at a rate of its own."""
+    return [(name, parameter) for name, parameter in self.named_parameters() if {test}]
+'''
+
+
+def parts(trace: Trace | None) -> set[str]:
+    """All names of children in the model: an attribute that is none of them tells the inserted modules in any block."""
+    return {part for module in trace.modules for part in module.name.split(".")} if trace else set()
+
+
+def method(cls: ast.ClassDef) -> str:
+    """`new_parameters`, or where the class has one `new_parameters2`."""
+    return naming.free(METHOD, {name for statement in cls.body for name in syntax.bound_names(statement)})
+
+
+def plan(code: Code, cls: ast.ClassDef, attribute: str, *, own: bool) -> Edit:
+    """The method behind the `__init__` of the model's class. own: the module is the model's own, and in no block."""
+    init = syntax.method(cls, "__init__") or cls.body[-1]
+    test = f'name.startswith("{attribute}.")' if own else f'"{attribute}" in name.split(".")'
+    text = TEXT.format(name=method(cls), test=test).lstrip("\n")
+    block = style.block(text, code, code.indent(cls.body[-1]))
+    end = code.line_end(init)
+    open_end = not code.text[:end].endswith(("\n", "\r"))  # the last line of the file has no end
+    block = code.newline * 2 + block.removesuffix(code.newline) if open_end else code.newline + block
+    return Edit(end, end, block, f"{METHOD} of {cls.name}")
