@@ -58,6 +58,7 @@ HOW = ("--input", "1x3x16x16", "-o", "out.py")
         (("--after", "second", "--output-key", "high"), "        again = self.se(again)\n"),
     ],
 )
+@pytest.mark.slow
 def test_the_field_of_a_dataclass(tmp_path: Path, codegen: Run, words: tuple[str, ...], line: str) -> None:
     (tmp_path / "net.py").write_text(NET, encoding="utf-8")
     done = codegen("insert", "net.py", "--module", "se", *words, *HOW, cwd=tmp_path)

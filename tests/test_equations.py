@@ -34,7 +34,12 @@ CASES = [(entry.name, kind) for entry in catalogue.entries() for kind in entry.l
 ABSENT = [(entry.name, kind) for entry in catalogue.entries() for kind in KINDS if kind not in entry.layouts]
 SCOPE = {"channels": CHANNELS, "grid_size": (ROWS, COLUMNS), "dd": {"device": "meta", "dtype": torch.bfloat16}}
 
+USUAL = ("NCHW", "NLC")  # of these one test stays in the default run
 of_each = pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{name}-{kind}" for name, kind in CASES])
+of_usual_first = pytest.mark.parametrize(
+    ("name", "kind"),
+    [pytest.param(*case, id="-".join(case), marks=[] if case[1] in USUAL else pytest.mark.slow) for case in CASES],
+)
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
 
 
@@ -96,7 +101,7 @@ def shaken(module: nn.Module) -> Any:
     return module.eval()
 
 
-@of_each
+@of_usual_first
 def test_it_is_its_equation(make: Any, name: str, kind: str) -> None:
     module, x, known = shaken(make(name, kind)), maps(), MODULES[name]
     if kind == "NC":  # each position a vector by itself
@@ -113,6 +118,7 @@ def test_it_is_its_equation(make: Any, name: str, kind: str) -> None:
     torch.testing.assert_close(module(given.contiguous()), of(kind, wanted, after), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @of_each
 def test_identity_is_exact_and_can_be_left(make: Any, name: str, kind: str) -> None:
     module, x = make(name, kind, identity=True), sample(kind)
@@ -172,6 +178,7 @@ def test_any_size(make: Any, name: str, kind: str, size: tuple[int, int]) -> Non
     assert make(name, kind).train()(x).shape == x.shape
 
 
+@pytest.mark.slow
 @of_each
 def test_parameters(make: Any, name: str, kind: str) -> None:
     module = make(name, kind)
