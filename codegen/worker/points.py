@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import copy
 import inspect
-import tokenize
+import linecache
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -24,9 +22,10 @@ from codegen import points, syntax
 from codegen.points import Point
 from codegen.selection import SIGN
 
+Key = tuple[tuple[str, str], ...]
 HOOK = "__codegen_point__"
 KEY = "codegen_point"  # attribute of the nn.Identity: what finds the point again in another text of its class
-MARKS: dict[type, dict[str, Point]] = {}  # by the class whose code has it, and the name that it got
+MARKS: dict[type, dict[str, Key]] = {}  # by the class whose code has it, and the name that it got
 Before = list[tuple[FunctionType, CodeType]]  # methods, and their code before it was swapped
 Keys = Mapping[ast.AST, list["Wrap"]]
 Hook = Callable[[str, nn.Module, Any], Any]
@@ -44,15 +43,15 @@ def fill(model: nn.Module) -> None:
     """Give the objects of the marked classes an nn.Identity for each point. It has no state and draws no numbers."""
     for module in list(model.modules()) if MARKS else ():
         for cls in type(module).__mro__:
-            for name, point in MARKS.get(cls, {}).items():
+            for name, key in MARKS.get(cls, {}).items():
                 mark = nn.Identity().train(module.training)
-                setattr(mark, KEY, point.key)
+                setattr(mark, KEY, key)
                 module._modules.setdefault(name, mark)
 
 
 @contextlib.contextmanager
 def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
-    """While active, models have modules at the sums and at the pooling that this one runs. The model itself has none."""
+    """While active, models have modules at the places that this one runs: it, and those that are built then."""
     before: Before = []
     try:
         survey = _Survey()
@@ -64,6 +63,7 @@ def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
         _restore(before)
         for cls, named in survey.named(output).items():
             before += _marked(cls, named)
+        fill(model)
         yield
     finally:
         _restore(before)
@@ -72,21 +72,19 @@ def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
 
 def mark(cls: type, name: str, key: Mapping[str, str], ignore: str = "") -> None:
     """Mark one point of a class for good. LookupError where its code has none there."""
-    definition = _definition(cls)
-    point = points.again(definition, key, ignore) if definition else None
-    if point is None:
+    if not _marked(cls, {name: tuple(key.items())}, ignore):
         raise LookupError(f"{cls.__qualname__}.{key['method']} has no {name}")
-    _marked(cls, {name: point})
 
 
-def _marked(cls: type, named: Mapping[str, Point]) -> Before:
+def _marked(cls: type, named: Mapping[str, Key], ignore: str = "") -> Before:
     MARKS[cls] = dict(named)
     keys: dict[ast.AST, list[Wrap]] = defaultdict(list)
-    for name, point in named.items():
-        for node in point.nodes:
-            read = node if point.statement and isinstance(node, ast.Name) else None
-            keys[point.statement or node].append(Wrap(name, read))
     definition = _definition(cls)
+    names = {key: name for name, key in named.items()}
+    for point in points.found(definition, ignore) if definition else ():
+        for node in point.nodes if point.key in names else ():
+            read = node if point.statement and isinstance(node, ast.Name) else None
+            keys[point.statement or node].append(Wrap(names[point.key], read))
     return _swapped(cls, definition, keys, _through) if definition else []
 
 
@@ -165,7 +163,7 @@ class _Survey:
         if flat and spread and channels in (operand.shape[1], operand.shape[-1]):
             self.pooled.append((number, operand))
 
-    def named(self, output: Any) -> dict[type, dict[str, Point]]:
+    def named(self, output: Any) -> dict[type, dict[str, Key]]:
         """The points by class and name. The pooling is the last one of a model that gives a vector for each sample."""
         by_kind: dict[tuple[type, str], list[Point]] = defaultdict(list)
         for number, kind in sorted(self.kinds.items()):
@@ -176,12 +174,12 @@ class _Survey:
             first = next(int(n) for n, operand in self.operands if operand is last and int(n) in pools)
             cls, point = self.points[first]
             by_kind[cls, "pool"].append(point)
-        found: dict[type, dict[str, Point]] = defaultdict(dict)
+        found: dict[type, dict[str, Key]] = defaultdict(dict)
         for (cls, kind), several in by_kind.items():
             for number, point in enumerate(several, 1):
-                found[cls][f"{SIGN}{kind}{number if len(several) > 1 else ''}"] = point
+                found[cls][f"{SIGN}{kind}{number if len(several) > 1 else ''}"] = point.key
         for cls, child, several in self._called_again():
-            found[cls].update({f"{SIGN}{child}{SIGN}{number}": point for number, point in enumerate(several, 1)})
+            found[cls].update({f"{SIGN}{child}{SIGN}{number}": point.key for number, point in enumerate(several, 1)})
         return found
 
     def _called_again(self) -> Iterator[tuple[type, str, list[Point]]]:
@@ -223,33 +221,34 @@ class _Wrapper(ast.NodeTransformer):
         return call
 
 
-_TREES: dict[tuple[str, float], ast.Module] = {}
-
-
 def _definition(cls: type) -> ast.ClassDef | None:
-    """The class as it stands in its file, always the same node; None where there is no such file."""
+    """The class as it stands in its file, parsed anew; None where there is no such file."""
     functions = [f for f in map(inspect.unwrap, vars(cls).values()) if isinstance(f, FunctionType)]
     lines = {f.__code__.co_filename: f.__code__.co_firstlineno for f in functions if f.__module__ == cls.__module__}
     for file, line in lines.items():
-        try:
-            at = (file, Path(file).stat().st_mtime)
-            if at not in _TREES:
-                with tokenize.open(file) as stream:
-                    _TREES[at] = ast.parse(stream.read())
-        except (OSError, SyntaxError):
-            continue
-        defined = [node for name, node in syntax.classes(_TREES[at]) if name == cls.__qualname__]
-        around = (node for node in defined if node.lineno <= line <= (node.end_lineno or 0))
-        return next(around, None)
+        linecache.checkcache(file)  # a loose file may be another one by now
+        for text in _around(linecache.getlines(file), cls.__qualname__, line):
+            with contextlib.suppress(SyntaxError):
+                defined = [node for name, node in syntax.classes(ast.parse(text)) if name == cls.__qualname__]
+                return next((node for node in defined if node.lineno <= line <= (node.end_lineno or 0)), None)
     return None
 
 
+def _around(lines: list[str], name: str, line: int) -> Iterator[str]:
+    """The text of a class as it seems to end, at its own lines; then that of the whole file, which takes longer to parse."""
+    first = next((i for i in range(min(line, len(lines)) - 1, -1, -1) if lines[i].startswith(f"class {name}")), None)
+    if first is not None:
+        end = next((i for i in range(line, len(lines)) if lines[i][:1] not in (" ", "\t", "\n", "\r", "#", ")")), len(lines))
+        yield "\n" * first + "".join(lines[first:end])
+    yield "".join(lines)
+
+
 def _swapped(cls: type, node: ast.ClassDef, keys: Keys, hook: Hook) -> Before:
-    """Let the methods of a class call the hook; their code as it was."""
+    """Let the methods of a class call the hook, and change the node for that; their code as it was."""
     before = []
     for method in node.body:
         function = inspect.unwrap(vars(cls).get(getattr(method, "name", ""), None))
-        if not isinstance(function, FunctionType) or not isinstance(method, ast.FunctionDef):
+        if not isinstance(function, FunctionType) or not isinstance(method, ast.FunctionDef) or method.name == "__init__":
             continue
         if not any(inner in keys for inner in ast.walk(method)):
             continue
@@ -264,8 +263,7 @@ def _swapped(cls: type, node: ast.ClassDef, keys: Keys, hook: Hook) -> Before:
 
 def _compiled(cls: type, method: ast.FunctionDef, keys: Keys, old: CodeType) -> CodeType | None:
     """The code of a method with its points wrapped, None where it closes over other names than before."""
-    copies = _copied(method, keys)
-    changed = _Wrapper(copies[1], method.args.args[0].arg).visit(copies[0])
+    changed = _Wrapper(keys, method.args.args[0].arg).visit(method)
     changed.decorator_list = []
     shell = ast.copy_location(ast.ClassDef(cls.__name__, [], [], [changed], []), method)
     module = ast.fix_missing_locations(ast.Module([shell], []))
@@ -276,13 +274,6 @@ def _compiled(cls: type, method: ast.FunctionDef, keys: Keys, old: CodeType) -> 
         return None
     renamed: CodeType = outer.replace(co_qualname=old.co_qualname, co_firstlineno=old.co_firstlineno)
     return renamed
-
-
-def _copied(method: ast.FunctionDef, keys: Keys) -> tuple[ast.FunctionDef, Keys]:
-    """A copy of the method, and the keys of the nodes of the copy."""
-    new = copy.deepcopy(method)
-    pairs = zip(ast.walk(method), ast.walk(new), strict=True)
-    return new, {mine: keys[old] for old, mine in pairs if old in keys}
 
 
 def _restore(before: Before) -> None:

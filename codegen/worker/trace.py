@@ -36,15 +36,15 @@ def trace(request: Mapping[str, Any]) -> Trace:
     builds = [request["build"]] if request["build"] else []
     builds = builds or entries.build_expressions(module, request["text"], request["entry"], request["host"])
     full = setup.find(module, builds, request["input"])
+    model, scopes = full.scoped_model()
     with contextlib.ExitStack() as stack:
         stack.enter_context(preferring(request.get("element", "")))
         if selection.SIGN in (request["wanted"] or selection.SIGN):
-            stack.enter_context(marked(full.model(), full.inputs()))
-        return _traced(request, module, full)
+            stack.enter_context(marked(model, full.inputs()))
+        return _traced(request, module, full, model, scopes)
 
 
-def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup) -> Trace:
-    model, scopes = full.scoped_model()
+def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: nn.Module, scopes: Scopes) -> Trace:
     names = [name for name, _ in model.named_modules()]
     chosen = _chosen(request, model)
     small = resizing.small(full, _holding(chosen), narrow=request.get("narrow", True))
