@@ -99,5 +99,5 @@ def chosen(part: str, children: Sequence[str]) -> list[str]:
         if step == 0:
             raise CodegenError("unknown-site", f"{part} has a step of 0", "as in Python: ::2 is every second one")
         return numbered[start:stop:step]
-    wanted = re.compile(re.escape(part).replace(r"\*", r"[^.]+"))
+    wanted = re.compile(re.escape(part).replace(r"\*", rf"[^.{SIGN}]+"))
     return [child for child in children if wanted.fullmatch(child)] if "*" in part else []

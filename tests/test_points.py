@@ -118,7 +118,10 @@ def test_names_of_places() -> None:
     assert selection.shown("blocks.0.@residual1") == "blocks.0@residual1"
     assert selection.internal("layer1.*.relu@2") == "layer1.*.@relu@2" == selection.internal("layer1.*.@relu@2")
     assert selection.internal("relu@2") == "@relu@2" and selection.shown("@relu@2") == "relu@2"
-    assert selection.select(["blocks", "blocks.0", "blocks.0.@residual"], "blocks.0@residual") == ["blocks.0.@residual"]
+    names = ["blocks", "blocks.0", "blocks.0.attn", "blocks.0.@residual1", "blocks.0.@attn@2"]
+    assert selection.select(names, "blocks.0@residual1") == ["blocks.0.@residual1"]
+    assert selection.select(names, "blocks.0.*") == ["blocks.0.attn"]  # places are named
+    assert selection.select(names, "blocks.*@residual*") == ["blocks.0.@residual1"]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from codegen import selection
 from codegen.worker.tracer import Event, tracing
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -43,7 +44,7 @@ def completed(model: nn.Module, events: list[Event]) -> list[Event]:
     found = {e.module: e for e in reversed(events)}
     extra = []
     for name, module in reversed(list(model.named_modules())):
-        children = [child for child, _ in module.named_children()]
+        children = [child for child, _ in module.named_children() if not selection.is_point(child)]
         if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) and name not in found and children:
             first, last = (found.get(f"{name}.{child}") for child in (children[0], children[-1]))
             if first is not None and last is not None:

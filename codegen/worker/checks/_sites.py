@@ -189,7 +189,8 @@ def _chain(site: nn.Module, last: bool) -> list[nn.Module]:
     """The site, its last (or first) element where it is a container, that one's, and so on inwards."""
     chain = [site]
     while isinstance(chain[-1], (nn.Sequential, nn.ModuleList, nn.ModuleDict)) and len(chain[-1]):
-        chain.append(list(chain[-1].children())[-1 if last else 0])
+        elements = [m for name, m in chain[-1].named_children() if not selection.is_point(name)]
+        chain.append(elements[-1 if last else 0])
     return chain
 
 

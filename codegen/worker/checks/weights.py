@@ -133,7 +133,8 @@ def _variant_loads(
         alike = [key for key in keys if {*keys} - {key} == {k for k in gone if k in keys}]  # without it, as the base has it
         if len(keys) == 1 or alike:  # the host's hook sees one missing key of one new key: a base checkpoint looks the same
             note = "damage not checked where a module has one key: without it, it looks like a base checkpoint"
-            notes.extend([] if note in notes else [note.replace("one key", "one new key") if alike else note])
+            note = note.replace("one key", "one new key") if alike else note
+            notes.extend([] if note in notes else [note])
         telling = [key for key in keys if len(keys) > 1 and key not in alike]
         others += telling[:1] if number else []
         for key in telling if number == 0 else []:  # the modules are alike: the first is damaged in every way
