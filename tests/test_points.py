@@ -149,6 +149,19 @@ def test_places_of_a_model_are_named_by_what_is_seen(net: Any) -> None:
     assert torch.equal(model(image), plain)
 
 
+def test_what_is_marked_for_good_stays(net: Any, tmp_path: Path) -> None:
+    """A base is kept for later variants, while other models are looked at."""
+    kept = models.import_file(Path(net.__file__), "kept_of_points")
+    key = {"method": "_embed", "syntax": "sum", "index": "0"}
+    marks.mark(kept.Net, "@position", key)
+    with marks.marked(net.Net(), ((torch.randn(2, 3, 16, 16),), {})):
+        pass
+    assert "@position" in dict(models.build(kept, "Net()").named_children())
+    with pytest.raises(LookupError):
+        marks.mark(kept.Net, "@position", {**key, "index": "7"})
+    marks.MARKS.clear()
+
+
 @pytest.mark.parametrize(
     ("name", "method", "expected"),
     [

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ from codegen.selection import SIGN
 Key = tuple[tuple[str, str], ...]
 HOOK = "__codegen_point__"
 KEY = "codegen_point"  # attribute of the nn.Identity: what finds the point again in another text of its class
-MARKS: dict[type, dict[str, Key]] = {}  # by the class whose code has it, and the name that it got
+MARKS: WeakKeyDictionary[type, dict[str, Key]] = WeakKeyDictionary()  # by the class whose code has it, and its name
 Before = list[tuple[FunctionType, CodeType]]  # methods, and their code before it was swapped
 Keys = Mapping[ast.AST, list["Wrap"]]
 Hook = Callable[[str, nn.Module, Any], Any]
@@ -53,21 +54,24 @@ def fill(model: nn.Module) -> None:
 def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
     """While active, models have modules at the places that this one runs: it, and those that are built then."""
     before: Before = []
+    survey = _Survey()
+    found: dict[type, dict[str, Key]] = {}
     try:
-        survey = _Survey()
         classes = {cls for module in model.modules() for cls in type(module).__mro__ if _is_foreign(cls)}
         for cls in sorted(classes, key=lambda c: (c.__module__, c.__qualname__)):
             before += survey.watch(cls)
         with torch.no_grad():
             output = model(*inputs[0], **inputs[1])
         _restore(before)
-        for cls, named in survey.named(output).items():
+        found = survey.named(output)
+        for cls, named in found.items():
             before += _marked(cls, named)
         fill(model)
         yield
     finally:
         _restore(before)
-        MARKS.clear()
+        for cls in found:
+            MARKS.pop(cls, None)
 
 
 def mark(cls: type, name: str, key: Mapping[str, str], ignore: str = "") -> None:
@@ -105,8 +109,9 @@ class _Survey:
         self.shapes: dict[tuple[str, int], Any] = {}
         self.kinds: dict[int, str] = {}  # of sums, by their number
         self.called: dict[int, None] = {}  # calls of children, in the order in which they ran first
-        self.operands: list[tuple[str, torch.Tensor]] = []  # by the key of their note, in order
-        self.pooled: list[tuple[int, torch.Tensor]] = []  # operands that give a value for each channel, as that is done
+        self.operands: list[tuple[int, ref[torch.Tensor]]] = []  # in order
+        self.pools: set[int] = set()  # what takes a map, or tokens, and gives a value for each channel
+        self.pooled: torch.Tensor | None = None  # the last tensor for which that was done
 
     def watch(self, cls: type) -> Before:
         """Watch the methods of a class; what they were before."""
@@ -137,7 +142,7 @@ class _Survey:
             self.called.update({int(number): None} if child in owner._modules else {})
         elif role in ("left", "right", "operand"):
             self.shapes[name, id(owner)] = value
-            self.operands += [(number, value)] if role == "operand" and isinstance(value, torch.Tensor) else []
+            self.operands += [(int(number), ref(value))] if role == "operand" and isinstance(value, torch.Tensor) else []
         elif isinstance(value, torch.Tensor) and value.is_floating_point():
             getattr(self, f"_{role}")(int(number), owner, value)
         return value
@@ -161,7 +166,8 @@ class _Survey:
         channels = max(value.shape[1:], default=0)
         spread = operand.numel() // max(len(operand), 1) > channels
         if flat and spread and channels in (operand.shape[1], operand.shape[-1]):
-            self.pooled.append((number, operand))
+            self.pools.add(number)
+            self.pooled = operand
 
     def named(self, output: Any) -> dict[type, dict[str, Key]]:
         """The points by class and name. The pooling is the last one of a model that gives a vector for each sample."""
@@ -169,9 +175,8 @@ class _Survey:
         for number, kind in sorted(self.kinds.items()):
             cls, point = self.points[number]
             by_kind[cls, kind].append(point)
-        if self.pooled and isinstance(output, torch.Tensor) and output.ndim == 2:
-            last, pools = self.pooled[-1][1], {number for number, _ in self.pooled}
-            first = next(int(n) for n, operand in self.operands if operand is last and int(n) in pools)
+        if self.pooled is not None and isinstance(output, torch.Tensor) and output.ndim == 2:
+            first = next(number for number, operand in self.operands if number in self.pools and operand() is self.pooled)
             cls, point = self.points[first]
             by_kind[cls, "pool"].append(point)
         found: dict[type, dict[str, Key]] = defaultdict(dict)
@@ -223,8 +228,8 @@ class _Wrapper(ast.NodeTransformer):
 
 def _definition(cls: type) -> ast.ClassDef | None:
     """The class as it stands in its file, parsed anew; None where there is no such file."""
-    functions = [f for f in map(inspect.unwrap, vars(cls).values()) if isinstance(f, FunctionType)]
-    lines = {f.__code__.co_filename: f.__code__.co_firstlineno for f in functions if f.__module__ == cls.__module__}
+    functions = [f for f in (_function(cls, name) for name in vars(cls)) if f and f.__module__ == cls.__module__]
+    lines = {f.__code__.co_filename: f.__code__.co_firstlineno for f in functions}
     for file, line in lines.items():
         linecache.checkcache(file)  # a loose file may be another one by now
         for text in _around(linecache.getlines(file), cls.__qualname__, line):
@@ -232,6 +237,13 @@ def _definition(cls: type) -> ast.ClassDef | None:
                 defined = [node for name, node in syntax.classes(ast.parse(text)) if name == cls.__qualname__]
                 return next((node for node in defined if node.lineno <= line <= (node.end_lineno or 0)), None)
     return None
+
+
+def _function(cls: type, name: str) -> FunctionType | None:
+    """The method of that name of the class itself, below its decorators."""
+    value = vars(cls).get(name)
+    function = inspect.unwrap(value) if isinstance(value, FunctionType) else None
+    return function if isinstance(function, FunctionType) else None
 
 
 def _around(lines: list[str], name: str, line: int) -> Iterator[str]:
@@ -247,8 +259,8 @@ def _swapped(cls: type, node: ast.ClassDef, keys: Keys, hook: Hook) -> Before:
     """Let the methods of a class call the hook, and change the node for that; their code as it was."""
     before = []
     for method in node.body:
-        function = inspect.unwrap(vars(cls).get(getattr(method, "name", ""), None))
-        if not isinstance(function, FunctionType) or not isinstance(method, ast.FunctionDef) or method.name == "__init__":
+        function = _function(cls, method.name) if isinstance(method, ast.FunctionDef) else None
+        if function is None or not isinstance(method, ast.FunctionDef) or method.name == "__init__":
             continue
         if not any(inner in keys for inner in ast.walk(method)):
             continue
