@@ -217,6 +217,7 @@ def test_one_of_several_calls(tmp_path: Path, codegen: Run, site: str, line: str
     assert line in text and text.count("self.scale(") == 1
 
 
+@pytest.mark.slow
 def test_the_oracle_sees_the_place_too(tmp_path: Path, codegen: Run) -> None:
     """It catches the sum by itself; behind another one it finds a difference."""
     variant(tmp_path, codegen, "--after", "blocks.*@residual1")
