@@ -226,6 +226,7 @@ def _unknown_place(name: str, known: list[str]) -> CodegenError:
     alike = {re.sub(r"(?<=\.)\d+(?=[.@])", "*", n): n for n in known}
     there = difflib.get_close_matches(name, [*alike, *alike.values()], 4, 0.6) or [*alike][:8]
     hint = f"there are {', '.join(there)}" if there else "its code adds and pools no maps or tokens in a form that is known"
+    hint += "; a module that pools is a site by its own name" if name.endswith(f"{selection.SIGN}pool") else ""
     return CodegenError("unknown-site", f"the model has no place {name}", hint)
 
 

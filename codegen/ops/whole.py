@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from codegen import branch, loops, style, syntax
 from codegen.errors import CodegenError
@@ -59,13 +59,21 @@ def _tensors(place: Place, forward: syntax.Function) -> Iterator[tuple[int, int,
     if not returns or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in loops.own_nodes(forward)):
         raise _refused(place, forward, "it returns nothing")
     for statement in returns:
-        value = _tensor(place, statement)
+        value = _tensor(place, statement, returns)
         yield place.code.start(value), place.code.end(value), value
 
 
-def _tensor(place: Place, statement: ast.Return) -> ast.expr:
+def _tensor(place: Place, statement: ast.Return, returns: Sequence[ast.Return]) -> ast.expr:
     """The part of a returned value that is the tensor: `x` of `return x, attn`."""
     module, value = place.site.module, statement.value
+    if module.output_kind == "tensor" and isinstance(value, (ast.Tuple, ast.List, ast.Dict)):
+        # return x, down - of other objects of the class, where those that are meant return x
+        alone = {ast.unparse(r.value) for r in returns if r.value is not None and r is not statement}
+        elements = [] if isinstance(value, ast.Dict) else value.elts
+        same = [e for e in elements if ast.unparse(e) in alone]
+        if len(same) != 1:
+            raise _refused(place, statement, "it returns several values here, and elsewhere a tensor that is none of them")
+        return same[0]
     if value is not None and module.output_kind == "tensor":
         return value
     if isinstance(value, (ast.Tuple, ast.List)) and not any(isinstance(e, ast.Starred) for e in value.elts):

@@ -108,7 +108,7 @@ class _Survey:
         self.points: list[tuple[type, Point]] = []
         self.shapes: dict[tuple[str, int], Any] = {}
         self.kinds: dict[int, str] = {}  # of sums, by their number
-        self.called: dict[int, None] = {}  # calls of children, in the order in which they ran first
+        self.called: dict[int, set[int]] = {}  # calls of children, in the order in which they ran first: by which objects
         self.operands: list[tuple[int, ref[torch.Tensor]]] = []  # in order
         self.pools: set[int] = set()  # what takes a map, or tokens, and gives a value for each channel
         self.pooled: torch.Tensor | None = None  # the last tensor for which that was done
@@ -139,7 +139,8 @@ class _Survey:
         number, role = name.split()
         if role == "call":
             child = self.points[int(number)][1].syntax.removeprefix("call ")
-            self.called.update({int(number): None} if child in owner._modules else {})
+            if child in owner._modules:
+                self.called.setdefault(int(number), set()).add(id(owner))
         elif role in ("left", "right", "operand"):
             self.shapes[name, id(owner)] = value
             self.operands += [(int(number), ref(value))] if role == "operand" and isinstance(value, torch.Tensor) else []
@@ -188,12 +189,15 @@ class _Survey:
         return found
 
     def _called_again(self) -> Iterator[tuple[type, str, list[Point]]]:
-        """The calls of each child that is called in several places, in the order in which they ran."""
-        calls: dict[tuple[type, str], list[Point]] = defaultdict(list)
+        """The calls of each child that an object calls in several places, in the order in which they ran."""
+        calls: dict[tuple[type, str], list[int]] = defaultdict(list)
         for number in self.called:
             cls, point = self.points[number]
-            calls[cls, point.syntax.removeprefix("call ")].append(point)
-        yield from ((cls, child, several) for (cls, child), several in calls.items() if len(several) > 1)
+            calls[cls, point.syntax.removeprefix("call ")].append(number)
+        for (cls, child), numbers in calls.items():
+            owners = [owner for number in numbers for owner in self.called[number]]
+            if len(owners) > len({*owners}):
+                yield cls, child, [self.points[number][1] for number in numbers]
 
 
 class _Wrapper(ast.NodeTransformer):
