@@ -12,7 +12,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
@@ -211,8 +211,8 @@ def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[s
             else:
                 calls = [stack.enter_context(wrap(original, site, copies[site], ran, place.operation)) for site in inserted]
             expected = outcome(wrapped, route, x, seed)
-        with watch(modules.values()) as seen:
-            got = outcome(edited, route, x, seed)
+        with watch(modules.values()) as seen, at_point(place.point, {}) if place.point else nullcontext():
+            got = outcome(edited, route, x, seed)  # some of torch computes otherwise where its functions are watched
         found = differences_of_outcomes(expected, got)
         if sum(map(len, calls)) != len(seen):
             found.append(f"the site ran {sum(map(len, calls))} times, the inserted module {len(seen)} times")

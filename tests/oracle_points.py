@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
+from oracle_runs import replaced
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -26,6 +27,7 @@ class Point:
     method: str  # qualified
     position: Position
     name: str = ""  # bound anew before the statement there; "": the value of an expression
+    child: str = ""  # whose call the expression is, "" where torch computes it
 
 
 class _Values(TorchFunctionMode):
@@ -59,6 +61,29 @@ def _position(frame: FrameType) -> Position | None:
         if index == frame.f_lasti // 2 and None not in (line, end_line, column, end_column):
             return line, column, end_line, end_column  # type: ignore[return-value]
     return None
+
+
+@contextmanager
+def _calling(point: Point, owners: Mapping[nn.Module, nn.Module], calls: list[int]) -> Iterator[None]:
+    """What the owners' child returns to the place goes through the module; what it returns elsewhere does not."""
+    inserted = {id(owner): module for owner, module in owners.items()}
+    with ExitStack() as stack:
+        for owner in owners:
+            child = owner.get_submodule(point.child)
+
+            def forward(*args: Any, _own: Any = child.forward, **kwargs: Any) -> Any:
+                value = _own(*args, **kwargs)
+                frame = sys._getframe(1)
+                while frame.f_code.co_filename.endswith("torch/nn/modules/module.py") and frame.f_back:
+                    frame = frame.f_back
+                module = inserted.get(id(_owner(frame)))
+                if module is None or not is_of(frame.f_code, point) or _position(frame) != point.position:
+                    return value
+                calls.append(1)
+                return module(value)
+
+            stack.enter_context(replaced(child, forward))
+        yield
 
 
 @contextmanager
@@ -97,5 +122,6 @@ def at_point(point: Point, owners: Mapping[nn.Module, nn.Module]) -> Iterator[li
     """While active, each owner's place has its module; gives a list that grows with the calls."""
     calls: list[int] = []
     inserted = {id(owner): module for owner, module in owners.items()}
-    with _rebinding(point, inserted, calls) if point.name else _Values(point, inserted, calls):
+    rebinding = _rebinding(point, inserted, calls) if point.name else _Values(point, inserted, calls)
+    with _calling(point, owners, calls) if point.child else rebinding:
         yield calls

@@ -47,7 +47,8 @@ def places(source: str, trace: Trace) -> Iterator[Json]:
                 seen.add((host.name, name))
                 site = {"site": name, "host": "" if host.instances == ("",) else host.name, "class": host.name}
                 operation = "before" if name.startswith("@pool") else "after"
-                where = {"file": call.file, "method": call.method, **located(call, operation)}
+                child = name.strip(selection.SIGN).partition(selection.SIGN)[0] if selection.is_call(name) else ""
+                where = {"file": call.file, "method": call.method, "child": child, **located(call, operation)}
                 key = f"{source} --class {host.name} --{operation} {name}"
                 yield site | {"key": key, "operation": operation, "file": host.file, "point": where}
 
@@ -93,8 +94,8 @@ def table(library: str, found: dict[str, Json]) -> str:
     lines += ["oracle."]
     lines += [f"Made by `python tests/coverage/points.py {library}`.", ""]
     lines += [f"| | cells | {' | '.join(OUTCOMES)} |", f"|---|---:|{'---:|' * len(OUTCOMES)}"]
-    for kind in ("", *("@residual", "@position", "@pool")):
-        of_kind = [row for row in cells if row["site"].startswith(kind)]
+    for kind in ("", *("@residual", "@position", "@pool"), "one call of several"):
+        of_kind = [r for r in cells if r["site"].startswith(kind) or " " in kind and selection.is_call(r["site"])]
         counts = Counter(row["outcome"] for row in of_kind)
         lines.append(f"| {kind or 'all'} | {len(of_kind)} | {' | '.join(str(counts[o]) for o in OUTCOMES)} |")
     lines += ["", f"Models: {len({row['source'] for row in found.values()})}.", "", "## Not passed", ""]
