@@ -87,7 +87,7 @@ def rows(plan: Json, model: Json, known: dict[str, Json], again: bool) -> Iterat
         judge.stop()
 
 
-def table(library: str, found: dict[str, Json]) -> str:
+def table(library: str, found: dict[str, Json], models: int) -> str:
     cells = [row for row in found.values() if "site" in row]
     lines = [f"# Places between modules in {library}", "", "`codegen insert --module se` at every sum of maps or tokens,"]
     lines += ["position embedding and pooling that `codegen sites` names, for all objects of the class; compared with the"]
@@ -98,7 +98,7 @@ def table(library: str, found: dict[str, Json]) -> str:
         of_kind = [r for r in cells if r["site"].startswith(kind) or " " in kind and selection.is_call(r["site"])]
         counts = Counter(row["outcome"] for row in of_kind)
         lines.append(f"| {kind or 'all'} | {len(of_kind)} | {' | '.join(str(counts[o]) for o in OUTCOMES)} |")
-    lines += ["", f"Models: {len({row['source'] for row in found.values()})}.", "", "## Not passed", ""]
+    lines += ["", f"Models: {len({row['source'] for row in found.values()})} of {models}.", "", "## Not passed", ""]
     lines += [
         f"- `{row['key']}`: {row['outcome']}, {row['reason']}: {row['detail'][:300]}"
         for row in found.values()
@@ -123,7 +123,7 @@ def main() -> int:
                 known[row["key"]] = row
                 print(json.dumps(row), file=file, flush=True)
                 console.print(f"{row['outcome']:8} {row['key']}  {row['reason']}", highlight=False, soft_wrap=True)
-    (HERE / f"{chosen.library}.points.md").write_text(table(chosen.library, known), encoding="utf-8")
+    (HERE / f"{chosen.library}.points.md").write_text(table(chosen.library, known, len(models)), encoding="utf-8")
     return int(any(row["outcome"] in ("wrong", "crashed") for row in known.values()))
 
 
