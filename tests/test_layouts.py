@@ -73,6 +73,20 @@ def test_positions_that_are_no_rows_and_columns(shape: ShapeAt, kind: str, runs:
     assert inferred(shape, runs).kind == kind
 
 
+@pytest.mark.parametrize("runs", [RUNS, LONG])
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        pytest.param(lambda n, h, w: (2 * n, 32, h // 4, w // 4), "NCHW", id="maps"),
+        pytest.param(lambda n, h, w: (2 * n, h // 4, w // 4, 32), "NHWC", id="maps, channels last"),
+        pytest.param(lambda n, h, w: (2 * n, h * w // 256, 32), "NLC", id="tokens"),
+    ],
+)
+def test_pairs_of_images_in_one_batch(shape: ShapeAt, kind: str, runs: Runs) -> None:
+    found = inferred(shape, runs)
+    assert found.kind == kind and (found.grid is not None) == (kind == "NLC")
+
+
 def test_a_tensor_of_another_rank_has_the_width_first_or_last() -> None:
     tokens, logits = (2, 196, 384), (2, 10)
     assert of_width((2, 14, 14, 384), 2, tokens) and not of_width((2, 14, 14, 192), 2, tokens)

@@ -87,7 +87,10 @@ def _positions(samples: Sequence[Sample], moving: tuple[int, ...]) -> Layout:
 
 
 def _windows(samples: Sequence[Sample]) -> Layout:
-    """(N * windows, L, C): each sample is cut into windows of tokens or pieces of a map, whose number may follow the image."""
+    """(N * windows, L, C): each sample is cut into windows of tokens or pieces of a map, whose number may follow the image.
+
+    Where the number never moves and the rest follows the image, they are whole images: two of a pair, `torch.cat([a, b])`.
+    """
     rank = len(samples[0].shape)
     if any(not s.batch or s.shape[0] % s.batch for s in samples):
         return Layout("")
@@ -95,8 +98,12 @@ def _windows(samples: Sequence[Sample]) -> Layout:
     if len(windows) != len({s.image for s in samples}) or len({s.batch for s in samples}) == 1:
         return Layout("")
     moving = tuple(d for d in range(1, rank) if len({s.shape[d] for s in samples}) > 1)
+    stacked = len({number for _, number in windows}) == 1 and bool(moving)
     if rank == 3:
-        return Layout("NLC" if 2 not in moving else "")
+        return Layout("NLC", *tokens(samples) if stacked and moving == (1,) else ()) if 2 not in moving else Layout("")
+    kind = _map_kind(samples[0].shape, moving, _image_moves(samples)) if stacked and rank == 4 else ""
+    if kind and all(_like_image(s, kind) for s in samples):
+        return Layout(kind)
     return _positions(samples, moving) if rank == 4 else Layout("")
 
 
