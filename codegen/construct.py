@@ -137,10 +137,7 @@ def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
         raise CodegenError("early-return", f"{where} shares its line with other code", "put it on a line of its own")
     me = init.args.args[0].arg
     text = style.block(re.sub(r"\bself\b", me, "\n".join(statements)), code, code.indent(_first_alone(code, init)))
-    end = code.line_end(last)
-    if not code.text[:end].endswith(("\n", "\r")):
-        return Edit(end, end, code.newline + text.removesuffix(code.newline), "end of __init__")
-    return Edit(end, end, text, "end of __init__")
+    return style.below(code, last, text, "end of __init__")
 
 
 def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:

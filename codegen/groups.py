@@ -31,8 +31,5 @@ def plan(code: Code, cls: ast.ClassDef, attribute: str, *, own: bool) -> Edit:
     init = syntax.method(cls, "__init__") or cls.body[-1]
     test = f'name.startswith("{attribute}.")' if own else f'"{attribute}" in name.split(".")'
     text = TEXT.format(name=method(cls), test=test).lstrip("\n")
-    block = style.block(text, code, code.indent(cls.body[-1]))
-    end = code.line_end(init)
-    open_end = not code.text[:end].endswith(("\n", "\r"))  # the last line of the file has no end
-    block = code.newline * 2 + block.removesuffix(code.newline) if open_end else code.newline + block
-    return Edit(end, end, block, f"{METHOD} of {cls.name}")
+    block = code.newline + style.block(text, code, code.indent(cls.body[-1]))
+    return style.below(code, init, block, f"{METHOD} of {cls.name}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import keyword
 import re
 import textwrap
 
 from codegen.syntax import Code
+from codegen.types import Edit
 
 BLACK_LENGTH, LONGEST = 88, 120
 
@@ -37,6 +39,13 @@ def block(text: str, code: Code, indent: str = "") -> str:
     width = line_length(code.text) - len(indent.expandtabs(4))
     lines = formatted(textwrap.dedent(text), max(width, 40)).splitlines()
     return "".join((_indented(line, code, indent) if line else "") + code.newline for line in lines)
+
+
+def below(code: Code, node: ast.AST, block: str, what: str) -> Edit:
+    """Whole lines of ours below a statement; also where it ends a file whose last line has no end."""
+    end = code.line_end(node)
+    ended = code.text[:end].endswith(("\n", "\r"))
+    return Edit(end, end, block if ended else code.newline + block.removesuffix(code.newline), what)
 
 
 def reindented(text: str, code: Code) -> str:

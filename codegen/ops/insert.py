@@ -76,9 +76,7 @@ def _line(place: Place, statement: ast.stmt, text: str, uses: Iterable[Use]) -> 
 
 def below(code: Code, statement: ast.stmt, text: str, what: str) -> Edit:
     """Statements of ours below one of the file's."""
-    end, block = code.line_end(statement), style.block(text, code, code.indent(statement))
-    open_end = not code.text[:end].endswith(("\n", "\r"))  # the last line of the file has no end
-    return Edit(end, end, code.newline + block.removesuffix(code.newline) if open_end else block, what)
+    return style.below(code, statement, style.block(text, code, code.indent(statement)), what)
 
 
 def _in_place(place: Place, use: Use) -> Iterator[Edit]:

@@ -82,10 +82,8 @@ def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
             behind = []
             yield Edit(code.start(argument), code.start(argument), f"{inserted}(", what)
             yield Edit(code.end(argument), code.end(argument), ")", what)
-        end = code.line_end(statement)
-        block = style.block("\n".join(behind), code, code.indent(statement)) if behind else ""
-        open_end = not code.text[:end].endswith(("\n", "\r"))
-        yield Edit(end, end, code.newline + block.removesuffix(code.newline) if open_end and block else block, what)
+        if behind:
+            yield style.below(code, statement, style.block("\n".join(behind), code, code.indent(statement)), what)
         return
     # F.relu(self.features(x))  ->  F.relu(self.features[4:](self.se(self.features[:4](x))))
     yield Edit(code.end(func), code.end(func), rest, what)
