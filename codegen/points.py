@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codegen import syntax
@@ -46,13 +46,13 @@ def found(cls: ast.ClassDef, ignore: str = "") -> list[Point]:
     """
     points = []
     for method in cls.body:
-        if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) and method.args.args:
-            points += [Point(method.name, "sum", i, nodes) for i, nodes in enumerate(_sums(method))]
-            parents = syntax.parents(method)
-            for i, (around, node) in enumerate(_operands(method, ignore)):
+        if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) and method.args.args and method.name != "__init__":
+            nodes, parents = _nodes(method), syntax.parents(method)
+            points += [Point(method.name, "sum", i, same) for i, same in enumerate(_sums(nodes, parents))]
+            for i, (around, node) in enumerate(_operands(method, nodes, ignore)):
                 statement = reading(node, parents) if isinstance(node, ast.Name) else None
                 points.append(Point(method.name, "operand", i, (node,), around, statement))
-            for child, calls in _calls(method, ignore).items():
+            for child, calls in _calls(method, nodes, ignore).items():
                 points += [Point(method.name, f"call {child}", i, (node,)) for i, node in enumerate(calls)]
     return points
 
@@ -69,11 +69,10 @@ def again(cls: ast.ClassDef, key: Mapping[str, str], ignore: str = "") -> Point 
     return next((point for point in found(cls, ignore) if dict(point.key) == dict(key)), None)
 
 
-def _sums(method: Function) -> list[tuple[ast.expr | ast.AugAssign, ...]]:
+def _sums(nodes: Iterable[ast.AST], around: Mapping[ast.AST, ast.AST]) -> list[tuple[ast.expr | ast.AugAssign, ...]]:
     """The outermost sums of a method: those of the same text that exclude each other are one."""
-    around = syntax.parents(method)
     groups: list[list[ast.expr | ast.AugAssign]] = []
-    for node in _nodes(method):
+    for node in nodes:
         if not _is_sum(node) or _is_sum(around[node]) and not isinstance(around[node], ast.AugAssign):
             continue
         assert isinstance(node, (ast.expr, ast.AugAssign))
@@ -104,11 +103,11 @@ def _branches(node: ast.AST, around: Mapping[ast.AST, ast.AST]) -> Iterator[tupl
         node = parent
 
 
-def _operands(method: Function, ignore: str) -> Iterator[tuple[ast.expr, ast.expr]]:
+def _operands(method: Function, nodes: Iterable[ast.AST], ignore: str) -> Iterator[tuple[ast.expr, ast.expr]]:
     """(expression, what goes into it first): (`x.mean(1)`, `x`), (`self.pool(x)`, `x`), (`x[:, 0]`, `x`)."""
     local = {n.id for n in ast.walk(method) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     local |= {a.arg for a in method.args.args[1:]}
-    for node in _nodes(method):
+    for node in nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             yield node, node.value
         elif isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr == ignore):
@@ -119,14 +118,14 @@ def _operands(method: Function, ignore: str) -> Iterator[tuple[ast.expr, ast.exp
                 yield node, node.args[0]
 
 
-def _calls(method: Function, ignore: str) -> dict[str, list[ast.Call]]:
+def _calls(method: Function, nodes: Iterable[ast.AST], ignore: str) -> dict[str, list[ast.Call]]:
     """The calls `self.relu(x)` by the name of what is called."""
     calls: dict[str, list[ast.Call]] = defaultdict(list)
-    for node in _nodes(method):
+    for node in nodes:
         function = node.func if isinstance(node, ast.Call) else None
-        if isinstance(function, ast.Attribute) and ast.unparse(function.value) == method.args.args[0].arg:
-            assert isinstance(node, ast.Call)
-            calls[function.attr].append(node)
+        owner = function.value if isinstance(function, ast.Attribute) else None
+        if isinstance(node, ast.Call) and isinstance(function, ast.Attribute) and isinstance(owner, ast.Name):
+            calls[function.attr] += [node] if owner.id == method.args.args[0].arg else []
     calls.pop(ignore, None)
     return calls
 
@@ -138,15 +137,13 @@ def _is_value(node: ast.expr, local: Container[str]) -> bool:
     return node.id in local if isinstance(node, ast.Name) else ast.unparse(node) != "super()"
 
 
-def _nodes(method: Function) -> Iterator[ast.AST]:
+def _nodes(method: Function) -> list[ast.AST]:
     """The nodes of a method's body that run in its own frame, in the order of the source."""
-
-    def below(node: ast.AST) -> Iterator[ast.AST]:
-        yield node
-        for child in ast.iter_child_nodes(node):
-            if not isinstance(child, INNER):
-                yield from below(child)
-
-    for statement in method.body:
-        if not isinstance(statement, INNER):
-            yield from below(statement)
+    found: list[ast.AST] = []
+    waiting: list[ast.AST] = [*reversed(method.body)]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, INNER):
+            found.append(node)
+            waiting += reversed([*ast.iter_child_nodes(node)])
+    return found

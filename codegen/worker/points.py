@@ -22,6 +22,7 @@ from torch import nn
 from codegen import points, syntax
 from codegen.points import Point
 from codegen.selection import SIGN
+from codegen.worker.meta import Shortcuts
 
 Key = tuple[tuple[str, str], ...]
 HOOK = "__codegen_point__"
@@ -60,7 +61,7 @@ def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
         classes = {cls for module in model.modules() for cls in type(module).__mro__ if _is_foreign(cls)}
         for cls in sorted(classes, key=lambda c: (c.__module__, c.__qualname__)):
             before += survey.watch(cls)
-        with torch.no_grad():
+        with torch.no_grad(), Shortcuts():
             output = model(*inputs[0], **inputs[1])
         _restore(before)
         found = survey.named(output)
