@@ -68,11 +68,12 @@ def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
     init = syntax.method(model, "__init__")
     parameters = {n.arg for n in ast.walk(init.args) if isinstance(n, ast.arg)} if init else set()
     taken = parameters | syntax.used_names(ast.parse(site.width.expr))
-    owners = dict.fromkeys(name if site.whole else name.rpartition(".")[0] for name in site.chosen.names)
-    pattern = site.chosen.pattern if site.whole else site.chosen.pattern.rpartition(".")[0]
-    where = reaching.spelled(site.names, pattern, taken) if pattern else reaching.each([*owners], taken)
+    owners = dict.fromkeys(selection.parted(name, site.attribute) for name in site.chosen.names)
+    pattern = selection.parted(site.chosen.pattern, site.attribute)
+    several = reaching.spelled(site.names, pattern, taken, site.dicts) if pattern else None
+    where = several or reaching.each([*owners], taken, site.dicts)
     itself = site.whole or selection.is_point(site.attribute)  # between modules the expressions are of the owner
-    module = where.target if itself else reaching.below(where.target, site.attribute)
+    module = where.target if itself else reaching.in_host(site, where.target)
     return where, module
 
 
@@ -94,8 +95,9 @@ def present(cls: ast.ClassDef, site: Site) -> str:
     """When an object of the host's class has the site: "" where each has, `self.downsample is not None` where some do."""
     if site.everywhere:
         return ""
-    if not site.attribute.isidentifier():
-        return f'"{site.attribute}" in self._modules'
+    child = site.attribute.partition(".")[0]
+    if not child.isidentifier():
+        return f'"{child}" in self._modules'
     init = syntax.method(cls, "__init__")
     # self.downsample: Optional[nn.Module] = None
     assigned = [
@@ -103,8 +105,8 @@ def present(cls: ast.ClassDef, site: Site) -> str:
         for s in (init.body if init else ())
         if isinstance(s, (ast.Assign, ast.AnnAssign)) and s.value is not None
     ]
-    always = any(isinstance(t, ast.Attribute) and t.attr == site.attribute for t in assigned)
-    return f"self.{site.attribute} is not None" if always else f'hasattr(self, "{site.attribute}")'
+    always = any(isinstance(t, ast.Attribute) and t.attr == child for t in assigned)
+    return f"self.{child} is not None" if always else f'hasattr(self, "{child}")'
 
 
 def guarded(statements: Sequence[str], condition: str) -> list[str]:
@@ -173,7 +175,7 @@ def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str
     """
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
-    if site.host.instances != ("",) or site.parted or not tapped or children.index(site.attribute) > max(tapped):
+    if site.host.instances != ("",) or "." in site.attribute or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""

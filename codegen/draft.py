@@ -118,7 +118,8 @@ def _drafted(
 def _holder(trace: Trace, site: Site) -> Site:
     """The list as the site, whose element is meant."""
     name = site.module.name.rpartition(".")[0]
-    return replace(site, attribute=name, module=next(m for m in trace.modules if m.name == name))
+    module = next(m for m in trace.modules if m.name == name)
+    return replace(site, attribute=site.attribute.rpartition(".")[0], module=module)
 
 
 def prepare(

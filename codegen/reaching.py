@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from codegen import naming, selection
+from codegen.types import Site
 
 
 @dataclass(frozen=True)
@@ -16,18 +17,22 @@ class Spelled:
     target: str
 
 
-def spelled(names: Sequence[str], pattern: str, taken: Collection[str]) -> Spelled:
-    """The loops of the model's own `__init__` that reach all that a site's name means. taken: names that it uses."""
+def spelled(names: Sequence[str], pattern: str, taken: Collection[str], dicts: Collection[str] = ()) -> Spelled:
+    """The loops of the model's own `__init__` that reach all that a site's name means. taken: names that it uses; dicts: which
+    modules are reached by key, as those of an nn.ModuleDict are.
+    """
     children, parents = selection.children_of(names), [""]
     headers: list[str] = []
     target, used = "self", set(taken)
     for part in pattern.split("."):
         found = [selection.chosen(part, children[parent]) for parent in parents]
         listed = all(child.isdigit() for parent in parents for child in children[parent])
-        if not all(found) or not listed and found != [found[0]] * len(found):
-            return each(selection.select(names, pattern), taken)  # the parents are unlike: no loop fits them all
+        keyed = all(parent in dicts for parent in parents)
+        every = part == "*" or "*" in part and found == [children[parent] for parent in parents]
+        if not all(found) or not (listed or every) and found != [found[0]] * len(found):
+            return each(selection.select(names, pattern), taken, dicts)  # the parents are unlike: no loop fits them all
         if part in found[0] or listed and part.lstrip("-").isdigit():
-            target = below(target, part)
+            target = below(target, part, keyed=keyed)
         elif listed and selection.POSITIONS.fullmatch(part):
             position = naming.free("i", used)
             headers.append(f"for {position} in ({part.replace(',', ', ')}):")
@@ -35,7 +40,9 @@ def spelled(names: Sequence[str], pattern: str, taken: Collection[str]) -> Spell
             used.add(position)
         else:
             variable = naming.free(_singular(target), used)
-            several = f"({', '.join(below(target, child) for child in found[0])}{',' * (len(found[0]) == 1)})"
+            several = f"({', '.join(below(target, child, keyed=keyed) for child in found[0])}{',' * (len(found[0]) == 1)})"
+            if every and not listed and target != "self":  # in another build there may be fewer
+                several = f"{target}.{'values' if keyed else 'children'}()"
             headers.append(f"for {variable} in {_sliced(target, part) if listed else several}:")
             target = variable
             used.add(variable)
@@ -43,22 +50,37 @@ def spelled(names: Sequence[str], pattern: str, taken: Collection[str]) -> Spell
     return Spelled(tuple(headers), target)
 
 
-def each(modules: Sequence[str], taken: Collection[str]) -> Spelled:
+def in_host(site: Site, me: str) -> str:
+    """How the host's methods name a site, where they call themselves `me`: `self.stem`, `self.heads["cls"]`, `self[0]`."""
+    holder, _, name = site.attribute.rpartition(".")
+    if holder:
+        keyed = site.module.name.rpartition(".")[0] in site.dicts
+        return below(below(me, holder), name, keyed=keyed)
+    return below(me, name, keyed=site.host.keyed and not name.isidentifier())
+
+
+def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] = ()) -> Spelled:
     """The loop over modules that are named one by one."""
-    paths = []
-    for name in modules:
-        path = "self"
-        for part in name.split("."):
-            path = below(path, part)
-        paths.append(path)
+    paths = [one(name, dicts) for name in modules]
     if len(paths) == 1:
         return Spelled((), paths[0])
     variable = naming.free("module", taken)
     return Spelled((f"for {variable} in ({', '.join(paths)}):",), variable)
 
 
-def below(path: str, part: str) -> str:
-    """`self.blocks`, `self.blocks[3]`: how code reaches a child."""
+def one(name: str, dicts: Collection[str] = ()) -> str:
+    """How the model's code reaches one module: `self.heads["cls"]`."""
+    path, parent = "self", ""
+    for part in name.split("."):
+        path = below(path, part, keyed=parent in dicts)
+        parent = selection.joined(parent, part)
+    return path
+
+
+def below(path: str, part: str, *, keyed: bool = False) -> str:
+    """`self.blocks`, `self.blocks[3]`, `self.heads["cls"]`: how code reaches a child. keyed: of an nn.ModuleDict."""
+    if keyed:
+        return f'{path}["{part}"]'
     if part.isidentifier():
         return f"{path}.{part}"
     return f"{path}[{part}]" if part.lstrip("-").isdigit() else f'{path}.get_submodule("{part}")'

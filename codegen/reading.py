@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from codegen import flags, loops
+from codegen import flags, loops, reaching, selection
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
 from codegen.types import Call, Site
@@ -42,7 +42,7 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     Raises CodegenError("container-element", "inherited-forward", "hidden-call", "mixed-widths") where a measured call
     cannot be edited.
     """
-    if not site.attribute.isidentifier() and not (site.host.indexed or site.host.keyed):
+    if not (site.attribute.partition(".")[0].isidentifier() or site.host.indexed or site.host.keyed):
         raise CodegenError(
             "container-element",
             f"{site.name} is an element that {cls.name} runs by its place: not built yet",
@@ -60,6 +60,7 @@ class _Reader:
         self.code, self.cls, self.site, self.sides = code, cls, site, sides
         self.found: dict[ast.Call, Use] = {}
         self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
+        self.spellings: dict[str, set[str]] = {}
         self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
 
     # -- measured calls ----------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class _Reader:
         """Raises CodegenError("hidden-call") where an object that was given the site runs it: no edit here reaches that."""
         names = {f"{owner}.{self.site.attribute}".lstrip(".") for owner in self.site.host.instances}
         for call in calls:
-            if call.module in names and call.owner != call.module.rpartition(".")[0]:
+            if call.module in names and call.owner != selection.parted(call.module, self.site.attribute):
                 raise CodegenError(
                     "hidden-call",
                     f"{self.site.name} is run by {call.method}:{call.span.line}, of {call.owner or 'the model'}, which holds "
@@ -110,7 +111,7 @@ class _Reader:
 
     def _element(self, call: Call) -> str:
         """"" for a call of the site itself, `3` and `3.mlp` for one of an element."""
-        return call.module[len(call.owner) + 1 if call.owner else 0 :].partition(".")[2]
+        return call.module[len(selection.joined(call.owner, self.site.attribute)) :].lstrip(".")
 
     def _node(self, call: Call) -> ast.Call:
         node = self.by_span.get(call.span)
@@ -170,7 +171,7 @@ class _Reader:
                 return ""
             return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
         # an object without the site has no such attribute
-        site = self.site.spelled(me) if self.site.everywhere else f'getattr({me}, "{name}", None)'
+        site = reaching.in_host(self.site, me) if self.site.everywhere else f'getattr({me}, "{name}", None)'
         return f"{ast.unparse(callee)} is {site}"
 
     def _make(
@@ -270,8 +271,16 @@ class _Reader:
         )
 
     def _is_site(self, node: ast.AST) -> bool:
-        named = isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.value, ast.Name)
-        return named and ast.unparse(node) == self.site.spelled(self._me(node))
+        if not isinstance(node, (ast.Attribute, ast.Subscript)):
+            return False
+        return ast.unparse(node) in self._spellings(self._me(node))
+
+    def _spellings(self, me: str) -> set[str]:
+        """`self.heads['cls']` and `self.heads.cls`, as `ast.unparse` writes them."""
+        if me not in self.spellings:
+            spelled = ast.unparse(ast.parse(reaching.in_host(self.site, me), mode="eval"))
+            self.spellings[me] = {spelled, selection.joined(me, self.site.attribute)}
+        return self.spellings[me]
 
     def _me(self, node: ast.AST) -> str:
         method = self.method_of.get(node)

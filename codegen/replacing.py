@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from codegen import (
     construct,
+    elements,
     emit,
     heads,
     modules,
@@ -142,7 +143,8 @@ def find(trace: Trace, request: Request) -> Site:
     layout = replace(module.before, grid_expr=chosen.grid_before)
     names = tuple(m.name for m in trace.modules)
     given = replace(module, settings=_common(matched))
-    return replace(Site(request.site, "", own, given, layout, width, leaving), chosen=chosen, whole=True, names=names)
+    site = Site(request.site, "", own, given, layout, width, leaving, chosen=chosen, whole=True)
+    return replace(site, names=names, dicts=elements.dicts(trace))
 
 
 def _classes(request: Request, model: ast.ClassDef) -> list[str]:
@@ -193,13 +195,14 @@ def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:
     named = "*" in last and not all(child.isdigit() for child in children[owners[0]])
     meant = [selection.chosen(last, children[each]) for each in owners]
     if not pattern or named and meant != [meant[0]] * len(meant):
-        return [], [_path(name) for name in site.chosen.names]
-    spelled = reaching.spelled(site.names, owner, taken) if owner else reaching.Spelled((), "self")
+        return [], [reaching.one(name, site.dicts) for name in site.chosen.names]
+    keyed = all(each in site.dicts for each in owners)
+    spelled = reaching.spelled(site.names, owner, taken, site.dicts) if owner else reaching.Spelled((), "self")
     headers, target = [*spelled.headers], spelled.target
     if named:
-        return headers, [reaching.below(target, child) for child in meant[0]]
+        return headers, [reaching.below(target, child, keyed=keyed) for child in meant[0]]
     if last in children[owners[0]] or last.lstrip("-").isdigit():
-        return headers, [reaching.below(target, last)]
+        return headers, [reaching.below(target, last, keyed=keyed)]
     positions = f"({last.replace(',', ', ')})" if selection.POSITIONS.fullmatch(last) else f"range(len({target}))"
     positions += f"[{last}]" if selection.SLICE.fullmatch(last) else ""
     return [*headers, f"for i in {positions}:"], [f"{target}[i]"]
@@ -208,10 +211,3 @@ def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:
 def _set(keys: Sequence[str]) -> str:
     """`{"bias", "weight"}` in the code."""
     return "{" + ", ".join(f'"{key}"' for key in keys) + "}" if keys else ""
-
-
-def _path(name: str) -> str:
-    path = "self"
-    for part in name.split("."):
-        path = reaching.below(path, part)
-    return path

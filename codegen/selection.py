@@ -56,6 +56,11 @@ def joined(path: str, child: str) -> str:
     return f"{path}.{child}".strip(".")
 
 
+def parted(name: str, attribute: str) -> str:
+    """The other way round: `blocks.0` for `blocks.0.mlp.1` and `mlp.1`; of a site's name `blocks.*` for `blocks.*.mlp.1`."""
+    return ".".join(name.split(".")[: -attribute.count(".") - 1]) if attribute else name
+
+
 def covering(names: Sequence[str], meant: Sequence[str]) -> str:
     """A site's name for these modules, which differ in positions only: `blocks.*.attn` where that means no others, else
     `blocks.0,2.attn` or `blocks.1:5.attn`.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen import reaching, selection
+from codegen import elements, selection
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
@@ -23,10 +23,10 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     name = request.site
     meant = named(trace, request)
     demand_operation(request)
-    parted = not whole and not request.host and _is_part(trace, meant)
-    whole = whole or not parted and _is_element(trace, meant)
-    find_host = _model if parted else _own_class if whole else _host
-    host = find_host(trace, request, meant)
+    way = "" if whole else elements.way(trace, meant)
+    whole = whole or not way and _is_element(trace, meant)
+    attribute = "" if whole else way or meant[0].name.rpartition(".")[2]
+    host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -48,17 +48,18 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     if lacking := [s for s in request.sides if not (module.output_shape if s == "after" else module.input_shape)]:
         side = "returns" if lacking[0] == "after" else "receives"
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
-    if parted:
-        return _parted_site(trace, request, Site(name, module.name, host, module, layout, Width("", 0, "")))
-    attribute = "" if whole else module.name.rpartition(".")[2]
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
+    site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole)
+    site = replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace))
+    if way:
+        elements.demand(trace, site)
+        site = replace(site, parted=elements.is_parted(trace, site))
     if whole or (len(host.instances) < len(holding) and (host.inherited or not request.host)):
-        return _chosen_site(trace, request, Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole))
-    everywhere = len(host.instances) == len(objects)
+        return _chosen_site(trace, request, site)
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
-    return Site(name, attribute, host, module, layout, width, leaving=leaving, everywhere=everywhere)
+    return replace(site, width=width, leaving=leaving, everywhere=len(host.instances) == len(objects))
 
 
 def _demand_element(request: Request, module: TracedModule) -> None:
@@ -94,35 +95,7 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     host = replace(site.host, factory=trace.hosts[0].factory)
     given = _given(request.width, width.value if width else 0) if request.width else width
     assert given is not None
-    names = tuple(m.name for m in trace.modules)
-    return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen, names=names)
-
-
-def _parted_site(trace: Trace, request: Request, site: Site) -> Site:
-    """An element of a list that the model runs as a whole: the run is parted, and the module is the model's own."""
-    measured = _chosen_site(trace, request, site)
-    holder, _, element = site.attribute.rpartition(".")
-    module, leaving = reaching.below(f"self.{holder}", element), measured.leaving
-    width = replace(measured.width, expr=measured.width.expr.replace(selection.CHOSEN, module))
-    leaving = replace(leaving, expr=leaving.expr.replace(selection.CHOSEN, module)) if leaving else None
-    return replace(measured, chosen=None, parted=True, width=width, leaving=leaving)
-
-
-def _is_part(trace: Trace, matched: list[TracedModule]) -> bool:
-    """Whether this is one element of a torch.nn.Sequential that the model itself holds and runs, of a class that does not
-    stand in the model's file.
-    """
-    module, model = matched[0], next((h for h in trace.hosts if "" in h.instances), None)
-    holder = next((m for m in trace.modules if m.name == module.name.rpartition(".")[0]), None)
-    if model is None or holder is None or len(matched) > 1 or holder.class_name != "Sequential" or "." in holder.name:
-        return False
-    own = {path for h in trace.hosts if h.file == model.file for path in h.instances}
-    torchs = holder.name not in {path for h in trace.hosts for path in h.instances}
-    return torchs and module.name not in own and holder.name in {c.module for c in trace.calls}
-
-
-def _model(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
-    return next(h for h in trace.hosts if "" in h.instances)
+    return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen)
 
 
 def _common(layouts: list[Layout], name: str) -> Layout:
@@ -234,8 +207,8 @@ def _element_ran(module: TracedModule, ran: set[str]) -> bool:
     return any(name.startswith(module.name + ".") and "." not in name[len(module.name) + 1 :] for name in ran)
 
 
-def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
-    owners = {m.name.rpartition(".")[0] for m in matched}
+def _host(trace: Trace, request: Request, matched: list[TracedModule], attribute: str) -> HostClass:
+    owners = {selection.parted(m.name, attribute) for m in matched}
     runners = {m.runner for m in matched}
     hosts = [h for h in trace.hosts if owners & set(h.instances) and h.inherited == (runners != {""})]
     if runners != {""}:
@@ -246,7 +219,8 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
         if not owner:
             what = f"the class of the model, which holds {request.site}, is torch's own"
             raise CodegenError("host-not-found", what, "give a class of a file of yours, or of a package, that uses it")
-        raise _torch_element(request, owner)
+        element = next(m.name for m in matched if m.name.startswith(f"{owner}."))
+        raise elements.refused(request.site, element)
     if len(hosts) > 1 or len(runners) > 1:
         names = [h.name for h in trace.hosts if owners & set(h.instances)]
         raise CodegenError(
@@ -255,14 +229,6 @@ def _host(trace: Trace, request: Request, matched: list[TracedModule]) -> HostCl
             "choose one with --class NAME and the site's name in it",
         )
     return replace(hosts[0], instances=tuple(p for p in hosts[0].instances if p in owners))
-
-
-def _torch_element(request: Request, owner: str) -> CodegenError:
-    return CodegenError(
-        "container-element",
-        f"{request.site} is an element of the container {owner}, and both are of classes of torch: not built yet",
-        f"insert after the container itself ({owner}), or at a child of a block class ({owner}.*.NAME)",
-    )
 
 
 def _is_element(trace: Trace, matched: list[TracedModule]) -> bool:
@@ -277,7 +243,7 @@ def _own_class(trace: Trace, request: Request, matched: list[TracedModule]) -> H
     names = {m.name for m in matched}
     hosts = [h for h in trace.hosts if names & set(h.instances) and not h.inherited]
     if names - {path for h in hosts for path in h.instances}:
-        raise _torch_element(request, matched[0].name.rpartition(".")[0])
+        raise elements.refused(request.site, matched[0].name)
     if len(hosts) > 1:
         raise CodegenError(
             "ambiguous-host",

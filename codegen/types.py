@@ -216,12 +216,8 @@ class Site:
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
+    dicts: tuple[str, ...] = ()  # of those whose elements are reached by key
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
-
-    def spelled(self, me: str) -> str:
-        """How the host's methods name it, where they call themselves `me`: `self.patch_embed`, of a list `self[0]`."""
-        key = f'"{self.attribute}"' if self.host.keyed else self.attribute
-        return f"{me}.{self.attribute}" if self.attribute.isidentifier() else f"{me}[{key}]"
 
 
 @dataclass(frozen=True)

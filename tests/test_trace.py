@@ -186,7 +186,7 @@ def test_how_the_model_was_built_and_what_a_small_one_takes(vit: Trace, resnet: 
         ("patch_embed.proj", (2, 8, 8, 8), Layout("NCHW"), Width("dim", 8, "name")),
         ("blocks", (2, 65, 8), Layout("NLC", 1, (8, 8), GRID), Width("dim", 8, "name")),
         ("blocks.2.mlp", (2, 65, 8), Layout("NLC", 1, (8, 8)), Width("dim", 8, "name")),
-        ("blocks.0.mlp.1", (2, 65, 32), Layout("NLC", 1, (8, 8)), Width("32", 32, "literal")),
+        ("blocks.0.mlp.1", (2, 65, 32), Layout("NLC", 1, (8, 8)), Width("hidden", 32, "name")),
         ("norm", (2, 65, 8), Layout("NLC", 1, (8, 8), GRID), Width("dim", 8, "name")),
         ("head", (2, 10), Layout("NC"), Width("num_classes", 10, "name")),
     ],

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen import loops, style
+from codegen import loops, reaching, style
 from codegen.errors import CodegenError
 from codegen.landing import Landing, at_edge, key, landings, tensor
 from codegen.reading import Use
@@ -91,7 +91,7 @@ def _in_place(place: Place, use: Use) -> Iterator[Edit]:
 
 def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
     # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x))), x + self.attn(x)[0] -> x + self.se(self.attn(x)[0])
-    element = use.condition.endswith(("[-1]", "[0]")) and not use.condition.endswith(f" {place.site.spelled(use.me)}")
+    element = use.condition.endswith(("[-1]", "[0]")) and not use.condition.endswith(f" {reaching.in_host(place.site, use.me)}")
     node, kind = tensor(use.node, parents(use.method), key(place.site.module)), place.site.module.output_kind
     if element or node is None or kind == "other":
         why = f"only where {use.condition}" if element else f"it returns a {kind}"

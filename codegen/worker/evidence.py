@@ -11,6 +11,7 @@ from torch import nn
 from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, resizing, widths
 from codegen.worker.observing import completed, observed, trained
+from codegen.worker.owners import held
 from codegen.worker.runs import Located, Run
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
@@ -169,7 +170,7 @@ class Evidence:
             output_index=event.output_index,
             input_argument=event.input_argument,
             in_place=event.in_place,
-            runner=self.runners[name].__qualname__ if name in self.runners else "",
+            runner=runner.__qualname__ if (runner := self._runner(name)) else "",
             mixed=tuple(
                 operation
                 for operation, layout in (("after", after), ("before", before))
@@ -191,12 +192,12 @@ class Evidence:
             layout = replace(layout, prefix=prefix, grid=size)
         if layout.grid is None:
             return layout
-        owner, _, attribute = name.rpartition(".")
+        owner, attribute = held(self.builds[0][0], name)
         seen = [
             widths.Observation(scope, other.grid)
             for model, scopes, events in self.grids
             if name in events and (host := model.get_submodule(owner)) is not None
-            if (scope := scopes.at_end(host, self.runners.get(name) or type(host))) is not None
+            if (scope := scopes.at_end(host, self._runner(name) or type(host))) is not None
             for other in [self._grid_of(events[name], layout, outgoing)]
             if other.grid is not None
         ]
@@ -206,7 +207,7 @@ class Evidence:
         """What was seen there at several sizes; in a block that the small build lacks, what others of its class show."""
         if self.samples[name, outgoing]:
             return self.samples[name, outgoing]
-        owner, _, attribute = name.rpartition(".")
+        owner, attribute = held(self.builds[0][0], name)
         model = self.builds[0][0]
         holder, module = model.get_submodule(owner), model.get_submodule(name)
         alike = [f"{other}.{attribute}" for other, _ in self._instances(model)[type(holder).__qualname__]]
@@ -231,6 +232,11 @@ class Evidence:
             return True
         return len(one) == len(other) == 4 and all(one[d] == other[d] for d in (1, 2, 3) if d != layout.channel_dim)
 
+    def _runner(self, name: str) -> type | None:
+        """The class that a module's owner inherits the code from which runs it, None where its own class has it."""
+        owner, attribute = held(self.builds[0][0], name)
+        return self.runners.get(f"{owner}.{attribute.partition('.')[0]}".lstrip("."))
+
     def _instances(self, model: nn.Module) -> dict[str, list[tuple[str, nn.Module]]]:
         """The modules of a build by the name of their class."""
         if id(model) not in self._by_class:
@@ -249,8 +255,8 @@ class Evidence:
 
     def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Width | None:
         """The width at a site, as all objects of its host's class show it: asked once for all that are alike."""
-        owner, _, attribute = name.rpartition(".")
-        host = self.runners.get(name) or type(self.builds[0][0].get_submodule(owner))
+        owner, attribute = held(self.builds[0][0], name)
+        host = self._runner(name) or type(self.builds[0][0].get_submodule(owner))
         mine = self.first[name].shape(outgoing)
         value = layouts.channels(layout, mine) if mine else None
         if not value:

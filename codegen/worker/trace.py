@@ -107,7 +107,9 @@ def _holding(chosen: Chosen) -> Accept:
     """Builds in which a site's name means something too."""
     if not chosen.names or not chosen.pattern:
         return lambda model: True
-    return lambda model: bool(selection.select([name for name, _ in model.named_modules()], chosen.pattern))
+    parts = {part for part in chosen.pattern.split(".") if "*" in part}
+    least = 1 if parts <= {"*"} else len(chosen.names)  # `block*`: the code names each of them
+    return lambda model: len(selection.select([name for name, _ in model.named_modules()], chosen.pattern)) >= least
 
 
 def _measured(chosen: Chosen, evidence: Evidence) -> Chosen:

@@ -114,23 +114,35 @@ def _named_values(seen: Observation, attribute: str, wanted: Callable[[Any], boo
     yield from (f"{me}.{k}" for k, v in _plain(seen.owner).items() if wanted(v))
     for child in _neighbours(seen.owner, attribute):
         holder = reached(me, child)
-        yield from (f"{holder}.{k}" for k, v in _plain(getattr(seen.owner, child)).items() if wanted(v))
+        yield from (f"{holder}.{k}" for k, v in _plain(seen.owner.get_submodule(child)).items() if wanted(v))
 
 
 def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
-    """The site first, then the children before it (nearest first), then those behind it."""
-    names = [name for name, _ in owner.named_children() if name.isidentifier() or name == attribute]
-    if attribute not in names:
+    """The site first, then the children before it (nearest first), then those behind it. Of a list's element, `mlp.1`, the
+    other elements come first.
+    """
+    holder, _, last = attribute.rpartition(".")
+    if holder:
+        elements = [name for name, _ in owner.get_submodule(holder).named_children()]
+        return [*(f"{holder}.{name}" for name in _around(elements, last)), *_neighbours(owner, holder)]
+    return _around([name for name, _ in owner.named_children() if name.isidentifier() or name == attribute], attribute)
+
+
+def _around(names: list[str], name: str) -> list[str]:
+    if name not in names:
         return names
-    index = names.index(attribute)
-    return [attribute, *reversed(names[:index]), *names[index + 1 :]]
+    index = names.index(name)
+    return [name, *reversed(names[:index]), *names[index + 1 :]]
 
 
 def reached(owner: str, child: str) -> str:
-    """How code reaches a child: `self.conv`, and `self[0]` of a host that is a list itself."""
-    if child.isidentifier():
-        return f"{owner}.{child}"
-    return f"{owner}[{child}]" if child.isdigit() else f'{owner}.get_submodule("{child}")'
+    """How code reaches a child: `self.conv`, `self[0]` of a host that is a list itself, `self.mlp[0]` of one that has one."""
+    first, _, rest = child.partition(".")
+    if first.isidentifier():
+        owner = f"{owner}.{first}"
+    else:
+        owner = f"{owner}[{first}]" if first.isdigit() else f'{owner}.get_submodule("{first}")'
+    return reached(owner, rest) if rest else owner
 
 
 def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: bool = False) -> Iterator[str]:
@@ -170,7 +182,7 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     # channels[1][-1]: at one size the half of a stage's channels is the stage's before, too
     yield from _nested_elements([*scope.locals.items(), *own]) if followed else ()
     # self.main.conv[2].out_channels
-    site = owner.get_submodule(attribute) if attribute in owner._modules else None
+    site = owner.get_submodule(attribute) if attribute in dict(owner.named_modules()) and attribute else None
     for name, holder in edge(reached(me, attribute), site, outgoing):
         yield from own_numbers(name, holder, outgoing)
     yield from _parameter_sizes(owner, me, attribute, outgoing)
@@ -201,7 +213,7 @@ def _fields(name: str, holder: Any) -> Iterator[str]:
 def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:
     """`self.conv1.out_channels`: of the site, then of what is inside it, then of its neighbours."""
     for child in _neighbours(owner, attribute):
-        module = getattr(owner, child)
+        module = owner.get_submodule(child)
         sides = ("out", "in") if outgoing == (child == attribute or outgoing) else ("in", "out")
         holders = [(reached(me, child), module)]
         if child == attribute:
@@ -223,7 +235,7 @@ def _inside_neighbours(seen: Observation, attribute: str) -> Iterator[str]:
     """`self.predictor.scores.out_features`: of the parts of the modules around the site, the last ones first."""
     me = seen.scope.code.co_varnames[0]
     for child in _neighbours(seen.owner, attribute):
-        for name, holder in edge(reached(me, child), getattr(seen.owner, child), outgoing=True):
+        for name, holder in edge(reached(me, child), seen.owner.get_submodule(child), outgoing=True):
             yield from own_numbers(name, holder, outgoing=True)
 
 

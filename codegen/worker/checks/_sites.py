@@ -83,7 +83,7 @@ def hosts(plan: Plan, model: nn.Module) -> list[str]:
     if plan.chosen:
         names = [name for name, _ in model.named_modules()]
         chosen = selection.select(names, plan.pattern) if plan.pattern else [n for n in plan.chosen if n in names]
-        return [*dict.fromkeys(name if plan.whole else name.rpartition(".")[0] for name in chosen)]
+        return [*dict.fromkeys(selection.parted(name, plan.site) for name in chosen)]
     found = []
     for name, module in model.named_modules():
         kinds = [cls.__qualname__ for cls in type(module).__mro__]

@@ -1,0 +1,92 @@
+"""Layers of torch's in a list of torch's: `features.3`, `blocks.*.mlp.1`, `heads.cls`. Whose code runs them, and how.
+
+Reads no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen import selection
+from codegen.errors import CodegenError
+from codegen.types import Site, Trace, TracedModule
+
+LISTS = ("Sequential", "ModuleList", "ModuleDict")
+
+
+def way(trace: Trace, meant: Sequence[TracedModule]) -> str:
+    """The way to such layers from the objects whose code runs them: `features.3` from the model, `mlp.1` from blocks; "" for
+    modules that are none, or that stand in several places of their lists.
+
+    Elements whose class has a file of its own get the module there, all but those of the model's own nn.Sequential that are
+    of another file's class.
+    """
+    own = {path for h in trace.hosts for path in h.instances}
+    lists = {m.name: m for m in trace.modules if m.class_name in LISTS and m.name not in own}
+    ways = {_way(m.name, lists) for m in meant}
+    found = next(iter(ways))
+    if len(ways) > 1 or "." not in found:
+        return ""
+    owned = [m for m in meant if m.name in own]
+    if not owned:
+        return found
+    model = next((h for h in trace.hosts if "" in h.instances), None)
+    here = {path for h in trace.hosts if model and h.file == model.file for path in h.instances}
+    holder = meant[0].name.rpartition(".")[0]
+    foreign = model is not None and meant[0].name not in here
+    ran_whole = lists[holder].class_name == "Sequential" and holder in {c.module for c in trace.calls}
+    return found if foreign and ran_whole and found == meant[0].name and found.count(".") == 1 else ""
+
+
+def _way(name: str, lists: dict[str, TracedModule]) -> str:
+    owner, _, attribute = name.rpartition(".")
+    while owner in lists and owner:
+        owner, _, holder = owner.rpartition(".")
+        attribute = f"{holder}.{attribute}"
+    return attribute
+
+
+def is_parted(trace: Trace, site: Site) -> bool:
+    """Whether the list that holds the element is run as a whole: then its run is parted. Raises
+    CodegenError("container-element") where that is no list of the host's own.
+    """
+    holders = {selection.joined(owner, site.attribute.rpartition(".")[0]) for owner in site.host.instances}
+    whole = [c for c in trace.calls if c.module in holders]
+    if not whole or not site.attribute.count("."):
+        return False
+    if site.attribute.count(".") > 1:
+        raise refused(site.name, site.module.name)
+    return True
+
+
+def dicts(trace: Trace) -> tuple[str, ...]:
+    """The modules whose elements are reached by key: `self.heads["cls"]`."""
+    keyed = {path for h in trace.hosts if h.keyed for path in h.instances}
+    return tuple(m.name for m in trace.modules if m.class_name == "ModuleDict" or m.name in keyed)
+
+
+def demand(trace: Trace, site: Site) -> None:
+    """Raises CodegenError("container-element") where the list of some of these objects has no such element."""
+    names = {m.name for m in trace.modules}
+    holder = site.attribute.rpartition(".")[0]
+    lacking = [
+        path
+        for path in site.host.instances
+        if selection.joined(path, holder) in names and selection.joined(path, site.attribute) not in names
+    ]
+    if lacking:
+        raise CodegenError(
+            "container-element",
+            f"{site.name}: {selection.joined(lacking[0], holder)} has no such element, those of other {site.host.name}s have",
+            "choose the objects that have it, by their names",
+        )
+
+
+def refused(name: str, element: str) -> CodegenError:
+    """Of elements that no edit of one class reaches."""
+    owner = element.rpartition(".")[0]
+    return CodegenError(
+        "container-element",
+        f"{name} is an element of the container {owner}, and both are of classes of torch: not built yet",
+        f"insert after the container itself ({owner}), or at one element of it ({element})",
+    )

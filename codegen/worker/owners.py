@@ -1,0 +1,20 @@
+"""Whose code runs a module: of a layer of torch's in a list of torch's, the object that holds the list. Runs nothing."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def held(model: nn.Module, name: str) -> tuple[str, str]:
+    """(the object, the way to the module from there): ("blocks.0", "mlp.1") where `mlp` is an nn.Sequential, else its parent
+    and the last part of its name.
+    """
+    owner, _, attribute = name.rpartition(".")
+    while owner and _is_torchs(model, owner) and _is_torchs(model, name):
+        owner, _, holder = owner.rpartition(".")
+        attribute = f"{holder}.{attribute}"
+    return owner, attribute
+
+
+def _is_torchs(model: nn.Module, name: str) -> bool:
+    return type(model.get_submodule(name)).__module__.split(".")[0] == "torch"
