@@ -77,17 +77,23 @@ def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
     return where, module
 
 
-def chosen(site: Site, attribute: str, component: Component, hooks: Sequence[str], model: ast.ClassDef) -> str:
-    """The statements at the end of the model's `__init__` that give the chosen objects their modules.
+def chosen(
+    attribute: str, site: Site, component: Component, hooks: Sequence[str], classes: tuple[ast.ClassDef, ast.ClassDef]
+) -> str:
+    """The statements at the end of the model's `__init__` that give the chosen objects their modules. classes: the host's and
+    the model's.
 
     for block in self.blocks[::2]:
         block.se = SqueezeExcite(embed_dim)
     """
+    cls, model = classes
     where, module = spelled(site, model)
     made = re.sub(rf"\b{CHOSEN}\b", module, component.construct)
     lines = [f"{where.target}.{attribute} = {made}", *(re.sub(r"\bself\b", where.target, hook) for hook in hooks)]
-    depth = len(where.headers)
-    nested = [*("    " * i + header for i, header in enumerate(where.headers)), *("    " * depth + line for line in lines)]
+    condition = present(cls, site).replace("self", where.target)
+    headers = [*where.headers, *([f"if {condition}:"] if condition else [])]
+    depth = len(headers)
+    nested = [*("    " * i + header for i, header in enumerate(headers)), *("    " * depth + line for line in lines)]
     return "\n".join(nested)
 
 

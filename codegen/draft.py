@@ -179,7 +179,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     edits = whole.plan(place) if site.whole else operation.plan(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
     made = [construct.statement(attribute, component, how)]
-    made += [] if how is Making.CHOSEN else [*hooks, *(() if late else ordering)]
+    made += [] if how is Making.CHOSEN else hooks
+    made += [] if late else ordering
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks

@@ -68,6 +68,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
     """Write one variant of a measured source and prove it in the child that measured it. Writes no file."""
     lessons: frozenset[Lesson] = frozenset()
     own: Subject | None = None  # measured for this request's site
+    alike = False  # to the model, in width and depth, is what stands for it
     while True:
         with watch.stage("rewrite"):
             try:
@@ -81,6 +82,9 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
             try:
                 proof = prove(child, made, subject.source, made.variant.text)
             except CodegenError as error:
+                if error.name == "module-does-not-fit" and made.site.width.kind == "literal" and not alike:
+                    alike, subject = True, measure(child, subject.source, request, alike=True)  # the number is this model's
+                    continue
                 if error.name not in ("made-elsewhere", "source-fails") or Lesson.FACTORIES in lessons:
                     raise
                 lessons |= {Lesson.FACTORIES}
@@ -131,8 +135,10 @@ def look(request: Request) -> Trace:
     return replace(trace, calls=(*trace.calls, *twins.unreached(trace)))
 
 
-def traced(child: Child, source: Source, request: Request) -> Trace:
-    """Run the source's model in the child and learn where its modules are called."""
+def traced(child: Child, source: Source, request: Request, *, alike: bool = False) -> Trace:
+    """Run the source's model in the child and learn where its modules are called. alike: no build of other widths or with
+    fewer blocks stands for the model.
+    """
     file = {"path": str(source.file.path), "module": source.file.module, "root": str(source.file.root or "")}
     answer = child.ask(
         "trace",
@@ -146,18 +152,20 @@ def traced(child: Child, source: Source, request: Request) -> Trace:
             "library": source.library,
             "wanted": selection.internal(request.site),
             "element": request.element,
-            "narrow": request.operation not in ("beside", "replace"),
+            "narrow": not alike and request.operation not in ("beside", "replace"),
+            "short": not alike,
         },
     )
     return trace_from_json(answer)
 
 
-def measure(child: Child, source: Source, request: Request) -> Subject:
+def measure(child: Child, source: Source, request: Request, *, alike: bool = False) -> Subject:
     """Trace the source, and the other classes of its file that the library builds from the same entry."""
-    trace = traced(child, source, request)
+    trace = traced(child, source, request, alike=alike)
     if not trace.other_build or request.host:
         return Subject(source, trace)
-    return Subject(source, trace, (traced(child, source, replace(request, build=trace.other_build, input=trace.input)),))
+    other = replace(request, build=trace.other_build, input=trace.input)
+    return Subject(source, trace, (traced(child, source, other, alike=alike),))
 
 
 def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:

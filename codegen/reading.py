@@ -170,9 +170,19 @@ class _Reader:
             if isinstance(chosen, ast.Constant) and chosen.value == name:
                 return ""
             return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
+        if key := self._key(callee, me):
+            return f'{key} == "{name.rpartition(".")[2]}"'
         # an object without the site has no such attribute
-        site = reaching.in_host(self.site, me) if self.site.everywhere else f'getattr({me}, "{name}", None)'
+        site = reaching.in_host(self.site, me) if self.site.everywhere or "." in name else f'getattr({me}, "{name}", None)'
         return f"{ast.unparse(callee)} is {site}"
+
+    def _key(self, callee: ast.expr, me: str) -> str:
+        """`task` for `self.heads[task]`, where the site is one of the nn.ModuleDict `self.heads`; else ""."""
+        site, holder = self.site, self.site.attribute.rpartition(".")[0]
+        keyed = holder and site.module.name.rpartition(".")[0] in site.dicts and isinstance(callee, ast.Subscript)
+        if not keyed or ast.unparse(callee.value) != reaching.below(me, holder):  # type: ignore[attr-defined]
+            return ""
+        return ast.unparse(callee.slice)  # type: ignore[attr-defined]
 
     def _make(
         self,

@@ -17,6 +17,7 @@ from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+IN_TORCH = "Sequential.forward"  # runs the layers of a list, in a file of torch's
 
 
 def _console(**options: Any) -> Console:
@@ -172,7 +173,8 @@ def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
     """`forward_features:1288, forward_intermediates:1164`, of modules that are alike."""
     found: dict[str, bool] = {}
     for call in (c for m in modules for c in call_sites(trace, m)):
-        text = f"{call['method'].rpartition('.')[2]}:{call['line']}"
+        method = call["method"].partition(".<locals>")[0]  # [self.norm(x) for x in xs] is a function of its own
+        text = "by its list" if method == IN_TORCH else f"{method.rpartition('.')[2]}:{call['line']}"
         found[text] = found.get(text, False) or bool(call["paths"])
     calls = ", ".join(text if ran else f"{text} (not run)" for text, ran in found.items())
     inside = tuple(f"{m.name}." for m in modules)

@@ -26,7 +26,6 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     way = "" if whole else elements.way(trace, meant)
     whole = whole or not way and _is_element(trace, meant)
     attribute = "" if whole else way or meant[0].name.rpartition(".")[2]
-    host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -35,6 +34,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
             f"{name} ({meant[0].class_name}) is in the model but no public path calls it",
             "choose a site with call sites: codegen sites SOURCE lists them",
         )
+    host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)
     module = called[0]
     after = request.sides[0] == "after"
     _demand_element(request, module)
@@ -95,6 +95,10 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     host = replace(site.host, factory=trace.hosts[0].factory)
     given = _given(request.width, width.value if width else 0) if request.width else width
     assert given is not None
+    owners = {selection.parted(n, site.attribute) for n in chosen.names}
+    pattern = selection.parted(chosen.pattern, site.attribute)
+    everywhere = site.whole or not chosen.pattern or owners == {*selection.select(site.names, pattern)}
+    site = replace(site, everywhere=everywhere)
     return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen)
 
 

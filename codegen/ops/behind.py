@@ -33,7 +33,7 @@ def edits(
             if site != place.site:  # another class of the file: its width has other names
                 own = branch.component(request, site)
                 made = replace(component, construct=naming.fitted(own, place.code).construct)
-            text = construct.chosen(site, place.attribute, made, lines, cls)
+            text = construct.chosen(place.attribute, site, made, lines, (place.cls, cls))
         else:
             condition = construct.present(place.cls, site).replace("self", "module", 1)
             text = construct.late(place.cls.name, place.attribute, condition, lines)

@@ -11,7 +11,7 @@ from torch import nn
 from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, resizing, widths
 from codegen.worker.observing import completed, observed, trained
-from codegen.worker.owners import held
+from codegen.worker.owners import held, stands_for
 from codegen.worker.runs import Located, Run
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
@@ -263,17 +263,19 @@ class Evidence:
             return None
         key = (host, attribute, layout.kind, outgoing, value)
         if key not in self._widths:
-            self._widths[key] = self._common_width(host, attribute, layout, value, outgoing=outgoing)
+            self._widths[key] = self._common_width(host, attribute, layout, (name, value), outgoing=outgoing)
         return self._widths[key]
 
-    def _common_width(self, cls: type, attribute: str, layout: Layout, value: int, *, outgoing: bool) -> Width | None:
-        seen = []
+    def _common_width(
+        self, cls: type, attribute: str, layout: Layout, reported: tuple[str, int], *, outgoing: bool
+    ) -> Width | None:
+        seen, (first, value) = [], reported
         sizes: set[int] = set()
         own: set[int] = set()  # in the full model: objects of a class may differ in width
         for model, scopes, events in self.builds:
             for host_name, host in self._running(model, cls):
                 event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
-                if event is None:
+                if event is None or not stands_for(self.builds[0][0], model, first, event.module):
                     continue
                 shape = event.shape(outgoing)
                 if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):

@@ -13,6 +13,7 @@ from codegen.selection import CHOSEN
 from codegen.types import Width
 from codegen.worker import layouts, widths
 from codegen.worker.evidence import Evidence
+from codegen.worker.owners import stands_for
 from codegen.worker.scopes import Scope
 from codegen.worker.widths import Observation
 
@@ -76,7 +77,7 @@ def _seen(evidence: Evidence, names: Sequence[str], pattern: str, outgoing: bool
         for name in selection.select(here, pattern) if pattern else [name for name in names if name in here]:
             event = events.get(name)
             shape = event and event.shape(outgoing)
-            if shape:
+            if shape and stands_for(evidence.builds[0][0], model, names[0], name):
                 owner, _, child = name.rpartition(".")  # a place between modules shows nothing: its owner does
                 module = model.get_submodule(owner if selection.is_point(child) else name)
                 yield _Seen(model, module, scopes.at_end(model, type(model)), shape)
@@ -114,11 +115,10 @@ def _of_neighbours(seen: Observation, name: str) -> Iterator[str]:
     if name not in dict(seen.owner.named_modules()):  # who builds the model puts it there
         return
     holder, _, element = name.rpartition(".")
-    path = seen.scope.code.co_varnames[0]
-    for part in filter(None, holder.split(".")):
-        path = widths.reached(path, part)
-    children = list(seen.owner.get_submodule(holder).named_children())
+    me, inside = seen.scope.code.co_varnames[0], seen.owner.get_submodule(holder)
+    path = widths.reached(me, seen.owner, holder) if holder else me
+    children = list(inside.named_children())
     at = [key for key, _ in children].index(element)
     for outgoing, found in ((True, children[:at][::-1]), (False, children[at + 1 :])):
         for key, child in found:
-            yield from widths.own_numbers(widths.reached(path, key), child, outgoing)
+            yield from widths.own_numbers(widths.reached(path, inside, key), child, outgoing)

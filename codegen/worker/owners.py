@@ -16,5 +16,14 @@ def held(model: nn.Module, name: str) -> tuple[str, str]:
     return owner, attribute
 
 
+def stands_for(model: nn.Module, other: nn.Module, name: str, there: str) -> bool:
+    """Whether a layer of another build is what the first has in its place: in a list, the first may be a pooling there and a
+    convolution here.
+    """
+    if "." not in held(model, name)[1]:
+        return True
+    return type(model.get_submodule(name)) is type(other.get_submodule(there))
+
+
 def _is_torchs(model: nn.Module, name: str) -> bool:
     return type(model.get_submodule(name)).__module__.split(".")[0] == "torch"

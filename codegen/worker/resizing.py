@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,14 +50,18 @@ def resized(setup: Setup, rows: int, columns: int, *, rebuild: bool) -> Iterator
             yield replace(setup, input=spec, overrides={**setup.overrides, name: rows})
 
 
-def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = True) -> Setup:
-    """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does."""
-    return _narrow(_short(setup, accept)) if narrow else _short(setup, accept)
+def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = True, short: bool = True) -> Setup:
+    """The smallest build of the same class that works: few blocks, a small image, narrow. The setup itself where none does.
+
+    narrow, short: whether it may have other widths, and fewer blocks.
+    """
+    resized = _short(setup, accept, DEPTH_NAMES if short else ())
+    return _narrow(resized) if narrow else resized
 
 
-def _short(setup: Setup, accept: Accept) -> Setup:
+def _short(setup: Setup, accept: Accept, depth_names: Sequence[str]) -> Setup:
     depths: dict[str, Any] = {}
-    for name in DEPTH_NAMES:
+    for name in depth_names:
         value = setup.arguments.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 2:
             depths[name] = 2

@@ -30,7 +30,8 @@ from codegen.worker.tracer import Place, preferring, tracing
 
 def trace(request: Mapping[str, Any]) -> Trace:
     """Trace a source. request: file, text, entry, host, build, input, `wanted`, a site's name ("" for all of them),
-    `element`, which of its results is meant, and `narrow`, whether a build of other widths may stand for the model.
+    `element`, which of its results is meant, and `narrow` and `short`, whether a build of other widths, or with fewer blocks,
+    may stand for the model.
     """
     module = models.import_source(request["file"])
     builds = [request["build"]] if request["build"] else []
@@ -47,7 +48,8 @@ def trace(request: Mapping[str, Any]) -> Trace:
 def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: nn.Module, scopes: Scopes) -> Trace:
     names = [name for name, _ in model.named_modules()]
     chosen = _chosen(request, model)
-    small = resizing.small(full, _holding(chosen), narrow=request.get("narrow", True))
+    narrow, short = request.get("narrow", True), request.get("short", True)
+    small = resizing.small(full, _holding(chosen), narrow=narrow, short=short)
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)

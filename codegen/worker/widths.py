@@ -113,7 +113,7 @@ def _named_values(seen: Observation, attribute: str, wanted: Callable[[Any], boo
     yield from (n for n, v in scope.locals.items() if wanted(v) and n not in scope.parameters)
     yield from (f"{me}.{k}" for k, v in _plain(seen.owner).items() if wanted(v))
     for child in _neighbours(seen.owner, attribute):
-        holder = reached(me, child)
+        holder = reached(me, seen.owner, child)
         yield from (f"{holder}.{k}" for k, v in _plain(seen.owner.get_submodule(child)).items() if wanted(v))
 
 
@@ -135,14 +135,16 @@ def _around(names: list[str], name: str) -> list[str]:
     return [name, *reversed(names[:index]), *names[index + 1 :]]
 
 
-def reached(owner: str, child: str) -> str:
-    """How code reaches a child: `self.conv`, `self[0]` of a host that is a list itself, `self.mlp[0]` of one that has one."""
+def reached(path: str, owner: nn.Module, child: str) -> str:
+    """How code reaches a child below an owner's path: `self.conv`, `self[0]`, `self.mlp[0]`, `self.heads["cls"]`."""
     first, _, rest = child.partition(".")
-    if first.isidentifier():
-        owner = f"{owner}.{first}"
+    if type(owner) is nn.ModuleDict:
+        path = f'{path}["{first}"]'
+    elif first.isidentifier():
+        path = f"{path}.{first}"
     else:
-        owner = f"{owner}[{first}]" if first.isdigit() else f'{owner}.get_submodule("{first}")'
-    return reached(owner, rest) if rest else owner
+        path = f"{path}[{first}]" if first.isdigit() else f'{path}.get_submodule("{first}")'
+    return reached(path, owner.get_submodule(first), rest) if rest else path
 
 
 def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: bool = False) -> Iterator[str]:
@@ -183,7 +185,7 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     yield from _nested_elements([*scope.locals.items(), *own]) if followed else ()
     # self.main.conv[2].out_channels
     site = owner.get_submodule(attribute) if attribute in dict(owner.named_modules()) and attribute else None
-    for name, holder in edge(reached(me, attribute), site, outgoing):
+    for name, holder in edge(reached(me, owner, attribute) if site is not None else "", site, outgoing):
         yield from own_numbers(name, holder, outgoing)
     yield from _parameter_sizes(owner, me, attribute, outgoing)
 
@@ -215,9 +217,9 @@ def _module_attributes(owner: nn.Module, me: str, attribute: str, outgoing: bool
     for child in _neighbours(owner, attribute):
         module = owner.get_submodule(child)
         sides = ("out", "in") if outgoing == (child == attribute or outgoing) else ("in", "out")
-        holders = [(reached(me, child), module)]
+        holders = [(reached(me, owner, child), module)]
         if child == attribute:
-            holders += [(f"{reached(me, child)}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
+            holders += [(f"{reached(me, owner, child)}.{n}", m) for n, m in module.named_children() if n.isidentifier()]
         for name, holder in holders:
             yield from own_numbers(name, holder, sides[0] == "out")
 
@@ -235,14 +237,14 @@ def _inside_neighbours(seen: Observation, attribute: str) -> Iterator[str]:
     """`self.predictor.scores.out_features`: of the parts of the modules around the site, the last ones first."""
     me = seen.scope.code.co_varnames[0]
     for child in _neighbours(seen.owner, attribute):
-        for name, holder in edge(reached(me, child), seen.owner.get_submodule(child), outgoing=True):
+        for name, holder in edge(reached(me, seen.owner, child), seen.owner.get_submodule(child), outgoing=True):
             yield from own_numbers(name, holder, outgoing=True)
 
 
 def _parameter_sizes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:
     """Sizes of the last and the first weights of a block of any class: a wrapper has nothing else that tells its width."""
     for child in _neighbours(owner, attribute):
-        block = reached(me, child)
+        block = reached(me, owner, child)
         sizes = [f"[*{block}.parameters()][-1].shape[0]", f"next({block}.parameters()).shape[1]"]
         yield from sizes if outgoing or child != attribute else sizes[::-1]
 
@@ -252,9 +254,9 @@ def edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str,
     on; and the ones before each.
     """
     found: list[tuple[str, nn.Module]] = []
-    while children := list(module.named_children() if module is not None else ()):
+    while module is not None and (children := list(module.named_children())):
         for key, child in children[::-1] if outgoing else children:
-            found.append((reached(name, key), child))
+            found.append((reached(name, module, key), child))
         name, module = found[-len(children)]
     return found
 
