@@ -34,6 +34,13 @@ CASES = [
     ("torchvision:mobilenet_v3_small", "se", "after", "features.3", "features.3"),
     ("torchvision:alexnet", "se", "before", "features.3", "features.3"),
     ("torchvision:vit_b_16", "adapter", "after", "encoder.layers.encoder_layer_3", "encoder.layers.encoder_layer_3"),
+    ("timm:resnet18", "se", "after", "layer2.*.downsample.0", "layer2.0.downsample.0"),
+    ("timm:resnet18", "se", "after", "layer*.*.downsample.0", "layer?.0.downsample.0"),
+    ("torchvision:resnet18", "se", "before", "layer2.0.downsample.1", "layer2.0.downsample.1"),
+    ("torchvision:densenet121", "se", "after", "features.denseblock1", "features.denseblock1"),
+    ("torchvision:convnext_tiny", "adapter", "after", "features.*.*.block.3", "features.?.*.block.3"),
+    ("torchvision:mobilenet_v2", "se", "after", "features.3.conv.2", "features.3.conv.2"),
+    ("torchvision:swin_t", "adapter", "after", "features.1.*.mlp.1", "features.1.*.mlp.1"),
 ]
 
 
@@ -48,7 +55,7 @@ def test_the_original_with_modules_around_the_chosen_sites(
     library = "timm" if source.startswith("timm") else "torchvision.models"
     base = f"create_model('{name}')" if library == "timm" else f"{name}(weights=None)"
     variant = oracle.load(str(target))
-    attribute = next(n for n in (f"{module}2", module) if f"self.{n}(" in target.read_text())
+    attribute = next(n for n in (f"{module}2", module) if f"self.{n} = " in target.read_text())
     size = 224 if "vit" in name or "swin" in name else 96
     size = 160 if name == "test_vit" else size
     found = oracle.compare(

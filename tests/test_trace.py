@@ -308,9 +308,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return traced(tmp_path_factory.mktemp("asked"), ASKED)
 
 
-def test_an_element_of_torchs_own_container_has_a_number_for_its_width(vit: Trace) -> None:
-    """No name in a class of torch can be written down."""
-    assert module(vit, "blocks.1").width_after == Width("8", 8, "literal")
+def test_an_element_of_torchs_own_container_has_its_width_in_the_names_of_the_object_that_holds_that(vit: Trace) -> None:
+    assert (width := module(vit, "blocks.1").width_after) and (width.expr, width.value) == ("dim", 8)
 
 
 def test_a_call_that_gives_another_width_than_in_forward_is_a_misfit(asked: Trace) -> None:

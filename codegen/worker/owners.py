@@ -1,4 +1,4 @@
-"""Whose code runs a module: of a layer of torch's in a list of torch's, the object that holds the list. Runs nothing."""
+"""Whose code runs a module: of an element of a list of torch's, the object that holds the list. Runs nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def held(model: nn.Module, name: str) -> tuple[str, str]:
     and the last part of its name.
     """
     owner, _, attribute = name.rpartition(".")
-    while owner and _is_torchs(model, owner) and _is_torchs(model, name):
+    while owner and _is_torchs(model, owner):
         owner, _, holder = owner.rpartition(".")
         attribute = f"{holder}.{attribute}"
     return owner, attribute
