@@ -126,24 +126,30 @@ def prepare(
     request: Request, source: Source, site: Site, build: str, chain: Iterable[tuple[str, str]] = ()
 ) -> tuple[Parts, ast.ClassDef]:
     """Find the host's class in its file and say what of the files is kept. chain: (file, name) of what makes it."""
+    parts = files(request, source, site, build, chain)
+    cls = syntax.find_class(parts.host, site.host.name, site.host.line)
+    if cls is None:
+        raise CodegenError(
+            "host-not-found",
+            f"{parts.host_file.path.name} does not define {site.host.name} as a class",
+            "name another host: --class",
+        )
+    return parts, cls
+
+
+def files(request: Request, source: Source, site: Site, build: str, chain: Iterable[tuple[str, str]] = ()) -> Parts:
+    """The source's file and the host's, and what of them is kept."""
     main = syntax.shared(source.file.text, source.file.path)
     host_file, host = source.file, main
     if Path(site.host.file).resolve() != source.file.path.resolve():
         host_file = sources.file(Path(site.host.file))
         host = syntax.shared(host_file.text, host_file.path)
-    cls = syntax.find_class(host, site.host.name, site.host.line)
-    if cls is None:
-        raise CodegenError(
-            "host-not-found",
-            f"{host_file.path.name} does not define {site.host.name} as a class",
-            "name another host: --class",
-        )
     defined = {n for s in main.tree.body for n in syntax.bound_names(s)}
     roots = tuple(sorted((syntax.used_names(ast.parse(build, mode="eval")) | {source.entry}) & defined))
     keep = request.keep or ("used" if source.library or source.distribution else "all")
     suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
     brought = _foreign(source, [(site.host.file, site.host.name), *chain])
-    return Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix, brought), cls
+    return Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix, brought)
 
 
 def _foreign(source: Source, definitions: Iterable[tuple[str, str]]) -> tuple[Foreign, ...]:
@@ -178,9 +184,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     operation = split if site.parted else beside if request.combine else insert
     edits = whole.plan(place) if site.whole else operation.plan(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
-    made = [construct.statement(attribute, component, how)]
-    made += [] if how is Making.CHOSEN else hooks
-    made += [] if late else ordering
+    first = construct.statement(attribute, component, how)
+    made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks

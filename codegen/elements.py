@@ -52,7 +52,7 @@ def is_parted(trace: Trace, site: Site) -> bool:
     """
     holders = {selection.joined(owner, site.attribute.rpartition(".")[0]) for owner in site.host.instances}
     whole = [c for c in trace.calls if c.module in holders]
-    if not whole or not site.attribute.count("."):
+    if not whole or not site.attribute.count(".") or site.host.variable:
         return False
     if site.attribute.count(".") > 1:
         raise refused(site.name, site.module.name)

@@ -21,7 +21,7 @@ MODULE_NAMES = frozenset("""
     """.split())  # noqa: SIM905
 
 
-def attribute(wanted: str, cls: ast.ClassDef, children: Collection[str], fixed: bool) -> str:
+def attribute(wanted: str, cls: ast.ClassDef | ast.FunctionDef, children: Collection[str], fixed: bool) -> str:
     """`se`, or `se2` where the host has an `se` already. A name that the user chose is not changed but refused."""
     taken = {*children, *MODULE_NAMES, *(n.attr for n in ast.walk(cls) if isinstance(n, ast.Attribute))}
     taken |= {n for statement in cls.body for n in syntax.bound_names(statement)}

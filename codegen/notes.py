@@ -12,10 +12,11 @@ from codegen.types import Call, Site, Width
 
 def about(site: Site, cls: ast.ClassDef, misfits: Sequence[Call], uses: Sequence[Use]) -> list[str]:
     """The notes on a site in its host's class. misfits: its calls whose tensor has another width, which stay as they are."""
-    return [*_of_width(site.width), *_of_host(site), *_of_calls(cls, misfits, uses)]
+    return [*of_width(site.width), *_of_host(site), *_of_calls(cls, misfits, uses)]
 
 
-def _of_width(width: Width) -> Iterator[str]:
+def of_width(width: Width) -> Iterator[str]:
+    """The notes on how a width is said."""
     if width.kind == "literal":
         yield f"the width {width.expr} is a literal: no name in scope gives it"
     elif width.builds == 1:

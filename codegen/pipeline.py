@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import edits, emit, modules, replacing, selection, sources, twins
+from codegen import assembled, edits, emit, modules, replacing, selection, sources, twins
 from codegen.child import Child, trace_from_json
-from codegen.draft import Draft, Lesson, draft
+from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request, Source, Trace
 
@@ -105,7 +105,7 @@ def _refuses_base(proof: dict[str, Any]) -> bool:
 
 def drafting(request: Request) -> Callable[..., Draft]:
     """What drafts the variant of this operation."""
-    return replacing.draft if request.operation == "replace" else draft
+    return replacing.draft if request.operation == "replace" else assembled.made
 
 
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:

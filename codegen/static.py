@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen import branch, edits, emit, imports, pipeline, reading, renaming, sites, sources, standalone, syntax
-from codegen.draft import Draft, Ground, prepare, write
+from codegen.draft import Draft, Ground, files, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Check, HostClass, Layout, Report, Request, Source
@@ -64,17 +64,18 @@ def base(request: Request, text: str) -> str:
     if found is None:
         raise CodegenError("no-recipe", "the header does not name the host", "make the variant again with this version")
     main = syntax.shared(source.file.text, source.file.path)
+    made_by = any(isinstance(node, ast.FunctionDef) and node.name == found["host"] for node in main.tree.body)
     try:
-        host = host_class(source, found["host"], main)
+        host = HostClass(found["host"], str(source.file.path), 0, ("",)) if made_by else host_class(source, found["host"], main)
     except CodegenError as error:
         what = f"{found['host']} is made by code that {source.file.path.name} imports, which only a run of the model finds"
         raise replace(error, message=what, hint="codegen insert ... --diff shows the change as it is made") from None
     site = sites.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
-    parts, _ = prepare(request, source, site, "None")
+    parts = files(request, source, site, "None")
     new_names = standalone.renames(parts)
     old_names = {new: old for old, new in new_names.items()}
     build = renaming.renamed_expression(found["build"], old_names)
-    plain = standalone.assemble(prepare(request, source, site, build)[0])
+    plain = standalone.assemble(files(request, source, site, build))
     return emit.with_header(plain, emit.header_of(text))  # the header is no edit: it stands on both sides of a diff
 
 

@@ -169,7 +169,10 @@ class Chosen:
 
 @dataclass(frozen=True)
 class HostClass:
-    """A class whose code runs sites, and where it stands. inherited: `instances` are also those of derived classes."""
+    """A class whose code runs sites (or a function that makes the model), and where it stands.
+
+    inherited: `instances` are also those of derived classes.
+    """
 
     name: str
     file: str
@@ -178,6 +181,7 @@ class HostClass:
     inherited: bool = False
     indexed: bool = False  # its objects are lists of modules: `self[0]` is a child
     keyed: bool = False  # likewise by name: `self["0"]`
+    variable: str = ""  # it is no class but a function that returns the model, an nn.Sequential of torch's, and calls it so
     factory: str = ""  # how device and dtype reach a new child: "**dd", "device=device, dtype=dtype" or ""
 
 

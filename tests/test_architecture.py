@@ -23,7 +23,7 @@ PARAMETERS = 6
 
 # From the top down; a module that is not named here is a stage. `worker` stands apart: see WORKER_MAY_IMPORT.
 LAYERS = {"__main__": 11, "ending": 10, "cli": 9, "undoing": 8, "show": 7, "static": 7, "steps": 7, "pipeline": 6}
-LAYERS |= {"replacing": 5, "draft": 4, "ops": 3}
+LAYERS |= {"replacing": 5, "assembled": 5, "draft": 4, "ops": 3}
 LAYERS |= {"selection": 1, "types": 1, "errors": 0}
 STAGE = 2
 WORKER_MAY_IMPORT = {"worker", "selection", "points", "syntax", "types", "errors"}  # what reads code, and no more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 from torch import nn
@@ -26,11 +27,12 @@ def build_expressions(module: ModuleType, text: str, entry: str, host: str) -> l
     names = [entry] if entry else [*([host] if alone else []), *gathering_classes(module, tree)]
     if host and not _is_module_class(module, host):
         _known(module, host, tree)
-    if not names:
+    if not names:  # return nn.Sequential(...)
+        if makers := [f"{function}()" for function in factory_functions(module, tree, "Sequential")]:
+            return makers[::-1]
+        what = f"no nn.Module class in {Path(module.__file__ or module.__name__).name}, nor a function that needs no arguments"
         raise CodegenError(
-            "host-not-found",
-            f"no nn.Module class in {module.__name__}",
-            "give a file that defines a model, or --build EXPR",
+            "host-not-found", f"{what} and returns an nn.Sequential", "give a file that defines a model, or --build EXPR"
         )
     constructors = [f"{name}()" for name in names if _needs_nothing(getattr(module, name))]
     factories = [f"{function}()" for name in names for function in factory_functions(module, tree, name)]
@@ -90,6 +92,8 @@ def _returns(function: ast.FunctionDef, makers: set[str]) -> bool:
             return False
         if isinstance(node.func, ast.Name) and node.func.id in makers:
             return True  # return VisionTransformer(...)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "Sequential" in makers:
+            return True  # return nn.Sequential(...)
         if isinstance(node.func, ast.Attribute) and makes(node.func.value):
             return True  # return VisionTransformer(...).eval()
         arguments = [*node.args, *(k.value for k in node.keywords)]

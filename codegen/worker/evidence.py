@@ -248,6 +248,8 @@ class Evidence:
 
     def _running(self, model: nn.Module, cls: type) -> list[tuple[str, nn.Module]]:
         """The modules of a build that run the code of a class."""
+        if cls.__module__.split(".")[0] == "torch":  # a function made the model
+            return [("", model)]
         if cls in self.runners.values():
             modules: list[tuple[str, nn.Module]] = list(model.named_modules())
             return [(name, module) for name, module in modules if isinstance(module, cls)]
@@ -288,8 +290,6 @@ class Evidence:
                     own |= {found} if model is self.builds[0][0] else set()
         if not seen:
             return None
-        if cls.__module__.startswith("torch."):  # nothing can be written into its `__init__`
-            return Width(str(value), value, "literal")
         seen.sort(key=lambda o: o.value != value)  # stable: the first build's own value is what is reported
         width = widths.expression(seen, attribute, outgoing=outgoing, builds=max(1, len(sizes)))
         return width if width is None or width.kind != "literal" or len(own) == 1 else None

@@ -30,7 +30,7 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
     seen = [s for s in _seen(evidence, names, pattern, outgoing) if layouts.channels(layout, s.shape)]
     whole = [Observation(s.scope, layouts.channels(layout, s.shape)) for s in seen if s.scope is not None]
     own = [
-        Observation(Scope(_of_one.__code__, {CHOSEN: s.module}, {}, ()), layouts.channels(layout, s.shape))
+        Observation(Scope(_of_one.__code__, {CHOSEN: s.module}, {}, (), CHOSEN), layouts.channels(layout, s.shape))
         for s in seen
     ]
     if not own:
@@ -92,7 +92,7 @@ assert _of_one.__code__.co_varnames[0] == CHOSEN
 
 def _of_model(seen: Observation, outgoing: bool) -> Iterator[str]:
     """Names of the model's `__init__`, without those that go through its children."""
-    me = seen.scope.code.co_varnames[0]
+    me = seen.scope.me
     children = tuple(f"{me}.{name}" for name, _ in seen.owner.named_children())
     for text in widths.candidates(seen, "", outgoing=outgoing):
         if not text.startswith((*children, "[*", "next(", f"{me}[")):
@@ -115,7 +115,7 @@ def _of_neighbours(seen: Observation, name: str) -> Iterator[str]:
     if name not in dict(seen.owner.named_modules()):  # who builds the model puts it there
         return
     holder, _, element = name.rpartition(".")
-    me, inside = seen.scope.code.co_varnames[0], seen.owner.get_submodule(holder)
+    me, inside = seen.scope.me, seen.owner.get_submodule(holder)
     path = widths.reached(me, seen.owner, holder) if holder else me
     children = list(inside.named_children())
     at = [key for key, _ in children].index(element)

@@ -22,11 +22,12 @@ class Scope:
     locals: dict[str, Any]
     globals: dict[str, Any]
     parameters: tuple[str, ...]
+    me: str = "self"  # what the object that was made is called there
 
     @property
     def owner(self) -> nn.Module:
         """The object that was made, with what it held at that point."""
-        owner: nn.Module = self.locals[self.code.co_varnames[0]]
+        owner: nn.Module = self.locals[self.me]
         return owner
 
     def names(self) -> dict[str, Any]:
@@ -39,14 +40,19 @@ class Scopes:
     """Scopes by module and by the code object of the `__init__` (a subclass and its base leave one each)."""
 
     found: dict[tuple[int, CodeType], Scope] = field(default_factory=dict)
+    makers: dict[int, Scope] = field(default_factory=dict)  # by the nn.Sequential that a function returned
 
     def at_end(self, module: nn.Module, cls: type) -> Scope | None:
-        """The scope at the end of `cls.__init__`, or of the one that is written for a class which has none."""
+        """The scope at the end of `cls.__init__`, or of the one that is written for a class which has none; of a class of
+        torch's, that of the function that returned the object.
+        """
+        if cls.__module__.split(".")[0] == "torch":
+            return self.makers.get(id(module))
         if "__init__" in vars(cls):
             return self.of(module, cls)
         defining = sys.modules.get(cls.__module__)
         inherited = next((scope for base in cls.__mro__ if (scope := self.of(module, base)) is not None), None)
-        made = {"self": inherited.owner if inherited else module}
+        made: dict[str, Any] = {"self": inherited.owner if inherited else module}
         return Scope(_written.__code__, made, vars(defining) if defining else {}, ())
 
     def of(self, module: nn.Module, cls: type) -> Scope | None:
@@ -56,8 +62,19 @@ class Scopes:
         return self.found.get((id(module), code)) if code is not None else None
 
 
+MADE = "model"  # what the object is called where the function that returns it does not name it
+
+
 def _written(self: nn.Module, *args: Any, **kwargs: Any) -> None:
     """What the written `__init__` has in scope."""
+
+
+def _maker(frame: FrameType, made: nn.Module) -> Scope:
+    """The scope at the end of a function that returns a module, where that has a name in the function or is to have one."""
+    code, names = frame.f_code, dict(frame.f_locals)
+    me = next((name for name, value in names.items() if value is made), MADE)
+    count = code.co_argcount + code.co_kwonlyargcount
+    return Scope(code, {**names, me: made}, frame.f_globals, code.co_varnames[:count], me)
 
 
 @contextlib.contextmanager
@@ -66,15 +83,18 @@ def recording() -> Iterator[Scopes]:
     scopes = Scopes()
     held: dict[tuple[int, CodeType], likeness.Held] = {}
 
-    def on_event(frame: FrameType, event: str, _argument: Any) -> None:
+    def on_event(frame: FrameType, event: str, value: Any) -> None:
         code = frame.f_code
+        if event == "return" and type(value) is nn.Sequential and "torch" not in frame.f_globals.get("__name__", "").split("."):
+            scopes.makers.setdefault(id(value), _maker(frame, value))
         if event != "return" or code.co_name != "__init__" or not code.co_argcount:
             return
         names = frame.f_locals
         module = names.get(code.co_varnames[0])
         if isinstance(module, nn.Module):
             count = code.co_argcount + code.co_kwonlyargcount
-            scopes.found[id(module), code] = Scope(code, dict(names), frame.f_globals, code.co_varnames[1:count])
+            me = code.co_varnames[0]
+            scopes.found[id(module), code] = Scope(code, dict(names), frame.f_globals, code.co_varnames[1:count], me)
             if type(module).__module__.split(".")[0] != "torch":  # nothing is written into those
                 held[id(module), code] = likeness.held(module)
 
@@ -86,4 +106,4 @@ def recording() -> Iterator[Scopes]:
         sys.setprofile(previous)
         for key, then in held.items():
             scope = scopes.found[key]
-            scope.locals[scope.code.co_varnames[0]] = likeness.as_held(scope.owner, then)
+            scope.locals[scope.me] = likeness.as_held(scope.owner, then)

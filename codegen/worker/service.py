@@ -147,6 +147,7 @@ def _misfit(subject: Subject, how: str) -> CodegenError:
 def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
     plan = subject.plan
     edited = getattr(subject.variant, plan.host.split(".")[0], object)  # the chosen ones get a module whatever they are
+    edited = edited if isinstance(edited, type) else object  # a function that makes the model
     with contextlib.suppress(LookupError):
         own = (isinstance(model.get_submodule(owner), edited) for owner in hosts(plan, model))
         if not plan.chosen or plan.operation == "replace" or all(own):

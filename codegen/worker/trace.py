@@ -71,7 +71,7 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
     return Trace(
         build=full.build,
         input=full.input,
-        hosts=(*_hosts(model, scopes), *_bases(model, scopes, evidence)),
+        hosts=(*_maker(model, scopes), *_hosts(model, scopes), *_bases(model, scopes, evidence)),
         modules=tuple(_modules(model, evidence, wanted, chosen)),
         calls=found,
         paths=tuple(run.path for run in runs[1:]),
@@ -150,6 +150,13 @@ def _calls(runs: Sequence[Run], calls: Iterable[Located], evidence: Evidence) ->
         line, end_line, column, end_column = place.position
         span = Span(line, column, end_line, end_column)
         yield Call(called, place.owner, place.file, place.method, span, place.direct, path, count, place.names, misfits)
+
+
+def _maker(model: nn.Module, scopes: Scopes) -> Iterator[HostClass]:
+    """The function that returned the model, where that is an nn.Sequential of torch's."""
+    if scope := scopes.makers.get(id(model)):
+        code = scope.code
+        yield HostClass(code.co_name, code.co_filename, code.co_firstlineno, ("",), variable=scope.me)
 
 
 def _hosts(model: nn.Module, scopes: Scopes) -> Iterable[HostClass]:

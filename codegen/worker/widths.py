@@ -108,7 +108,7 @@ def _plain(owner: Any) -> dict[str, Any]:
 
 def _named_values(seen: Observation, attribute: str, wanted: Callable[[Any], bool]) -> Iterator[str]:
     """Parameters, locals, `self` attributes, then attributes of the site's module and of its neighbours."""
-    scope, me = seen.scope, seen.scope.code.co_varnames[0]
+    scope, me = seen.scope, seen.scope.me
     yield from (p for p in scope.parameters if wanted(scope.locals.get(p)))
     yield from (n for n, v in scope.locals.items() if wanted(v) and n not in scope.parameters)
     yield from (f"{me}.{k}" for k, v in _plain(seen.owner).items() if wanted(v))
@@ -153,7 +153,7 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     followed: the width was seen at several sizes, so that what fits by chance is told from what it follows.
     """
     scope, owner = seen.scope, seen.owner
-    me = scope.code.co_varnames[0]
+    me = scope.me
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
     running = written.changing(scope.code)
     # self.proj = nn.Linear(dim, out_dim): what the site is made with comes first, its last argument where it is the result
@@ -235,7 +235,7 @@ def own_numbers(name: str, holder: nn.Module, outgoing: bool) -> Iterator[str]:
 
 def _inside_neighbours(seen: Observation, attribute: str) -> Iterator[str]:
     """`self.predictor.scores.out_features`: of the parts of the modules around the site, the last ones first."""
-    me = seen.scope.code.co_varnames[0]
+    me = seen.scope.me
     for child in _neighbours(seen.owner, attribute):
         for name, holder in edge(reached(me, seen.owner, child), seen.owner.get_submodule(child), outgoing=True):
             yield from own_numbers(name, holder, outgoing=True)

@@ -25,7 +25,7 @@ PURE = (
 @functools.cache
 def made_with(init: CodeType, attribute: str) -> tuple[str, ...]:
     """The names in the statement that assigns the site."""
-    tree, me = constructor(init), init.co_varnames[0]
+    tree, me = constructor(init), next(iter(init.co_varnames), "")
     names: list[str] = []
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Assign) and any(ast.unparse(t) == f"{me}.{attribute}" for t in node.targets):
@@ -39,7 +39,7 @@ def changing(init: CodeType) -> frozenset[str]:
     tree = constructor(init)
     if tree is None:
         return frozenset()
-    me = init.co_varnames[0]
+    me = next(iter(init.co_varnames), "")
     counts: Counter[str] = Counter()
     for node in ast.walk(tree):
         weight = 2 if isinstance(node, (ast.For, ast.While)) else 1
@@ -110,6 +110,6 @@ def _tree(file: str) -> ast.Module:
 
 @functools.cache
 def _functions(file: str) -> dict[int, ast.FunctionDef]:
-    """Every `__init__` of a file by its first line (that of its decorators)."""
-    inits = [n for n in ast.walk(_tree(file)) if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+    """Every function of a file by its first line (that of its decorators)."""
+    inits = [n for n in ast.walk(_tree(file)) if isinstance(n, ast.FunctionDef)]
     return {min([n.lineno, *(d.lineno for d in n.decorator_list)]): n for n in inits}
