@@ -34,6 +34,8 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
             f"{name} ({meant[0].class_name}) is in the model but no public path calls it",
             "choose a site with call sites: codegen sites SOURCE lists them",
         )
+    if not whole and not way:
+        _demand_one(request, called)
     host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)
     module = called[0]
     after = request.sides[0] == "after"
@@ -60,6 +62,17 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
     return replace(site, width=width, leaving=leaving, everywhere=len(host.instances) == len(objects))
+
+
+def _demand_one(request: Request, called: Sequence[TracedModule]) -> None:
+    """Raises CodegenError("several-sites") where the name means several children of one class: `layer*`, `blocks.*.norm?`."""
+    lasts = dict.fromkeys(m.name.rpartition(".")[2] for m in called)
+    if len(lasts) > 1:
+        prefix = request.site.rpartition(".")[0]
+        each = [selection.shown(selection.joined(prefix, last)) for last in lasts]
+        edit = "".join(f' --edit "{request.operation} {name}: {request.module}"' for name in each[:2])
+        what = f"{request.site} means {', '.join(each)}, and each takes a module of its own"
+        raise CodegenError("several-sites", what, f"make one edit of each:{edit}{' ...' * (len(each) > 2)}")
 
 
 def _demand_element(request: Request, module: TracedModule) -> None:

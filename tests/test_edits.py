@@ -142,3 +142,19 @@ def test_a_name_that_means_nothing_is_told_with_its_edit(net: Path) -> None:
     wrong = run(net, *TWO, "--edit", "after neck: se")
     assert isinstance(wrong.exception, CodegenError) and wrong.exception.name == "unknown-site"
     assert wrong.exception.message.startswith("edit 3, 'after neck: se': ")
+
+
+def test_a_name_that_means_several_children_is_refused_with_the_edits_to_make(net: Path) -> None:
+    wrong = run(net, "--module", "se", "--after", "*")
+    assert isinstance(wrong.exception, CodegenError) and wrong.exception.name == "several-sites"
+    assert wrong.exception.hint == 'make one edit of each: --edit "after stem: se" --edit "after body: se"'
+
+
+@pytest.mark.slow
+def test_features_are_tapped_behind_the_modules_of_all_edits(tmp_path: Path) -> None:
+    """A feature extractor runs the children by order: the second edit knows it as well as the first."""
+    pytest.importorskip("timm")
+    words = ["insert", "timm:test_resnet", "--edit", "after layer1: se", "--edit", "after layer2: se"]
+    done = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "made.py")])
+    assert done.exit_code == 0, done.output
+    assert "place_se2(self)" in (tmp_path / "made.py").read_text()

@@ -132,7 +132,7 @@ def _construction(
 
 
 def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registry.Extractor:
-    if request["library"] != "timm" or request["build"]:
+    if request["library"] != "timm" or request["build"] not in ("", f"{request['entry']}()"):
         return registry.Extractor()
     return registry.extractor(registry.Entry(getattr(module, request["entry"]), small.root, small.overrides))
 
