@@ -78,8 +78,13 @@ def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> N
 @SHOW
 def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Insert a module after, before or beside a site of SOURCE; with --edit make several edits, in order."""
-    one = () if options["edits"] else (requested.insertion(source, **options),)
-    _make(one or several(source, **options), show_diff, as_json)
+    separate = options["separate"]
+    if options["edits"]:
+        _demand_none({"separate": separate}, "one insertion")
+        _make(several(source, **options), show_diff, as_json)
+        return
+    one = requested.insertion(source, **options)
+    _make(_separate(one, options) if separate else (one,), show_diff, as_json)
 
 
 @cli.command()
@@ -152,6 +157,17 @@ def remove(source: str, *, name: str, against: str, show_diff: bool, as_json: bo
         return
     _demand_none({key: options.pop(key) for key in ("site", "host", "build", "input", "suffix", "keep", "checks")}, "--site")
     _undo(Path(source), name, against, show_diff=show_diff, as_json=as_json, **options)
+
+
+def _separate(request: Request, options: dict[str, Any]) -> tuple[Request, ...]:
+    """The insertion once for each call of its site."""
+    from codegen import pipeline, selection
+    from codegen.edits import of_each_call
+
+    trace = pipeline.look(dataclasses.replace(request, site=f"{request.site}{selection.SIGN}1"))
+    edits = of_each_call(trace, request)
+    single = dict.fromkeys((*OF_ONE_EDIT, *OF_ONE_INSERTION))
+    return several(request.source, **{**options, **single, "edits": edits})
 
 
 def _demand_none(options: dict[str, str], needs: str) -> None:

@@ -9,9 +9,9 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from codegen import emit, modules
+from codegen import emit, modules, selection
 from codegen.errors import CodegenError
-from codegen.types import Request
+from codegen.types import Request, Trace
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
 FLAGS = ("--identity", "--emit-groups")
@@ -51,6 +51,28 @@ def _options(rest: Sequence[str]) -> Iterator[str]:
         argument = not expected and not word.startswith("-") and "=" in word
         yield from ("--arg", word) if argument else (word,)
         expected = not expected and word.startswith("--") and "=" not in word and word not in FLAGS
+
+
+def of_each_call(trace: Trace, request: Request) -> tuple[str, ...]:
+    """The edits that give each call of a site a module of its own.
+
+    Raises CodegenError("usage") where the site is called in one place.
+    """
+    names, count = [module.name for module in trace.modules], 0
+    roots = [path for h in trace.hosts if h.name == request.host for path in h.instances] if request.host else [""]
+    while any(selection.select(names, selection.internal(f"{request.site}{selection.SIGN}{count + 1}"), r) for r in roots):
+        count += 1
+    if count < 2:
+        what = f"--separate: {request.site} is not called in several places of its owner's code"
+        raise CodegenError("usage", what, "leave it out; codegen sites SOURCE lists the calls")
+    options = [f"{key}={value}" for key, value in request.arguments]
+    given = (("--class", request.host), ("--width", request.width), ("--combine", request.combine))
+    options += [word for name, value in given if value for word in (name, value)]
+    options += ["--identity"] * request.identity + ["--emit-groups"] * request.groups
+    said = shlex.join([request.module, *options])
+    named = [f" --name {request.name}{number if number > 1 else ''}" if request.name else "" for number in range(1, count + 1)]
+    place = f"{request.operation} {request.site}{selection.SIGN}"
+    return tuple(f"{place}{number}: {said}{name}" for number, name in enumerate(named, 1))
 
 
 def refuse_twice(requests: Sequence[Request], text: str) -> None:

@@ -65,6 +65,7 @@ PLACES = _options(
         help="Beside: how. cat: back to the channels by a 1x1 convolution; gate: a gain that starts at 0. Default: add.",
     ),
     click.option("--call", default=None, type=click.IntRange(1), metavar="N", help="Only the N-th of its calls: SITE@N."),
+    click.option("--separate", is_flag=True, help="A module of its own for each of its calls. Without it they share one."),
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
     click.option("--emit-groups", "groups", is_flag=True, help="Write a method of the model that gives the new parameters."),

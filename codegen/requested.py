@@ -29,6 +29,8 @@ def insertion(
         what = "give one of --after SITE, --before SITE and --beside SITE"
         raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
     operation, site = given[0]
+    if options.pop("separate", False) and options.get("call"):
+        raise CodegenError("usage", "--separate is of all calls, --call of one", "give one of the two")
     if (call := options.pop("call", None)) is not None:
         site = f"{site}{SIGN}{call}"
     index, element = options.pop("output_index", None), options.pop("output_key", "")

@@ -158,3 +158,25 @@ def test_features_are_tapped_behind_the_modules_of_all_edits(tmp_path: Path) -> 
     done = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "made.py")])
     assert done.exit_code == 0, done.output
     assert "place_se2(self)" in (tmp_path / "made.py").read_text()
+
+
+CALLED_TWICE = NET.replace("        x = self.stem(x)\n", "        x = self.act(self.stem(x))\n").replace(
+    "return self.body(x)", "return self.act(self.body(x))"
+).replace("        self.body", "        self.act = nn.ReLU()\n        self.body")  # fmt: skip
+
+
+def test_a_module_of_its_own_for_each_call(net: Path) -> None:
+    net.write_text(CALLED_TWICE, encoding="utf-8")
+    made = net.with_name("made.py")
+    done = run(net, "--module", "se", "--after", "act", "--arg", "reduction=2", "--separate", "-o", str(made))
+    assert done.exit_code == 0, done.output
+    text = made.read_text()
+    assert "self.se = SqueezeExcite(width)" in text and "self.act(self.stem(x))\n        x = self.se(x)\n" in text
+    assert "self.se2 = SqueezeExcite(2 * width)" in text and "return self.se2(self.act(self.body(x)))" in text
+    assert '--edit "after act@1: se reduction=2"' in text.replace("'", '"')
+
+
+def test_separate_is_for_sites_that_are_called_several_times(net: Path) -> None:
+    for words, what in ((("--after", "stem"), "several places"), (("--after", "stem", "--call", "1"), "--call of one")):
+        wrong = run(net, "--module", "se", *words, "--separate")
+        assert isinstance(wrong.exception, CodegenError) and what in wrong.exception.message

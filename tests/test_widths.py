@@ -207,6 +207,7 @@ ORDER = (
     ("del_ = width; self.dim = width; width = 0", "del_"),
     ("self.dim = width; dims = [width, 3]; width = 0", "self.dim"),
     ("dims = [3, width]; self.other = conv(width + 0); width = 0", "dims[-1]"),
+    ("pairs = [(3, width)]\nfor pair in pairs:\n    self.other = conv(pair[1])\nwidth = 0", "self.other.out_channels"),
 )
 
 

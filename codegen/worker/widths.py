@@ -156,6 +156,7 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     me = scope.me
     own = [(f"{me}.{k}", v) for k, v in _plain(owner).items()]
     running = written.changing(scope.code)
+    kept = {name: value for name, value in scope.locals.items() if name not in written.loop_variables(scope.code)}
     # self.proj = nn.Linear(dim, out_dim): what the site is made with comes first, its last argument where it is the result
     names = written.made_with(scope.code, attribute)[:: -1 if outgoing else 1]
     yield from (n for n in names if _is_int(scope.locals.get(n)) and n not in running)
@@ -165,24 +166,24 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     # self.num_features
     yield from (n for n, v in own if _is_int(v) and n not in running)
     # dims[-1], self.dims[0]
-    yield from _elements([*scope.locals.items(), *own])
+    yield from _elements([*kept.items(), *own])
     # 512 * block.expansion, as it stands in the code
     yield from (text for text in written.expressions(scope.code) if text not in running)
     # in_chs and self.inplanes, which changed on the way and now hold the last stage's width
     yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running and not n.startswith("_"))
     # config.hidden_size, cfg["dim"]
-    for name, holder in scope.locals.items():
+    for name, holder in kept.items():
         if name != me:
             yield from _fields(name, holder)
     yield from _module_attributes(owner, me, attribute, outgoing)
     yield from _products(seen, own)
     # self.feature_info[3]["num_chs"]
-    for name, records in [*((f"{me}.{k}", v) for k, v in _plain(owner).items()), *scope.locals.items()]:
+    for name, records in [*((f"{me}.{k}", v) for k, v in _plain(owner).items()), *kept.items()]:
         if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
             for index, record in enumerate(records):
                 yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
     # channels[1][-1]: at one size the half of a stage's channels is the stage's before, too
-    yield from _nested_elements([*scope.locals.items(), *own]) if followed else ()
+    yield from _nested_elements([*kept.items(), *own]) if followed else ()
     # self.main.conv[2].out_channels
     site = owner.get_submodule(attribute) if attribute in dict(owner.named_modules()) and attribute else None
     for name, holder in edge(reached(me, owner, attribute) if site is not None else "", site, outgoing):

@@ -55,16 +55,25 @@ def changing(init: CodeType) -> frozenset[str]:
 
 
 @functools.cache
-def expressions(init: CodeType) -> tuple[str, ...]:
-    """Expressions without calls that stand in `__init__`, in their order."""
+def loop_variables(init: CodeType) -> frozenset[str]:
+    """The variables of the loops in `__init__`: behind a loop they are what its last turn left."""
     tree = constructor(init)
-    found = []
+    loops = [n for n in ast.walk(tree) if isinstance(n, ast.For)] if tree is not None else []
+    return frozenset(n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name))
+
+
+@functools.cache
+def expressions(init: CodeType) -> tuple[str, ...]:
+    """Expressions without calls that stand in `__init__`, in their order, but for those of a loop's variable."""
+    tree = constructor(init)
+    found, variables = [], loop_variables(init)
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, (ast.BinOp, ast.Attribute, ast.Subscript)) and isinstance(
             getattr(node, "ctx", ast.Load()), ast.Load
         ):
             parts = list(ast.walk(node))
-            if all(isinstance(p, PURE) for p in parts) and any(isinstance(p, ast.Name) for p in parts):
+            names = {p.id for p in parts if isinstance(p, ast.Name)}
+            if names and not names & variables and all(isinstance(p, PURE) for p in parts):
                 found.append(ast.unparse(node))
     return tuple(found)
 
