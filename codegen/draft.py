@@ -33,7 +33,7 @@ from codegen import (
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
-from codegen.ops import behind, beside, insert, split, whole
+from codegen.ops import behind, beside, elsewhere, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
@@ -193,7 +193,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     grouped, methods = behind.grouped(parts, place, trace) if request.groups and trace else ("", ())
     addition = replace(addition, elsewhere=(*addition.elsewhere, *methods))
     for other in others if how is Making.LAST else ():
-        edits += _elsewhere(request, place, component, other)
+        edits += elsewhere.plan(request, place, component, other, ground.uses)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(base_build, names)
@@ -219,25 +219,6 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         component.stateful,
         origin,
     )
-
-
-def _elsewhere(request: Request, place: insert.Place, component: Component, trace: Trace) -> list[Edit]:
-    """The edits of another class of the same file that runs the site too. Raises CodegenError("other-class")."""
-    site = sites.find(trace, request)
-    cls = syntax.find_class(place.code, site.host.name, site.host.line)
-    made = branch.component(request, site)
-    if cls is None or made.code and naming.fitted(made, place.code).code != component.code:
-        raise CodegenError(
-            "other-class",
-            f"{trace.build} builds {site.host.name}, where {site.name} takes another form of the module",
-            "choose a site that both classes run alike",
-        )
-    uses = between.uses(place.code, cls, site, trace.calls, request.sides)
-    fitted = replace(made, construct=naming.fitted(made, place.code).construct)
-    own = construct.statement(place.attribute, fitted)
-    hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
-    there = replace(place, cls=cls, site=site)
-    return [*(beside if request.combine else insert).plan(there, uses), construct.plan(place.code, cls, [own, *hook])]
 
 
 def _addition(

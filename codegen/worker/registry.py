@@ -146,7 +146,8 @@ def extractor(entry: Entry) -> Extractor:
     except Exception:  # noqa: BLE001 - a model that the library cannot wrap has no extractor
         return Extractor()
     if any(module is wrapped.inside for module in wrapped.model.modules()):
-        return Extractor()
+        kind = type(wrapped.inside)  # which may derive from the model's class, and run the children in a way of its own
+        return Extractor(other=kind is not entry.root and kind.__module__ == entry.root.__module__)
     info = getattr(wrapped.inside, "feature_info", ())
     return Extractor(tuple(str(f["module"]) for f in info if isinstance(f, dict) and f.get("module")))
 
