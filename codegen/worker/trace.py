@@ -124,8 +124,9 @@ def _measured(chosen: Chosen, evidence: Evidence) -> Chosen:
 def _construction(
     request: Mapping[str, Any], model: nn.Module, small: Setup, evidence: Evidence
 ) -> settled.Construction:
-    bases = {base for base in evidence.runners.values() if isinstance(model, base)}
-    if request["wanted"] and "." not in request["wanted"] and not request["host"] and not bases:
+    bases = {*evidence.runners.values()}  # whose code runs the children of derived classes
+    own = any(isinstance(model, base) for base in bases)
+    if request["wanted"] and "." not in request["wanted"] and not request["host"] and not own:
         return settled.Construction()  # a child of the model itself: it is made last, and nothing comes behind
     kinds = {type(m) for m in model.modules()} - {type(model)} | bases
     return settled.watched(small, [k for k in kinds if k.__module__.split(".")[0] != "torch"])
