@@ -26,7 +26,7 @@ POINTWISE = """
     relu relu6 gelu silu sigmoid tanh hardswish hardsigmoid hardtanh mish leaky_relu elu softplus exp softmax log_softmax
     """.split()  # noqa: SIM905
 ARITHMETIC = "add sub mul div truediv __radd__ __rmul__ __rsub__ __rtruediv__".split()  # noqa: SIM905
-Rule = Callable[..., "Tensor | None"]
+Rule = Callable[..., "Tensor | tuple[Tensor, ...] | None"]
 
 
 def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
@@ -165,6 +165,17 @@ def _interpolate(
     return _empty((*x.shape[:2], *sizes), x) if min(sizes) > 0 else None
 
 
+def _recurrent(x: Tensor, state: Any, weights: Any, bias: Any, *given: Any) -> tuple[Tensor, ...] | None:
+    """(output, last hidden state, and of an LSTM its last cell state) of a batch; a packed sequence is torch's own."""
+    states = state if isinstance(state, (tuple, list)) else (state,)
+    if len(given) != 5 or x.ndim != 3 or not isinstance(weights, (tuple, list)):
+        return None
+    _, _, _, both, batch_first = given
+    rows, columns = (x.shape[1], x.shape[0]) if batch_first else x.shape[:2]
+    output = _empty((rows, columns, states[0].shape[-1] * (2 if both else 1)), x)
+    return (output.transpose(0, 1) if batch_first else output, *(_empty(s.shape, s) for s in states))
+
+
 # by the names of torch's functions; None as a result: the rule does not fit, torch's own kernel answers (or complains)
 RULES: dict[str, Rule] = {
     "linear": _linear,
@@ -181,6 +192,7 @@ RULES: dict[str, Rule] = {
     "mean": _mean,
     "scaled_dot_product_attention": _attention,
     "interpolate": _interpolate,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
     **dict.fromkeys(POINTWISE, _pointwise),
     **dict.fromkeys(ARITHMETIC, _arithmetic),
 }
