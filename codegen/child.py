@@ -199,5 +199,6 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         "early": tuple(data["early"]),
         "chosen": _chosen(data["chosen"]),
         "taps": tuple(data["taps"]),
+        "hooked": data["hooked"],
     }
     return types.Trace(**{**rest, **lists})

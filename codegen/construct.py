@@ -177,15 +177,23 @@ def placed(site: Site, attribute: str, operation: str) -> tuple[str, str]:
 def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:
     """(statement, function) that do so for a feature extractor, which takes the model apart and taps its children by name.
 
-    None where no extractor runs the children in the order of their registration.
+    None where no extractor runs the children in the order of their registration, or hooks the site.
     """
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
+    if trace.hooked:
+        on_it = site.host.instances == ("",) and site.attribute in trace.taps and operation == "after"
+        return _tapped(site, attribute) if on_it else None
     tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
     if site.host.instances != ("",) or "." in site.attribute or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
     return _place(site, attribute, operation, tap=tap, extractor=True)
+
+
+def _tapped(site: Site, attribute: str) -> tuple[str, str]:
+    name = f"tap_{attribute}"
+    return f"{name}(self)", rendered("tap", name=name, attribute=attribute, site=site.attribute)
 
 
 def _place(site: Site, attribute: str, operation: str, **how: object) -> tuple[str, str]:

@@ -202,6 +202,7 @@ class Trace:
     early: tuple[str, ...] = ()  # classes whose objects run while the model is constructed
     chosen: Chosen | None = None  # what the site's name means
     taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the children in their order
+    hooked: bool = False  # it taps by hooks, and the model runs as ever
 
 
 # --- 4. what stands in the code, and what is stitched in ---------------------------------------------------------------

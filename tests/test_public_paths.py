@@ -42,3 +42,17 @@ def test_every_public_path_runs_the_module(codegen: Run, tmp_path: Path, source:
     assert [path for path in PATHS if path not in held] == [], detail
     script = checks["script"]
     assert script["status"] == "passed" or script["detail"].startswith("the base does not pass"), script
+
+
+@pytest.mark.parametrize(
+    ("source", "site", "written"),
+    [
+        ("timm:legacy_xception", "act4", "+        tap_se(self)\n"),  # tapped by a hook on the site
+        ("timm:hrnet_w18_small", "bn1", "+        x = self.se(x)\n"),  # by a class that derives from the model's
+    ],
+)
+def test_feature_extractors_of_other_kinds(codegen: Run, tmp_path: Path, source: str, site: str, written: str) -> None:
+    done = codegen("insert", source, "--module=se", f"--after={site}", "--diff", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    out = done.stdout.decode()
+    assert written in out and "features_only" in " ".join(out.partition("paths")[2].partition("does not run")[0].split())

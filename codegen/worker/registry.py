@@ -127,13 +127,15 @@ def features_only(entry: Entry, small: bool, taps: tuple[int, ...] = ()) -> Wrap
 
 @dataclass(frozen=True)
 class Extractor:
-    """How the library extracts features. taps: modules tapped by name while the model's children run in their order.
+    """How the library extracts features. taps: modules tapped by name while the model's children run in their order, or
+    (hooked) by hooks on them.
 
     other: whether it builds another class of the model's own file instead of the model.
     """
 
     taps: tuple[str, ...] = ()
     other: bool = False
+    hooked: bool = False
 
 
 def extractor(entry: Entry) -> Extractor:
@@ -147,9 +149,15 @@ def extractor(entry: Entry) -> Extractor:
         return Extractor()
     if any(module is wrapped.inside for module in wrapped.model.modules()):
         kind = type(wrapped.inside)  # which may derive from the model's class, and run the children in a way of its own
-        return Extractor(other=kind is not entry.root and kind.__module__ == entry.root.__module__)
-    info = getattr(wrapped.inside, "feature_info", ())
-    return Extractor(tuple(str(f["module"]) for f in info if isinstance(f, dict) and f.get("module")))
+        other = kind is not entry.root and kind.__module__ == entry.root.__module__
+        hooked = type(wrapped.model).__name__ == "FeatureHookNet"
+        return Extractor(_taps(wrapped.inside) if hooked else (), other, hooked)
+    return Extractor(_taps(wrapped.inside))
+
+
+def _taps(model: nn.Module) -> tuple[str, ...]:
+    info = getattr(model, "feature_info", ())
+    return tuple(str(f["module"]) for f in info if isinstance(f, dict) and f.get("module"))
 
 
 def is_graph(model: nn.Module) -> bool:

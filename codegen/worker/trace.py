@@ -79,6 +79,7 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
         device=full.device,
         other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
         taps=extractor.taps,
+        hooked=extractor.hooked,
         chosen=_measured(chosen, evidence),
         restless=construction.restless,
         early=construction.early,

@@ -53,7 +53,7 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
     """Make two models ready to be judged."""
     modes: list[dict[str, bool]] = [{} for _ in found]
     for place, seen in zip(found, modes, strict=True):
-        place.inserted.register_forward_hook(_mark)  # copied below, so that both sides return marked values
+        place.inserted.register_forward_hook(_mark, prepend=True)  # copied below: both sides return, and tap, marked values
         place.inserted.register_forward_pre_hook(_learning(seen))
     doubles = [copies.deepcopy(place.inserted) for place in found]
     return Pair(base, variant, found, doubles, modes, [()] * len(found))
