@@ -47,16 +47,10 @@ def _way(name: str, lists: dict[str, TracedModule]) -> str:
 
 
 def is_parted(trace: Trace, site: Site) -> bool:
-    """Whether the list that holds the element is run as a whole: then its run is parted. Raises
-    CodegenError("container-element") where that is no list of the host's own.
-    """
+    """Whether the list that holds the element is run as a whole: then its run is parted."""
     holders = {selection.joined(owner, site.attribute.rpartition(".")[0]) for owner in site.host.instances}
     whole = [c for c in trace.calls if c.module in holders]
-    if not whole or not site.attribute.count(".") or site.host.variable:
-        return False
-    if site.attribute.count(".") > 1:
-        raise refused(site.name, site.module.name)
-    return True
+    return bool(whole) and "." in site.attribute and not site.host.variable
 
 
 def dicts(trace: Trace) -> tuple[str, ...]:
@@ -88,5 +82,5 @@ def refused(name: str, element: str) -> CodegenError:
     return CodegenError(
         "container-element",
         f"{name} is an element of the container {owner}, and both are of classes of torch: not built yet",
-        f"insert after the container itself ({owner}), or at one element of it ({element})",
+        f"insert after the container itself ({owner})",
     )

@@ -22,15 +22,17 @@ def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
     cut = elements.index(element) + (1 if place.after else 0)
     part = _beside if place.combine else _parted
     edits: list[Edit] = []
+    hint = f"insert after the list itself ({holder}), or at a child of a block class"
     for use in uses:
-        if use.condition or use.members is not None or ast.unparse(use.call.func) != f"{use.me}.{holder}" or not use.argument:
-            raise CodegenError(
-                "container-element",
-                f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}` does not run {holder} "
-                "as a whole: not built yet",
-                f"insert after the list itself ({holder}), or at a child of a block class",
-            )
+        runs_all = not use.condition and use.members is None and isinstance(use.call.func, (ast.Attribute, ast.Subscript))
+        if not runs_all or not use.argument:
+            where = f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}`"
+            when = f" in every case (only where {use.condition})" if use.condition else " as a whole"
+            raise CodegenError("container-element", f"{where} does not run {holder}{when}: not built yet", hint)
         edits += part(place, use, cut, len(elements))
+    if not edits:
+        what = f"{place.site.name} is an element of {holder}, which stands in a list that runs as a whole: not built yet"
+        raise CodegenError("container-element", what, hint)
     return edits
 
 

@@ -209,6 +209,8 @@ def _factory(scope: Any) -> str:
 
 def _sister_builds(module: Any, text: str, small: Setup, limit: int = 3) -> list[Setup]:
     """Other entries of the file that build the same class at other sizes, spread over the file."""
+    if small.root is nn.Sequential:  # made by functions, each another model
+        return []
     names = [
         f for f in entries.factory_functions(module, ast.parse(text), small.root.__name__) if f"{f}()" != small.build
     ]

@@ -125,7 +125,8 @@ def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
     if holder:
         elements = [name for name, _ in owner.get_submodule(holder).named_children()]
         return [*(f"{holder}.{name}" for name in _around(elements, last)), *_neighbours(owner, holder)]
-    return _around([name for name, _ in owner.named_children() if name.isidentifier() or name == attribute], attribute)
+    listed = attribute.isdigit()  # the owner is a list
+    return _around([name for name, _ in owner.named_children() if name.isidentifier() or listed], attribute)
 
 
 def _around(names: list[str], name: str) -> list[str]:
@@ -168,7 +169,10 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     # dims[-1], self.dims[0]
     yield from _elements([*kept.items(), *own])
     # 512 * block.expansion, as it stands in the code
-    yield from (text for text in written.expressions(scope.code) if text not in running)
+    # at one size, what holds a name that takes several values on the way is equal by chance
+    passing = () if followed else running
+    texts = (text for text in written.expressions(scope.code) if text not in running)
+    yield from (text for text in texts if not any(re.search(rf"\b{re.escape(name)}\b", text) for name in passing))
     # in_chs and self.inplanes, which changed on the way and now hold the last stage's width
     yield from (n for n, v in [*scope.locals.items(), *own] if _is_int(v) and n in running and not n.startswith("_"))
     # config.hidden_size, cfg["dim"]

@@ -72,7 +72,7 @@ class Net(nn.Module):
                 width = out_channels
             self.features.add_module(f"stage{i + 1}", stage)
         self.head = nn.Linear(width, num_classes)
-        for module in (self.features.stage2.unit1, self.features.stage2.unit2):
+        for module in self.features.stage2.children():
             module.eca = EfficientChannelAttention(module.conv2.out_channels)
             module.register_load_state_dict_pre_hook(load_without_eca)
 
