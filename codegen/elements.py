@@ -47,10 +47,18 @@ def _way(name: str, lists: dict[str, TracedModule]) -> str:
 
 
 def is_parted(trace: Trace, site: Site) -> bool:
-    """Whether the list that holds the element is run as a whole: then its run is parted."""
-    holders = {selection.joined(owner, site.attribute.rpartition(".")[0]) for owner in site.host.instances}
+    """Whether the list that holds the element is run as a whole: then its run is parted. Raises
+    CodegenError("container-element") where that is done by another list.
+    """
+    holder = site.attribute.rpartition(".")[0]
+    holders = {selection.joined(owner, holder) for owner in site.host.instances}
     whole = [c for c in trace.calls if c.module in holders]
-    return bool(whole) and "." in site.attribute and not site.host.variable
+    if not whole or site.host.variable:
+        return False
+    if other := next((c.owner for c in whole if c.owner != selection.parted(c.module, holder)), ""):
+        what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too: not built yet"
+        raise CodegenError("container-element", what, f"insert after {holder}")
+    return True
 
 
 def dicts(trace: Trace) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -57,6 +59,24 @@ def in_host(site: Site, me: str) -> str:
         keyed = site.module.name.rpartition(".")[0] in site.dicts
         return below(below(me, holder), name, keyed=keyed)
     return below(me, name, keyed=site.host.keyed and not name.isidentifier())
+
+
+def names(site: Site, node: ast.expr, me: str) -> bool:
+    """Whether an expression names the site: `self.heads["cls"]`, or `self.heads.cls`."""
+    return ast.unparse(node) in (_unparsed(in_host(site, me)), selection.joined(me, site.attribute))
+
+
+@functools.lru_cache(maxsize=64)
+def _unparsed(text: str) -> str:
+    return ast.unparse(ast.parse(text, mode="eval"))
+
+
+def key(site: Site, callee: ast.expr, me: str) -> str:
+    """`task` for the callee `self.heads[task]`, where the site is one of the nn.ModuleDict `self.heads`; else ""."""
+    holder = site.attribute.rpartition(".")[0]
+    if not holder or site.module.name.rpartition(".")[0] not in site.dicts or not isinstance(callee, ast.Subscript):
+        return ""
+    return ast.unparse(callee.slice) if ast.unparse(callee.value) == below(me, holder) else ""
 
 
 def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] = ()) -> Spelled:

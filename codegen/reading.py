@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from codegen import flags, loops, reaching, selection
@@ -60,7 +60,6 @@ class _Reader:
         self.code, self.cls, self.site, self.sides = code, cls, site, sides
         self.found: dict[ast.Call, Use] = {}
         self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
-        self.spellings: dict[str, set[str]] = {}
         self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
 
     # -- measured calls ----------------------------------------------------------------------------------------------
@@ -170,19 +169,11 @@ class _Reader:
             if isinstance(chosen, ast.Constant) and chosen.value == name:
                 return ""
             return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
-        if key := self._key(callee, me):
+        if key := reaching.key(self.site, callee, me):
             return f'{key} == "{name.rpartition(".")[2]}"'
         # an object without the site has no such attribute
         site = reaching.in_host(self.site, me) if self.site.everywhere or "." in name else f'getattr({me}, "{name}", None)'
         return f"{ast.unparse(callee)} is {site}"
-
-    def _key(self, callee: ast.expr, me: str) -> str:
-        """`task` for `self.heads[task]`, where the site is one of the nn.ModuleDict `self.heads`; else ""."""
-        site, holder = self.site, self.site.attribute.rpartition(".")[0]
-        keyed = holder and site.module.name.rpartition(".")[0] in site.dicts and isinstance(callee, ast.Subscript)
-        if not keyed or ast.unparse(callee.value) != reaching.below(me, holder):  # type: ignore[attr-defined]
-            return ""
-        return ast.unparse(callee.slice)  # type: ignore[attr-defined]
 
     def _make(
         self,
@@ -241,8 +232,10 @@ class _Reader:
                 twin = self._make(node, "", args, node.keywords, members)
             elif (key := (method, ast.unparse(subject))) in conditions:
                 twin = self._make(node, conditions[key], args, node.keywords)
-            elif self._loops_over_site(node, subject):
+            elif self._loops_over(node, subject, self._is_site):
                 twin = self._make(node, self._condition(subject, element=True), args, node.keywords)
+            elif self._loops_over(node, subject, self._is_holder):
+                twin = self._make(node, self._condition(subject, element=False), args, node.keywords)
             else:
                 continue
             self.found[node] = replace(twin, observed=False)
@@ -264,10 +257,10 @@ class _Reader:
                 return first, node.args[1:]
         return function, node.args
 
-    def _loops_over_site(self, node: ast.Call, subject: ast.expr) -> bool:
-        """Whether `subject` is the variable of a loop over the site around `node`: `for blk in self.blocks: blk(x)`."""
+    def _loops_over(self, node: ast.Call, subject: ast.expr, is_list: Callable[[ast.AST], bool]) -> bool:
+        """Whether `subject` is the variable of a loop over the list around `node`: `for blk in self.blocks: blk(x)`."""
         return isinstance(subject, ast.Name) and any(
-            loops.loop_variable(loop, self._is_site) == subject.id for loop in self.loops_around[node]
+            loops.loop_variable(loop, is_list) == subject.id for loop in self.loops_around[node]
         )
 
     # -- shared ----------------------------------------------------------------------------------------------------------
@@ -281,16 +274,12 @@ class _Reader:
         )
 
     def _is_site(self, node: ast.AST) -> bool:
-        if not isinstance(node, (ast.Attribute, ast.Subscript)):
-            return False
-        return ast.unparse(node) in self._spellings(self._me(node))
+        return isinstance(node, (ast.Attribute, ast.Subscript)) and reaching.names(self.site, node, self._me(node))
 
-    def _spellings(self, me: str) -> set[str]:
-        """`self.heads['cls']` and `self.heads.cls`, as `ast.unparse` writes them."""
-        if me not in self.spellings:
-            spelled = ast.unparse(ast.parse(reaching.in_host(self.site, me), mode="eval"))
-            self.spellings[me] = {spelled, selection.joined(me, self.site.attribute)}
-        return self.spellings[me]
+    def _is_holder(self, node: ast.AST) -> bool:
+        """Whether it is the list that holds the site."""
+        holder = self.site.attribute.rpartition(".")[0]
+        return bool(holder) and ast.unparse(node) == reaching.below(self._me(node), holder)
 
     def _me(self, node: ast.AST) -> str:
         method = self.method_of.get(node)

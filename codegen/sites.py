@@ -25,7 +25,6 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     demand_operation(request)
     way = "" if whole else elements.way(trace, meant)
     whole = whole or not way and _is_element(trace, meant)
-    attribute = "" if whole else way or meant[0].name.rpartition(".")[2]
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -34,6 +33,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
             f"{name} ({meant[0].class_name}) is in the model but no public path calls it",
             "choose a site with call sites: codegen sites SOURCE lists them",
         )
+    attribute = "" if whole else way or called[0].name.rpartition(".")[2]
     if not whole and not way:
         _demand_one(request, called)
     host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)

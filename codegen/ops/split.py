@@ -30,9 +30,6 @@ def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
             when = f" in every case (only where {use.condition})" if use.condition else " as a whole"
             raise CodegenError("container-element", f"{where} does not run {holder}{when}: not built yet", hint)
         edits += part(place, use, cut, len(elements))
-    if not edits:
-        what = f"{place.site.name} is an element of {holder}, which stands in a list that runs as a whole: not built yet"
-        raise CodegenError("container-element", what, hint)
     return edits
 
 

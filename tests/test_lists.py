@@ -1,0 +1,60 @@
+"""Layers of torch's in lists of torch's: which calls of the list's owner are edited, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+FILE = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, dim=16):
+        super().__init__()
+        self.stem = nn.Conv2d(3, dim, 4, 4)
+        self.convs = nn.ModuleList([nn.Conv2d(dim, dim, 3, padding=1), nn.BatchNorm2d(dim), nn.ReLU()])
+        self.stages = nn.ModuleDict({"low": nn.Sequential(nn.Conv2d(dim, dim, 1), nn.GELU())})
+        self.body = nn.Sequential(nn.Sequential(nn.Conv2d(dim, dim, 1), nn.GELU()), nn.ReLU())
+
+    def forward(self, x):
+        x = self.stem(x)
+        if torch.jit.is_scripting():
+            for conv in self.convs:
+                x = conv(x)
+            return x
+        for conv in self.convs:
+            x = conv(x)
+        for name in self.stages:
+            x = self.stages[name](x)
+        return self.body(x)
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    (tmp_path / "net.py").write_text(FILE, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_loops_that_no_run_reaches_are_edited_too(codegen: Run, net: Path) -> None:
+    done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", "convs.1", "-o", "out.py", cwd=net)
+    assert done.returncode == 0, done.stderr.decode()
+    text = (net / "out.py").read_text(encoding="utf-8")
+    assert text.count("if conv is self.convs[1]:") == 2 and "self.se = SqueezeExcite(dim)" in text
+
+
+@pytest.mark.parametrize(
+    ("site", "message"),
+    [
+        ("stages.low.0", 'only where name == "low"'),  # its run is one of several in a loop
+        ("body.0.0", "an element of body.0, which body runs"),
+        ("convs.*", "each takes a module of its own"),
+    ],
+)
+def test_what_no_edit_reaches_is_refused_with_the_reason(codegen: Run, net: Path, site: str, message: str) -> None:
+    done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", site, cwd=net)
+    assert done.returncode == 2 and message in done.stderr.decode(), done.stderr.decode()
