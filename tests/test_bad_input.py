@@ -125,8 +125,9 @@ def test_a_host_that_is_not_there(folder: Folder, words: list[str]) -> None:
 
 
 def test_a_model_whose_class_is_torchs(folder: Folder) -> None:
-    (folder.path / "net.py").write_text("from torch import nn\n\n\ndef net():\n    return nn.Sequential(nn.Conv2d(3, 8, 1))\n")
-    name, message, _ = folder.refuses("--build=net()", site="--after=0")
+    """Made by no function, at whose end a module could be put into the list."""
+    (folder.path / "net.py").write_text("from torch import nn\n\nnet = nn.Sequential(nn.Conv2d(3, 8, 1))\n")
+    name, message, _ = folder.refuses("--build=net", site="--after=0")
     assert name == "host-not-found" and "torch's own" in message and "0" in message
 
 

@@ -30,7 +30,8 @@ def build_expressions(module: ModuleType, text: str, entry: str, host: str) -> l
     if not names:  # return nn.Sequential(...)
         if makers := [f"{function}()" for function in factory_functions(module, tree, "Sequential")]:
             return makers[::-1]
-        what = f"no nn.Module class in {Path(module.__file__ or module.__name__).name}, nor a function that needs no arguments"
+        file = Path(getattr(module, "__file__", None) or module.__name__).name
+        what = f"no nn.Module class in {file}, nor a function that needs no arguments"
         raise CodegenError(
             "host-not-found", f"{what} and returns an nn.Sequential", "give a file that defines a model, or --build EXPR"
         )

@@ -62,11 +62,18 @@ class Scopes:
         return self.found.get((id(module), code)) if code is not None else None
 
 
+OTHERS = sys.stdlib_module_names | {"torch", "codegen"}
 MADE = "model"  # what the object is called where the function that returns it does not name it
 
 
 def _written(self: nn.Module, *args: Any, **kwargs: Any) -> None:
     """What the written `__init__` has in scope."""
+
+
+def _is_function(frame: FrameType) -> bool:
+    """Whether it is a function with a name, of the model's own code: no lambda, none of torch's, no `copy.deepcopy`."""
+    package = frame.f_globals.get("__name__", "").split(".")[0]
+    return frame.f_code.co_name.isidentifier() and package not in OTHERS
 
 
 def _maker(frame: FrameType, made: nn.Module) -> Scope:
@@ -85,7 +92,7 @@ def recording() -> Iterator[Scopes]:
 
     def on_event(frame: FrameType, event: str, value: Any) -> None:
         code = frame.f_code
-        if event == "return" and type(value) is nn.Sequential and "torch" not in frame.f_globals.get("__name__", "").split("."):
+        if event == "return" and type(value) is nn.Sequential and _is_function(frame):
             scopes.makers.setdefault(id(value), _maker(frame, value))
         if event != "return" or code.co_name != "__init__" or not code.co_argcount:
             return
