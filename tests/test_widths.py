@@ -16,7 +16,8 @@ from torch import nn
 
 from codegen.types import Width  # noqa: E402
 from codegen.worker import models, widths  # noqa: E402
-from codegen.worker.scopes import recording  # noqa: E402
+from codegen.worker.scopes import Scope, recording  # noqa: E402
+from codegen.worker.widths import Observation  # noqa: E402
 
 NET = '''
 from types import SimpleNamespace
@@ -296,3 +297,13 @@ def test_the_grid_is_a_pair_of_ints(tmp_path: Path, body: str, expected: str) ->
     seen = observed(tmp_path, "grid", f"self.site = conv(3)\n{body}", builds, "site")
     pairs = [widths.Observation(o.scope, build["grid"]) for o, build in zip(seen, builds, strict=True)]
     assert widths.grid(pairs, "site") == expected
+
+
+def test_an_owner_that_lacks_the_list_of_the_site_when_its_init_ends() -> None:
+    """Derived classes make it: timm's PNASNet."""
+
+    def init(self: Any, width: int) -> None: ...
+
+    seen = Observation(Scope(init.__code__, {"self": nn.Module(), "width": 9}, {}, ("width",)), 8)
+    width = widths.expression([seen], "stem.conv", outgoing=True, builds=1)
+    assert width is not None and (width.expr, width.kind) == ("8", "literal")

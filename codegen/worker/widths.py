@@ -123,7 +123,8 @@ def _neighbours(owner: nn.Module, attribute: str) -> list[str]:
     """
     holder, _, last = attribute.rpartition(".")
     if holder:
-        elements = [name for name, _ in owner.get_submodule(holder).named_children()]
+        parts = dict(owner.named_modules())  # which it may lack when its `__init__` ends: derived classes make it
+        elements = [name for name, _ in parts[holder].named_children()] if holder in parts else []
         return [*(f"{holder}.{name}" for name in _around(elements, last)), *_neighbours(owner, holder)]
     listed = attribute.isdigit()  # the owner is a list
     return _around([name for name, _ in owner.named_children() if name.isidentifier() or listed], attribute)

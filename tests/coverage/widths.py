@@ -87,7 +87,8 @@ def measured(file: str, model: Json) -> Json:
 def sites(trace: Trace) -> Iterator[Json]:
     """Both sides of every child of the model that a forward runs on a feature map or tokens."""
     for module in trace.modules:
-        for outgoing in (True, False) if module.name and "." not in module.name and module.output_shape else ():
+        child = bool(module.name) and "." not in module.name and "@" not in module.name  # a place between modules is none
+        for outgoing in (True, False) if child and module.output_shape else ():
             layout = (module.after if outgoing else module.before).kind
             width = module.width_after if outgoing else module.width_before
             if layout in LAYOUTS:
