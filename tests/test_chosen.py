@@ -36,7 +36,7 @@ CASES = [
     ("torchvision:vit_b_16", "adapter", "after", "encoder.layers.encoder_layer_3", "encoder.layers.encoder_layer_3"),
     ("timm:resnet18", "se", "after", "layer2.*.downsample.0", "layer2.0.downsample.0"),
     ("timm:resnet18", "se", "after", "layer*.*.downsample.0", "layer?.0.downsample.0"),
-    ("torchvision:resnet18", "se", "before", "layer2.0.downsample.1", "layer2.0.downsample.1"),
+    ("torchvision:resnet18", "eca", "before", "layer2.0.downsample.1", "layer2.0.downsample.1"),
     ("torchvision:densenet121", "se", "after", "features.denseblock1", "features.denseblock1"),
     ("torchvision:convnext_tiny", "adapter", "after", "features.*.*.block.3", "features.?.*.block.3"),
     ("torchvision:mobilenet_v2", "se", "after", "features.3.conv.2", "features.3.conv.2"),
