@@ -54,29 +54,34 @@ def spelled(names: Sequence[str], pattern: str, taken: Collection[str], dicts: C
 
 def in_host(site: Site, me: str) -> str:
     """How the host's methods name a site, where they call themselves `me`: `self.stem`, `self.heads["cls"]`, `self[0]`."""
-    holder, _, name = site.attribute.rpartition(".")
-    if holder:
-        keyed = site.module.name.rpartition(".")[0] in site.dicts
-        return below(below(me, holder), name, keyed=keyed)
-    return below(me, name, keyed=site.host.keyed and not name.isidentifier())
+    if "." in site.attribute:
+        return along(me, selection.parted(site.module.name, site.attribute), site.attribute, site.dicts)
+    return below(me, site.attribute, keyed=site.host.keyed and not site.attribute.isidentifier())
+
+
+def holder(site: Site, me: str) -> str:
+    """How they name the list that holds it: `self.heads`, "" where it is a child of the host itself."""
+    way = site.attribute.rpartition(".")[0]
+    return along(me, selection.parted(site.module.name, site.attribute), way, site.dicts) if way else ""
 
 
 def names(site: Site, node: ast.expr, me: str) -> bool:
     """Whether an expression names the site: `self.heads["cls"]`, or `self.heads.cls`."""
-    return ast.unparse(node) in (_unparsed(in_host(site, me)), selection.joined(me, site.attribute))
+    return ast.unparse(node) in (unparsed(in_host(site, me)), selection.joined(me, site.attribute))
 
 
 @functools.lru_cache(maxsize=64)
-def _unparsed(text: str) -> str:
+def unparsed(text: str) -> str:
+    """An expression as `ast.unparse` writes it."""
     return ast.unparse(ast.parse(text, mode="eval"))
 
 
 def key(site: Site, callee: ast.expr, me: str) -> str:
     """`task` for the callee `self.heads[task]`, where the site is one of the nn.ModuleDict `self.heads`; else ""."""
-    holder = site.attribute.rpartition(".")[0]
-    if not holder or site.module.name.rpartition(".")[0] not in site.dicts or not isinstance(callee, ast.Subscript):
+    if site.module.name.rpartition(".")[0] not in site.dicts or not isinstance(callee, ast.Subscript):
         return ""
-    return ast.unparse(callee.slice) if ast.unparse(callee.value) == below(me, holder) else ""
+    named = holder(site, me)
+    return ast.unparse(callee.slice) if named and ast.unparse(callee.value) == unparsed(named) else ""
 
 
 def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] = ()) -> Spelled:
@@ -90,8 +95,12 @@ def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] 
 
 def one(name: str, dicts: Collection[str] = ()) -> str:
     """How the model's code reaches one module: `self.heads["cls"]`."""
-    path, parent = "self", ""
-    for part in name.split("."):
+    return along("self", "", name, dicts)
+
+
+def along(path: str, parent: str, way: str, dicts: Collection[str]) -> str:
+    """The same from a module of the model: `block.mlp[1]`. path: how the code names it; parent: its name in the model."""
+    for part in way.split("."):
         path = below(path, part, keyed=parent in dicts)
         parent = selection.joined(parent, part)
     return path

@@ -278,8 +278,7 @@ class _Reader:
 
     def _is_holder(self, node: ast.AST) -> bool:
         """Whether it is the list that holds the site."""
-        holder = self.site.attribute.rpartition(".")[0]
-        return bool(holder) and ast.unparse(node) == reaching.below(self._me(node), holder)
+        return "." in self.site.attribute and ast.unparse(node) == reaching.unparsed(reaching.holder(self.site, self._me(node)))
 
     def _me(self, node: ast.AST) -> str:
         method = self.method_of.get(node)
