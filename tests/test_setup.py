@@ -223,21 +223,21 @@ def test_second_sizes_of_the_model_as_it_is_or_built_anew(tmp_path: Path, rebuil
 
 def test_sized_variations_change_one_argument_at_a_time(tmp_path: Path) -> None:
     variations = list(resizing.sized(found(tmp_path, PYRAMID)))
-    assert [v.overrides for v in variations] == [
-        {"dims": (16, 32, 64)},
-        {"num_classes": 20},
-        {"flag": False},
-        {"hidden_dim": 64},
+    assert [[v.overrides for v in others] for others in variations] == [
+        [{"dims": (16, 48, 128)}, {"dims": (16, 32, 64)}],  # unevenly, where the class takes that
+        [{"num_classes": 20}],
+        [{"flag": False}],
+        [{"hidden_dim": 64}],
     ]
-    assert all(map(setup.works, variations))
-    assert [v.overrides for v in resizing.sized(found(tmp_path, VIT), limit=1)] == [{"patch_size": 32}]
+    assert all(setup.works(variation) for others in variations for variation in others)
+    assert [[v.overrides for v in o] for o in resizing.sized(found(tmp_path, VIT), limit=1)] == [[{"patch_size": 32}]]
 
 
 def test_overrides_reach_exactly_the_models_class(tmp_path: Path) -> None:
     text = VIT + "\n\nclass Sub(Net):\n    pass\n\n\ndef net():\n    return Net(width=12)\n"
     full = found(tmp_path, text, builds=("net()",))
     assert full.arguments["width"] == 12 and full.arguments["depth"] == 6
-    wide = next(s for s in resizing.sized(full) if "width" in s.overrides)
+    wide = next(s for [s] in resizing.sized(full) if "width" in s.overrides)
     assert wide.model().embed.out_channels == 24
     assert full.model().embed.out_channels == 12 and full.module.Sub().embed.out_channels == 8
 
@@ -248,7 +248,7 @@ def test_a_pair_that_is_the_image_is_its_size_under_any_name(tmp_path: Path) -> 
     small = resizing.small(full)
     assert small.overrides["crop"] == (96, 64) and small.input == "1x3x96x64"
     assert [s.overrides["crop"] for s in resizing.second_size(small, rebuild=True)][0] == (160, 96)
-    assert not [s for s in resizing.sized(full) if "crop" in s.overrides]
+    assert not [s for others in resizing.sized(full) for s in others if "crop" in s.overrides]
 
 
 def test_overrides_that_were_json_in_between_are_tuples_where_the_constructor_gets_tuples(tmp_path: Path) -> None:

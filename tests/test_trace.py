@@ -383,3 +383,57 @@ def test_what_changes_its_input_says_so(auxiliary: Trace) -> None:
 def test_settings_and_keys_of_what_a_name_means(tmp_path: Path) -> None:
     stem = module(traced(tmp_path, AUXILIARY, wanted="stem"), "stem")
     assert dict(stem.settings)["padding"] == "1" and stem.keys == ("weight", "bias")
+
+SISTERS = """
+from types import SimpleNamespace
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        widths = cfg.stem if isinstance(cfg.stem, tuple) else (cfg.stem,)
+        sizes = zip((3, *widths), widths)
+        self.stem = nn.Sequential(*[nn.Conv2d(a, b, 3, 2, 1) for a, b in sizes])
+        width = widths[-1]
+        if cfg.features:
+            self.features = cfg.features
+            self.last = nn.Conv2d(width, cfg.features, 1)
+        else:
+            self.features = width
+            self.last = nn.Identity()
+
+    def forward(self, x):
+        return self.last(self.stem(x))
+
+
+def net():
+    return Net(SimpleNamespace(stem=8, features=24))
+
+
+def net_big():
+    return Net(SimpleNamespace(stem=16, features=48))
+
+
+def net_large():
+    return Net(SimpleNamespace(stem=32, features=96))
+
+
+def net_huge():
+    return Net(SimpleNamespace(stem=64, features=192))
+
+
+def net_giant():
+    return Net(SimpleNamespace(stem=128, features=384))
+
+
+def net_deep():
+    return Net(SimpleNamespace(stem=(16, 40), features=0))
+"""
+
+
+def test_widths_hold_in_the_entries_that_differ_most(tmp_path: Path) -> None:
+    found = {module.name: module for module in traced(tmp_path, SISTERS).modules}
+    widths = [found[name].width_after for name in ("stem", "last")]
+    assert [width and width.expr for width in widths] == ["width", "self.features"]

@@ -114,10 +114,10 @@ class Evidence:
                 self.small = found[2]
                 self.builds.append(found)
 
-    def vary(self, small: Setup, sisters: list[Setup]) -> None:
-        """Build the class at other widths: doubled constructor arguments, other entries of the file."""
-        for other in [*resizing.sized(small), *sisters]:
-            found = self._build(other)
+    def vary(self, small: Setup, sisters: Iterable[list[Setup]]) -> None:
+        """Build the class at other widths: changed constructor arguments, other entries; the first of each list that works."""
+        for others in [*resizing.sized(small), *sisters]:
+            found = next((found for other in others if (found := self._build(other)) is not None), None)
             if found is not None:
                 self.builds.append(found)
 
@@ -225,12 +225,13 @@ class Evidence:
         return layouts.infer([sample]) if sample else Layout("")
 
     def _alike(self, event: Event, layout: Layout, outgoing: bool) -> bool:
-        """Whether a map in another build has the rows and columns of the small one's: a flag may turn NCHW to NHWC."""
+        """Whether a map in another build has its channels where the small one's are: a flag may turn NCHW to NHWC."""
         usual = self.small.get(event.module)
         one, other = (e and e.shape(outgoing) for e in (usual, event))
         if not one or not other or layout.kind not in ("NCHW", "NHWC"):
             return True
-        return len(one) == len(other) == 4 and all(one[d] == other[d] for d in (1, 2, 3) if d != layout.channel_dim)
+        here, there = (slice(2, 4), slice(1, 3)) if layout.kind == "NCHW" else (slice(1, 3), slice(2, 4))
+        return len(one) == len(other) == 4 and (one[here] == other[here] or one[here] != other[there])
 
     def _runner(self, name: str) -> type | None:
         """The class that a module's owner inherits the code from which runs it, None where its own class has it."""

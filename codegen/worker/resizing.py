@@ -119,26 +119,30 @@ def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
                     yield candidate
 
 
-def sized(setup: Setup, limit: int = 12) -> Iterator[Setup]:
-    """The same class at other widths: one constructor argument changed at a time, as far as that builds."""
+def sized(setup: Setup, limit: int = 12) -> Iterator[list[Setup]]:
+    """The same class at other widths: one constructor argument changed at a time; of each list the first that builds counts."""
     count = 0
     sizes = (*SIZE_NAMES, *_size_names(setup), *DEPTH_NAMES)
     for name, value in setup.arguments.items():
         of_input = name in CHANNEL_NAMES and isinstance(value, int)
         if of_input or name in sizes or count >= limit:
             continue
-        changed = _changed(name, value)
-        if changed is not None:
+        if changed := _changed(name, value):
             count += 1
-            yield replace(setup, overrides={**setup.overrides, name: changed})
+            yield [replace(setup, overrides={**setup.overrides, name: other}) for other in changed]
 
 
-def _changed(name: str, value: Any) -> Any:
-    """Another value of a constructor argument that may move a width: doubled, flipped, given; None where none is known."""
+def _changed(name: str, value: Any) -> list[Any]:
+    """Other values of a constructor argument that may move a width: flipped, doubled, given; best first.
+
+    Of a list each number gets a factor of its own: where all are doubled, one stays the multiple of another that it was.
+    """
     if isinstance(value, bool):
-        return not value
+        return [not value]
     if isinstance(value, int):
-        return value * 2 if value >= 8 else None
+        return [value * 2] if value >= 8 else []
     if isinstance(value, (tuple, list)) and len(value) > 1 and all(isinstance(v, int) and v >= 8 for v in value):
-        return type(value)(v * 2 for v in value)
-    return 64 if value is None and any(word in name for word in WIDTHS) else None
+        factors = range(2, 2 + len(value)) if len(value) <= 6 else ()
+        uneven = [type(value)(v * factor for v, factor in zip(value, factors, strict=True))] if factors else []
+        return [*uneven, type(value)(v * 2 for v in value)]
+    return [64] if value is None and any(word in name for word in WIDTHS) else []

@@ -18,7 +18,7 @@ from torch import nn
 
 from codegen import selection
 from codegen.types import Call, Chosen, HostClass, Span, Trace, TracedModule
-from codegen.worker import entries, models, outer, registry, resizing, settings, settled, setup
+from codegen.worker import entries, models, outer, registry, resizing, settings, settled, setup, sisters
 from codegen.worker.evidence import Evidence
 from codegen.worker.observing import completed
 from codegen.worker.points import marked
@@ -207,12 +207,20 @@ def _factory(scope: Any) -> str:
     return "device=device, dtype=dtype" if {"device", "dtype"} <= set(scope.parameters) else ""
 
 
-def _sister_builds(module: Any, text: str, small: Setup, limit: int = 3) -> list[Setup]:
-    """Other entries of the file that build the same class at other sizes, spread over the file."""
+def _sister_builds(module: Any, text: str, small: Setup, limit: int = 4) -> Iterator[list[Setup]]:
+    """Other entries that build the same class at other sizes, of the file and of the one that defines the class: small, or as
+    wide as they are where they cannot be that narrow.
+    """
     if small.root is nn.Sequential:  # made by functions, each another model
-        return []
-    names = [
-        f for f in entries.factory_functions(module, ast.parse(text), small.root.__name__) if f"{f}()" != small.build
-    ]
-    step = max(1, len(names) // limit)
-    return [replace(small, build=f"{name}()") for name in names[::step][:limit]]
+        return
+    short = {name: value for name, value in small.overrides.items() if name in resizing.DEPTH_NAMES}
+    files = {module: text}
+    if (home := sys.modules[small.root.__module__]) is not module:
+        with contextlib.suppress(OSError, TypeError):  # it has no source
+            files[home] = inspect.getsource(home)
+    for file, source in files.items():
+        tree, own = ast.parse(source), small.build.removesuffix("()")
+        names = [name for name in entries.factory_functions(file, tree, small.root.__name__) if name != own]
+        for name in sisters.differing(tree, names, own, limit):
+            other = replace(small, module=file, build=f"{name}()")
+            yield [other, replace(other, overrides=short)] if short != small.overrides else [other]

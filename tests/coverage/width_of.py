@@ -3,8 +3,8 @@
     python tests/coverage/width_of.py survey FILE
     python tests/coverage/width_of.py check < JOB
 
-Prints one JSON object a model, as it comes. A job: {"models": [NAME], "sites": [{"site", "outgoing", "layout", "expr"}],
-"seconds"}. Each model is built in a process of its own, forked from this one, which has timm in its memory.
+Prints one JSON object a model, as it comes. A job: {"models": [NAME], "sites": [{"site", "outgoing", "layout", "runner",
+"expr"}], "seconds"}. Each model is built in a process of its own, forked from this one, which has timm in its memory.
 """
 
 from __future__ import annotations
@@ -52,10 +52,11 @@ def survey(name: str) -> Json:
 
 
 def check(name: str, sites: list[Json]) -> Json:
-    """What each site's expression gives at the end of the model's `__init__`, and the widths that a forward shows there."""
+    """What each site's expression gives at the end of the `__init__` of the class that runs the site, the model's or a base
+    of it, and the widths that a forward shows there.
+    """
     model, scopes = built(name)
-    scope = scopes.of(model, type(model))
-    assert scope is not None, "the class has no __init__ of its own"
+    ends = {cls.__qualname__: scopes.at_end(model, cls) for cls in type(model).__mro__[::-1] if issubclass(cls, nn.Module)}
     device = next((p.device for p in model.parameters()), torch.device("meta"))
     configuration: Any = model.default_cfg
     with tracing(model, places=False) as seen, torch.no_grad():
@@ -65,6 +66,7 @@ def check(name: str, sites: list[Json]) -> Json:
         calls = [event for event in completed(model, seen.events) if event.module == site["site"]]
         shapes = [call.output_shape if site["outgoing"] else call.input_shape for call in calls]
         alike = [shape for shape in shapes if shape and len(shape) == RANKS[site["layout"]]]
+        scope = ends[site["runner"] or type(model).__qualname__]
         expected = {layouts.channels(Layout(site["layout"]), shape) for shape in alike}
         results.append({**site, "value": value(site["expr"], scope), "expected": sorted(expected - {None})})  # type: ignore[type-var]
         results[-1]["note"] = "" if alike else "another layout" if any(shapes) else "not run"

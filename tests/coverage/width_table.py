@@ -59,6 +59,11 @@ def symbolic(site: Json) -> bool:
     return site["kind"] in ("name", "attribute")
 
 
+def widths(row: Json) -> Iterator[Json]:
+    """The sites of a file that have one width."""
+    yield from (site for site in row["sites"] if site["kind"] != "several")
+
+
 def compared(others: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
     """(row of a model, result of a site) wherever a forward of the other model showed a width."""
     for row in others:
@@ -75,7 +80,7 @@ def counts(row: Json, others: list[Json]) -> list[int]:
     found = [result for result in every if symbolic(result)]
     right = sum(map(is_right, found))
     return [
-        len(row["sites"]),
+        len(list(widths(row))),
         sum(map(symbolic, row["sites"])),
         sum("results" in other for other in others),
         len(found),
@@ -94,9 +99,11 @@ def sections(
     wrong = [(row, result) for row, result in results if not is_right(result)]
     yield "Wrong expressions", [line(row, result) for row, result in wrong if symbolic(result)]
     yield "Literals that are wrong elsewhere", [line(row, result) for row, result in wrong if not symbolic(result)]
-    bare = [(row, site) for _, row in sorted(files.items()) for site in row["sites"] if not symbolic(site)]
+    bare = [(row, site) for _, row in sorted(files.items()) for site in widths(row) if not symbolic(site)]
     lines = [f"- `{row['model']}` {place(site)}: {site['expr'] or 'no width'}" for row, site in bare]
     yield "Widths without an expression", lines
+    mixed = [(row, site) for _, row in sorted(files.items()) for site in row["sites"] if site["kind"] == "several"]
+    yield "Refused: one module at several widths", [f"- `{row['model']}` {place(site)}" for row, site in mixed]
     apart = [(row, result) for file in sorted(files) for row in others[file] for result in row.get("results", ())]
     yield "Not compared", [f"- `{row['model']}` {place(site)}: {site['note']}" for row, site in apart if site["note"]]
     failed = [row for file in sorted(files) for row in [files[file], *others[file]] if row.get("error")]

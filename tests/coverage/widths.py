@@ -93,7 +93,9 @@ def sites(trace: Trace) -> Iterator[Json]:
             width = module.width_after if outgoing else module.width_before
             if layout in LAYOUTS:
                 found = {"expr": width.expr, "kind": width.kind, "at": width.value} if width else NO_WIDTH
-                yield {"site": module.name, "outgoing": outgoing, "layout": layout, **found}
+                if ("after" if outgoing else "before") in module.mixed:  # no expression is written there
+                    found = {"expr": "", "kind": "several", "at": 0}
+                yield {"site": module.name, "outgoing": outgoing, "layout": layout, "runner": module.runner, **found}
 
 
 def others(row: Json, known: dict[str, Json], limit: int) -> list[str]:
