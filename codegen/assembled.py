@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codegen import (
+    composing,
     construct,
     draft,
     emit,
     loops,
-    modules,
     naming,
     notes,
     plans,
@@ -47,7 +47,7 @@ def made(
     _demand(request, site)
     parts = draft.files(request, source, site, trace.build)
     function = _function(parts.host, site)
-    resolved = modules.resolve(request, site)
+    resolved = composing.resolve(request, site)
     component = naming.fitted(resolved, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     holder, _, key = site.module.name.rpartition(".")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen import construct, modules, style
+from codegen import composing, construct, style
 from codegen.errors import CodegenError
 from codegen.types import Component, Request, Site
 
 CLASSES = {"gate": "GatedBranch", "cat": "JoinedBranch", "add": "AddedBranch", "mul": "MultipliedBranch"}
 OPERATORS = {"add": "+", "mul": "*"}
 PLACEHOLDER = "NoBranch"
-LAYERS = {"NCHW": "nn.Conv2d", "NCXX": "nn.Conv2d", "NCL": "nn.Conv1d", "NCDHW": "nn.Conv3d"}  # others: channels last
 
 
 def operator(combine: str, site: Site) -> str:
@@ -23,8 +22,8 @@ def operator(combine: str, site: Site) -> str:
 
 
 def component(request: Request, site: Site) -> Component:
-    """What `--module` names, made for the site: see `modules.resolve`; beside a site as `around` has it."""
-    return around(modules.resolve(request, site), request, site)
+    """What `--module` names, made for the site: see `composing.resolve`; beside a site as `around` has it."""
+    return around(composing.resolve(request, site), request, site)
 
 
 def around(component: Component, request: Request, site: Site) -> Component:
@@ -48,8 +47,8 @@ def around(component: Component, request: Request, site: Site) -> Component:
         combine=request.combine,
         operator=OPERATORS.get(request.combine, ""),
         placeholder=PLACEHOLDER if site.chosen else "",
-        layer=LAYERS.get(kind, "nn.Linear"),
-        channel_dim=1 if kind in LAYERS else -1,
+        layer=composing.LAYERS.get(kind, "nn.Linear"),
+        channel_dim=1 if kind in composing.LAYERS else -1,
         identity=request.identity,
         factory=bool(factory),
     )

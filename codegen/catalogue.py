@@ -159,12 +159,17 @@ def _holes(entry: Entry, head: dict[str, Any], layout: Layout) -> dict[str, Any]
     raise CodegenError("module-does-not-fit", f"`{entry.name}` does not fit the layout {layout.kind}: {why}", hint)
 
 
-def _grid(entry: Entry, layout: Layout) -> tuple[str, list[str]]:
-    """The expression for the grid of tokens, and what a person should know about it."""
-    if layout.grid_expr:
+def grid(layout: Layout) -> tuple[str, list[str]]:
+    """The expression for the grid of tokens, "" where none is known, and what a person should know about it."""
+    if layout.grid_expr or not layout.grid:
         return layout.grid_expr, []
-    if layout.grid:
-        return repr(layout.grid), [f"the token grid is written as {layout.grid}: it holds for this input size only"]
+    return repr(layout.grid), [f"the token grid is written as {layout.grid}: it holds for this input size only"]
+
+
+def _grid(entry: Entry, layout: Layout) -> tuple[str, list[str]]:
+    found, notes = grid(layout)
+    if found:
+        return found, notes
     raise CodegenError(
         "module-does-not-fit",
         f"`{entry.name}` needs the grid of the tokens, and none is known at this site",

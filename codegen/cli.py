@@ -19,7 +19,7 @@ from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPU
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
-OF_ONE_INSERTION = ("output_index", "output_key", "call", "groups")
+OF_ONE_INSERTION = ("as_class", "output_index", "output_key", "call", "groups")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,10 +15,10 @@ from codegen import (
     branch,
     construct,
     emit,
+    expressions,
     foreign,
     groups,
     loops,
-    modules,
     naming,
     notes,
     plans,
@@ -147,7 +147,7 @@ def files(request: Request, source: Source, site: Site, build: str, chain: Itera
     defined = {n for s in main.tree.body for n in syntax.bound_names(s)}
     roots = tuple(sorted((syntax.used_names(ast.parse(build, mode="eval")) | {source.entry}) & defined))
     keep = request.keep or ("used" if source.library or source.distribution else "all")
-    suffix = request.suffix or f"_{modules.attribute_name(request.module.rpartition(':')[2])}"
+    suffix = request.suffix or f"_{expressions.called(request.module, request.as_class)}"
     brought = _foreign(source, [(site.host.file, site.host.name), *chain])
     return Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix, brought)
 

@@ -9,14 +9,14 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from codegen import emit, modules, selection
+from codegen import emit, expressions, modules, selection
 from codegen.errors import CodegenError
 from codegen.types import Request, Trace
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
 FLAGS = ("--identity", "--emit-groups")
 OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
-OPTIONS = (*OF_THE_SITE, "--arg", "--name", "--identity", "--combine", "--width", "--out-width", "--emit-groups")
+OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--identity", "--combine", "--width", "--out-width", "--emit-groups")
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
@@ -34,7 +34,7 @@ def words(edit: str) -> list[str]:
     if operation == "head":
         return ["head", "--site", site, "--layers", what]
     try:
-        module, *rest = shlex.split(what)
+        module, rest = _parted(what)
     except ValueError as error:
         raise CodegenError("bad-edit", f"{edit!r}: {error}", "close the quotes") from None
     if foreign := [word for word in rest if word.startswith("-") and word.partition("=")[0] not in OPTIONS]:
@@ -42,6 +42,23 @@ def words(edit: str) -> list[str]:
         raise CodegenError("bad-edit", what, f"of one edit are {', '.join(OPTIONS)}; others stand behind the command")
     place = ["replace", "--site", site] if operation == "replace" else ["insert", f"--{operation}", site]
     return [*place, "--module", module, *_options(rest)]
+
+
+def _parted(what: str) -> tuple[str, list[str]]:
+    """The module expression, and the words behind it: from the first option or `K=V` on that stands in no brackets."""
+    depth, quote = 0, ""
+    for index, char in enumerate(what):
+        quote = "" if char == quote else quote or (char if char in "'\"" else "")
+        depth += 0 if quote else (char == "(") - (char == ")")
+        if not (quote or depth) and re.match(r"\s+(--|\w+=)", what[index:]):
+            return _bare(what[:index]), shlex.split(what[index:])
+    return _bare(what), []
+
+
+def _bare(module: str) -> str:
+    """The module expression without the quotes around the whole of it."""
+    words = shlex.split(module)
+    return words[0] if len(words) == 1 and module[0] in "'\"" and module[-1] == module[0] else module.strip()
 
 
 def _options(rest: Sequence[str]) -> Iterator[str]:
@@ -66,7 +83,8 @@ def of_each_call(trace: Trace, request: Request) -> tuple[str, ...]:
         what = f"--separate: {request.site} is not called in several places of its owner's code"
         raise CodegenError("usage", what, "leave it out; codegen sites SOURCE lists the calls")
     options = [f"{key}={value}" for key, value in request.arguments]
-    given = (("--class", request.host), ("--width", request.width), ("--combine", request.combine))
+    given = [("--class", request.host), ("--as-class", request.as_class)]
+    given += [("--width", request.width), ("--combine", request.combine)]
     options += [word for name, value in given if value for word in (name, value)]
     options += ["--identity"] * request.identity + ["--emit-groups"] * request.groups
     said = shlex.join([request.module, *options])
@@ -92,7 +110,7 @@ def refuse_twice(requests: Sequence[Request], text: str) -> None:
 def _of(request: Request) -> frozenset[tuple[str, str]]:
     """What of an edit says where it goes and what goes there, as options and their values."""
     place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
-    what = ("--layers", request.layers) if request.layers else ("--module", emit.portable(request.module))
+    what = ("--layers", request.layers) if request.layers else ("--module", expressions.mapped(request.module, emit.portable))
     said = {place} if modules.removes(request) else {place, what}
     said |= {("--output", request.element)} if request.element else set()
     return frozenset(said | ({("--class", request.host)} if request.host else set()))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, modules
+from codegen import __version__, expressions, modules
 from codegen.errors import CodegenError
 from codegen.syntax import COOKIE, Code, encodable
 from codegen.types import Request, Source, SourceFile
@@ -37,6 +37,7 @@ def command(request: Request, source: str) -> str:
         words += [option, value] if value else []
     words += [word for edit in request.edits for word in ("--edit", edit)] or _edit(request)
     options = (
+        ("--as-class", request.as_class),
         ("--name", request.name),
         ("--suffix", request.suffix),
         ("--keep", request.keep),
@@ -52,7 +53,7 @@ def command(request: Request, source: str) -> str:
 
 def _edit(request: Request) -> list[str]:
     """What is put where."""
-    words = ["--layers", request.layers] if request.layers else ["--module", portable(request.module)]
+    words = ["--layers", request.layers] if request.layers else ["--module", expressions.mapped(request.module, portable)]
     words = [] if modules.removes(request) else words
     words += ["--site" if request.operation == "replace" else f"--{request.operation}", request.site]
     element = "--output-index" if request.element.isdigit() else "--output-key"
@@ -92,7 +93,7 @@ def _what(request: Request) -> str:
     """`with se after stem`, `without layer3.0.act2`."""
     if modules.removes(request):
         return f"without {request.site}"
-    made = request.layers or portable(request.module)
+    made = request.layers or expressions.mapped(request.module, portable)
     return f"with {made} {WORDS.get(request.operation, request.operation)} {request.site}"
 
 

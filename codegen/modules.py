@@ -1,4 +1,4 @@
-"""A module expression -> Component: a catalogue name, a user's class `my.py:MyAttn`, an importable `pkg.module:Class`."""
+"""One module -> Component: a catalogue name, a user's class `my.py:MyAttn`, an importable `pkg.module:Class`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import catalogue, siblings, sources, syntax
+from codegen import catalogue, expressions, siblings, sources, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Request, Site
@@ -123,7 +123,7 @@ def resolve(request: Request, site: Site) -> Component:
         near = difflib.get_close_matches(name, names, 3) or names[:3]
         raise CodegenError("unknown-module", f"{found.name} has no class {name}", f"it has {', '.join(near) or 'none'}")
     construct = _construct(request, site, name, _constructor(code, cls))
-    attribute = attribute_name(name)
+    attribute = expressions.attribute_name(name)
     if own:
         brought = siblings.bring(file, code, name)
         made = Component(attribute, name, construct, brought.imports, style_body(brought.body))
@@ -133,7 +133,7 @@ def resolve(request: Request, site: Site) -> Component:
         module = file.module or head
         public = head if _exports(head, name) else module
         made = Component(attribute, name, construct, (f"from {public} import {name}",))
-    return _zero_gated(made) if request.identity and not request.combine else made
+    return zero_gated(made) if request.identity and not request.combine else made
 
 
 def removes(request: Request) -> bool:
@@ -151,21 +151,13 @@ def constructor(module: str, name: str) -> Constructor:
     return _constructor(code, cls)
 
 
-def attribute_name(class_name: str) -> str:
-    """`CbamModule` -> `cbam_module`, `SEBlock` -> `se_block`."""
-    out = ""
-    for before, char, behind in zip(" " + class_name, class_name, class_name[1:] + " ", strict=False):
-        new_word = char.isupper() and before not in " _" and (not before.isupper() or behind.islower())
-        out += ("_" if new_word else "") + char.lower()
-    return out.strip("_")
-
-
 def style_body(text: str) -> str:
     """A user's own code as it stands, without surrounding blank lines."""
     return text.strip("\n").replace("\r\n", "\n") + "\n"
 
 
-def _zero_gated(made: Component) -> Component:
+def zero_gated(made: Component) -> Component:
+    """The module inside a gate that starts at 0."""
     return replace(
         made,
         construct=f"ZeroGate({made.construct})",

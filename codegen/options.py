@@ -43,7 +43,15 @@ SHOW = _options(
     click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else."),
     click.option("--verbose", is_flag=True, help="Show the traceback and the output of the model's own code."),
 )
-MODULE = click.option("--module", default="", metavar="M", help="se, eca, ... | my.py:MyAttn | timm.layers:EcaModule")
+MODULE = _options(
+    click.option(
+        "--module",
+        default="",
+        metavar="M",
+        help='se, eca, ... | my.py:MyAttn | timm.layers:EcaModule | several: "se >> eca", "residual(se(reduction=8) + cbam)"',
+    ),
+    click.option("--as-class", default="", metavar="NAME", help="What the class of several is called. Default: SeEca."),
+)
 ARGUMENTS = click.option(
     "--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the module; {width} is the channel count."
 )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import assembled, edits, emit, modules, replacing, selection, sources, twins
+from codegen import assembled, edits, emit, expressions, modules, replacing, selection, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
@@ -199,7 +199,7 @@ def output(request: Request, source: Source) -> Path:
     if request.output:
         return Path(request.output)
     stem = source.entry or source.file.path.stem
-    name = modules.attribute_name(request.module.rpartition(":")[2])
+    name = expressions.called(request.module, request.as_class)
     name = request.suffix.strip("_") or name if request.module == modules.IDENTITY else name  # of a residual connection
     return Path("generated", f"{stem}_{name}.py")
 

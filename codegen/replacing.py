@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from codegen import (
+    composing,
     construct,
     elements,
     emit,
+    expressions,
     heads,
     modules,
     naming,
@@ -89,9 +91,9 @@ def plan(
     """One statement, or a loop, in every class that the library builds as this model. old: the keys of the replaced modules,
     where the new ones hold them all.
 
-    Raises what `modules.resolve` and `construct.plan` raise.
+    Raises what `composing.resolve` and `construct.plan` raise.
     """
-    component = heads.component(request, site) if request.layers else modules.resolve(request, site)
+    component = heads.component(request, site) if request.layers else composing.resolve(request, site)
     edits, hook = [], ""
     shown = site
     for code, cls in models:
@@ -118,7 +120,7 @@ def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[s
     """(name, definition) of the function that lets a base checkpoint load."""
     if modules.removes(request):
         return "load_removed", construct.rendered("remove_hook", name="load_removed")
-    name = f"load_replaced_{'head' if request.layers else modules.attribute_name(component.class_name)}"
+    name = f"load_replaced_{'head' if request.layers else expressions.attribute_name(component.class_name)}"
     return name, construct.rendered("replace_hook", name=name, old=_set(old))
 
 

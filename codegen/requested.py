@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import keyword
 import re
 from typing import Any
 
@@ -64,6 +65,9 @@ def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options
 def _demand_module(options: dict[str, Any]) -> None:
     if not options["module"]:
         raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
+    name = options.get("as_class") or "Usable"
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+        raise CodegenError("usage", f"--as-class {name} is no name of a class", "for example --as-class SqueezeThenGate")
 
 
 def removal(source: str, *, site: str, **options: Any) -> Request:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, modules, pipeline, sites, sources
+from codegen import edits, emit, expressions, pipeline, sites, sources
 from codegen.child import Child
 from codegen.draft import call_sites
 from codegen.errors import CodegenError
@@ -56,7 +56,7 @@ def first(requests: Sequence[Request]) -> Request:
 
 def suffix(requests: Sequence[Request]) -> str:
     """`_se_eca`: what is appended to registered names, and to the source's name for the file."""
-    names = (modules.attribute_name(request.module.rpartition(":")[2]) for request in requests)
+    names = (expressions.called(request.module, request.as_class) for request in requests)
     return requests[0].suffix or "".join(f"_{name}" for name in dict.fromkeys(names))
 
 

@@ -26,6 +26,7 @@ class Request:
     operation: str = ""  # "after", "before", "beside" or "replace"
     site: str = ""
     module: str = ""
+    as_class: str = ""  # what the class of a composition is called
     host: str = ""  # --class
     build: str = ""
     input: str = ""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, carry, emit, modules, pipeline, rewrite, sources, static, syntax
+from codegen import __version__, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
 from codegen.child import Child
 from codegen.draft import Draft, Lesson
 from codegen.emit import Header
@@ -161,7 +161,7 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
     """Whether the attribute is one that the header's command may have made: its class has it, and it is named so."""
     verb, *words = header.words
     given = dict(itertools.pairwise(words))
-    usual = modules.attribute_name(given.get("--module", "").rpartition(":")[2])
+    usual = expressions.called(given.get("--module", ""), given.get("--as-class", ""))
     wanted = given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])
     cls = syntax.find_class(code, header.host)
     held = cls is not None and any(isinstance(n, ast.Attribute) and n.attr == name for n in ast.walk(cls))

@@ -8,6 +8,7 @@ The equations stand once more, slowly, in `equations/NAME.py`:
     sequence(module, tokens)       of tokens (N, L, C), where all read from all, class and register tokens too (optional)
     prefix(module, x, tokens)      what becomes of class and register tokens (N, P, C); where it is missing they stay
     started(module)                asserts what the paper says of its start (optional)
+    trained(module, x)             asserts what it does to a tensor in training, where that is another thing (optional)
 """
 
 from __future__ import annotations
@@ -118,6 +119,11 @@ def test_it_is_its_equation(make: Any, name: str, kind: str) -> None:
     torch.testing.assert_close(module(given.contiguous()), of(kind, wanted, after), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if hasattr(MODULES[case[0]], "trained")])
+def test_what_it_does_in_training(make: Any, name: str, kind: str) -> None:
+    MODULES[name].trained(make(name, kind).train(), sample(kind))
+
+
 @pytest.mark.slow
 @of_each
 def test_identity_is_exact_and_can_be_left(make: Any, name: str, kind: str) -> None:
@@ -137,6 +143,7 @@ def test_gradients_and_dtypes(make: Any, name: str, kind: str, identity: bool) -
     """A batch of one in training, too."""
     module = make(name, kind, identity=identity).train()
     x = sample(kind, batch=1).requires_grad_()
+    torch.manual_seed(1)  # of a module that is random in training
     module(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in [x, *module.parameters()])
     assert x.grad is not None and x.grad.abs().sum() > 0
