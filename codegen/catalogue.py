@@ -87,6 +87,12 @@ def render(entry: Entry, layout: Layout, settings: Mapping[str, str], *, identit
     return _environment().from_string(body).render(context | holes | _values(entry, head, settings))
 
 
+def needs_grid(name: str, layout: Layout) -> bool:
+    """Whether the module has to know the rows and columns of tokens there."""
+    head, _ = _read(entry(name).name)
+    return bool(head["layouts"].get(layout.kind, {}).get("needs_grid"))
+
+
 def component(
     name: str, layout: Layout, width: Width, settings: Mapping[str, str], *, identity: bool, factory: str
 ) -> Component:

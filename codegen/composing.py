@@ -10,7 +10,7 @@ from codegen import catalogue, construct, expressions, modules, naming, style
 from codegen.errors import CodegenError
 from codegen.expressions import Around, Chain, Joined, Leaf, Node
 from codegen.syntax import Code
-from codegen.types import Component, Request, Site, Width
+from codegen.types import Component, Layout, Request, Site, Width
 
 VARIABLES = ("y", "z", "u", "v", "w")  # for what several modules take
 FACTORY = "**dd"
@@ -30,6 +30,14 @@ def resolve(request: Request, site: Site) -> Component:
         raise CodegenError("usage", what, "write it in the expression: se(reduction=8) >> eca")
     made = _composed(request, node, site)
     return modules.zero_gated(made) if request.identity and not request.combine else made
+
+
+def needs_grid(request: Request, layout: Layout) -> bool:
+    """Whether a module of the expression has to know the rows and columns of tokens there."""
+    if request.layers:
+        return False
+    found = expressions.leaves(expressions.parse(request.module))
+    return any(catalogue.needs_grid(leaf.module, layout) for leaf in found if ":" not in leaf.module)
 
 
 @dataclass

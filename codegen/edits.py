@@ -50,7 +50,7 @@ def _parted(what: str) -> tuple[str, list[str]]:
     for index, char in enumerate(what):
         quote = "" if char == quote else quote or (char if char in "'\"" else "")
         depth += 0 if quote else (char == "(") - (char == ")")
-        if not (quote or depth) and re.match(r"\s+(--|\w+=)", what[index:]):
+        if not (quote or depth) and re.match(r"\s+(-|\w+=)", what[index:]):
             return _bare(what[:index]), shlex.split(what[index:])
     return _bare(what), []
 

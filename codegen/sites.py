@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen import elements, selection
+from codegen import composing, elements, selection
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
@@ -57,11 +57,21 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     if way:
         elements.demand(trace, site)
         site = replace(site, parted=elements.is_parted(trace, site))
-    if whole or (len(host.instances) < len(holding) and (host.inherited or not request.host)):
+    some = len(host.instances) < len(holding) and (host.inherited or not request.host)
+    if whole or some or _lacks_grid(trace, request, layout):
         return _chosen_site(trace, request, site)
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
     return replace(site, width=width, leaving=leaving, everywhere=len(host.instances) == len(objects))
+
+
+def _lacks_grid(trace: Trace, request: Request, layout: Layout) -> bool:
+    """Whether the module needs the grid of tokens, which the model may know and the class that runs the site does not."""
+    if request.host or not layout.grid or layout.grid_expr or not composing.needs_grid(request, layout):
+        return False
+    chosen = trace.chosen
+    known = chosen.grid_after if chosen and request.sides[0] == "after" else chosen.grid_before if chosen else ""
+    return not (chosen and chosen.names) or bool(known)
 
 
 def _demand_one(request: Request, called: Sequence[TracedModule]) -> None:

@@ -26,7 +26,6 @@ class Request:
     operation: str = ""  # "after", "before", "beside" or "replace"
     site: str = ""
     module: str = ""
-    as_class: str = ""  # what the class of a composition is called
     host: str = ""  # --class
     build: str = ""
     input: str = ""
@@ -46,6 +45,7 @@ class Request:
     element: str = ""  # --output-index, --output-key: where the tensor stands in what the site returns
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
+    as_class: str = ""  # what the class of a composition is called
     groups: bool = False  # --emit-groups: a method that gives the new parameters
     checks: tuple[str, ...] = ()  # --check: beyond the contract
     limits: Limits = field(default_factory=Limits)

@@ -161,7 +161,7 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
     """Whether the attribute is one that the header's command may have made: its class has it, and it is named so."""
     verb, *words = header.words
     given = dict(itertools.pairwise(words))
-    usual = expressions.called(given.get("--module", ""), given.get("--as-class", ""))
+    usual = expressions.called(given["--module"], given.get("--as-class", "")) if "--module" in given else ""
     wanted = given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])
     cls = syntax.find_class(code, header.host)
     held = cls is not None and any(isinstance(n, ast.Attribute) and n.attr == name for n in ast.walk(cls))

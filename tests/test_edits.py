@@ -33,6 +33,21 @@ def test_an_edit_says_what_a_command_line_says(edit: str, said: str) -> None:
     assert edits.words(edit) == said.split()
 
 
+@pytest.mark.parametrize(
+    ("edit", "module", "rest"),
+    [
+        ("after x: se >> eca", "se >> eca", []),
+        ("after x: se(reduction=8) + eca( beta=2 ) --name both", "se(reduction=8) + eca( beta=2 )", ["--name", "both"]),
+        ("after x: residual(se >> my-own.py:A) --as-class Own", "residual(se >> my-own.py:A)", ["--as-class", "Own"]),
+        ("after x: 'se >> eca' --identity", "se >> eca", ["--identity"]),
+        ("after x: 'my folder/a.py:A' + 'b c/d.py:D'", "'my folder/a.py:A' + 'b c/d.py:D'", []),
+        ("after x: 'my folder/a.py:A' dim=8", "my folder/a.py:A", ["--arg", "dim=8"]),
+    ],
+)
+def test_a_composition_stays_together(edit: str, module: str, rest: list[str]) -> None:
+    assert edits.words(edit) == ["insert", "--after", "x", "--module", module, *rest]
+
+
 def test_the_layers_of_a_head_stay_together() -> None:
     words = edits.words("head fc: Linear(64), ReLU, Linear(10)")
     assert words == ["head", "--site", "fc", "--layers", "Linear(64), ReLU, Linear(10)"]

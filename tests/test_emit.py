@@ -77,12 +77,14 @@ def test_every_option_of_the_request_is_recorded_and_read_back() -> None:
     request = Request(
         "net.py", "beside", "layer 1", "my.py:M", "Net", "Net(depth=2, name='a b')", "1x3x8x8",
         (("reduction", "8"), ("act", "a=b c")), "gate", True, "_x", "used", "dims[-1]", static=True, combine="cat",
+        as_class="Fan",
     )  # fmt: skip
     words = emit.recorded_command(header(request, source()))
     assert words == [
         "insert", "net.py", "--class", "Net", "--build", "Net(depth=2, name='a b')", "--input", "1x3x8x8",
         "--module", "my.py:M",
-        "--beside", "layer 1", "--combine", "cat", "--arg", "reduction=8", "--arg", "act=a=b c", "--name", "gate",
+        "--beside", "layer 1", "--combine", "cat", "--arg", "reduction=8", "--arg", "act=a=b c",
+        "--as-class", "Fan", "--name", "gate",
         "--suffix", "_x",
         "--keep", "used", "--width", "dims[-1]", "--identity", "--static",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen import modules
+from codegen import expressions, modules
 from codegen.errors import CodegenError
 from codegen.types import Component, HostClass, Layout, Request, Site, TracedModule, Width
 
@@ -274,7 +274,7 @@ def test_the_file_of_the_users_class_is_never_run(user_class: UserClass) -> None
     ],
 )
 def test_attribute_names(name: str, attribute: str) -> None:
-    assert modules.attribute_name(name) == attribute
+    assert expressions.attribute_name(name) == attribute
 
 
 def test_identity_of_a_users_class_is_a_gate_of_zero(user_class: UserClass) -> None:

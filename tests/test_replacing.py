@@ -11,7 +11,7 @@ import torch
 from conftest import Run
 from torch import nn
 
-from codegen import construct, modules, replacing
+from codegen import construct, expressions, modules, replacing
 from codegen.errors import CodegenError
 from codegen.syntax import Code, find_class
 from codegen.types import Chosen, HostClass, Layout, Request, Site, TracedModule, Width
@@ -161,7 +161,7 @@ def test_the_original_with_the_module_in_its_place(
     assert done.returncode == 0, done.stderr.decode()
     library = "timm" if source.startswith("timm") else "torchvision.models"
     base = f"create_model('{name}')" if library == "timm" else f"{name}(weights=None)"
-    suffix = modules.attribute_name(module.rpartition(":")[2])
+    suffix = expressions.attribute_name(module.rpartition(":")[2])
     found = oracle.compare(
         oracle.load(library),
         oracle.load(str(target)),
