@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from codegen import __version__, catalogue, requested
+from codegen import __version__, catalogued, requested
 from codegen.errors import CONTRACT, CodegenError
 from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPUT, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Request
@@ -26,6 +26,9 @@ OF_ONE_INSERTION = ("as_class", "output_index", "output_key", "call", "groups")
 @click.version_option(__version__)
 def cli() -> None:
     """Insert modules into vision backbones: a source-to-source transformation that proves its result."""
+
+
+cli.add_command(catalogued.modules)
 
 
 @cli.command()
@@ -43,27 +46,6 @@ def sites(source: str, *, as_json: bool, verbose: bool, **options: Any) -> None:
         from codegen import show
 
         show.sites(trace)
-
-
-@cli.command()
-@click.argument("name", required=False)
-@click.option("--layout", default="", help="Show the source rendered for this layout: NCHW, NHWC, NLC, NC.")
-@SHOW
-def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> None:
-    """The catalogue; with NAME one module: arguments, layouts, paper, its rendered source."""
-    from codegen import records
-
-    entries = [catalogue.entry(name)] if name else list(catalogue.entries())
-    if as_json:
-        found = [records.entry_json(e, layout) for e in entries]
-        _print_json(found[0] if name else found)
-        return
-    from codegen import show
-
-    if name:
-        show.entry(entries[0], layout)
-    else:
-        show.entries(entries)
 
 
 @cli.command()
