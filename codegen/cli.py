@@ -13,13 +13,10 @@ from typing import Any
 
 import click
 
-from codegen import __version__, catalogued, requested
+from codegen import __version__, catalogued, commandlines, requested
 from codegen.errors import CONTRACT, CodegenError
 from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPUT, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Request
-
-OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
-OF_ONE_INSERTION = ("as_class", "output_index", "output_key", "call", "groups")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,7 +60,7 @@ def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opti
     separate = options["separate"]
     if options["edits"]:
         _demand_none({"separate": separate}, "one insertion")
-        _make(several(source, **options), show_diff, as_json)
+        _make(commandlines.several(source, **options), show_diff, as_json)
         return
     one = requested.insertion(source, **options)
     _make(_separate(one, options) if separate else (one,), show_diff, as_json)
@@ -148,8 +145,8 @@ def _separate(request: Request, options: dict[str, Any]) -> tuple[Request, ...]:
 
     trace = pipeline.look(dataclasses.replace(request, site=f"{request.site}{selection.SIGN}1"))
     edits = of_each_call(trace, request)
-    single = dict.fromkeys((*OF_ONE_EDIT, *OF_ONE_INSERTION))
-    return several(request.source, **{**options, **single, "edits": edits})
+    single = dict.fromkeys((*commandlines.OF_ONE_EDIT, *commandlines.OF_ONE_INSERTION))
+    return commandlines.several(request.source, **{**options, **single, "edits": edits})
 
 
 def _demand_none(options: dict[str, str], needs: str) -> None:
@@ -165,7 +162,7 @@ def _undo(file: Path, name: str, against: str, *, show_diff: bool, as_json: bool
 
     text, _ = syntax.read(file)
     emit.headers(text)  # a file without one is refused in words of this command
-    request, *others = _recorded(text, against, **options)
+    request, *others = commandlines.recorded(text, against, **options)
     if others or request.edits:
         what = f"{file} was made by {len(others) + 1} edits in one command"
         raise CodegenError("several-edits", what, "make it again with the others: the header has the command")
@@ -203,7 +200,7 @@ def verify(file: Path, *, against: str, as_json: bool, verbose: bool, **options:
     from codegen import records, steps, syntax
 
     text, encoding = syntax.read(file)
-    report = steps.verify(_recorded(text, against, **options), file, text, encoding)
+    report = steps.verify(commandlines.recorded(text, against, **options), file, text, encoding)
     failed = any(c.status == "failed" for c in report.checks)
     if as_json:
         _print_json(records.report_json(report))
@@ -223,7 +220,7 @@ def diff(file: Path, *, against: str, as_json: bool, verbose: bool) -> None:
     from codegen import records, static, steps, syntax
 
     text, _ = syntax.read(file)
-    base = static.base(steps.first(_recorded(text, against)), text)
+    base = static.base(steps.first(commandlines.recorded(text, against)), text)
     lines = records.unified(base, text, str(file))
     if as_json:
         _print_json({"file": str(file), "diff": lines})
@@ -231,40 +228,6 @@ def diff(file: Path, *, against: str, as_json: bool, verbose: bool) -> None:
         from codegen import show
 
         show.diff(lines)
-
-
-def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Request, ...]:
-    """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
-    from codegen.edits import words
-
-    foreign = [name for name in (*OF_ONE_EDIT, *OF_ONE_INSERTION) if options.get(name) not in (None, "", (), False)]
-    if foreign:
-        option = {"arguments": "arg", "host": "class", "groups": "emit-groups"}.get(foreign[0], foreign[0].replace("_", "-"))
-        if option == "static":
-            raise CodegenError("usage", "--static makes one edit, and proves none", "leave --edit or --static out")
-        raise CodegenError("usage", f"--{option} belongs to one edit", f'write it there: "after SITE: M --{option} ..."')
-    shared = {name: value for name, value in options.items() if value and name not in (*OF_ONE_EDIT, *OF_ONE_INSERTION)}
-    commands = [words(edit) for edit in edits]
-    requests = (_parsed(verb, [source, *rest], shared)[0] for verb, *rest in commands)
-    return tuple(dataclasses.replace(request, edits=edits, suffix=options.get("suffix") or "") for request in requests)
-
-
-def _recorded(text: str, against: str, **options: Any) -> tuple[Request, ...]:
-    """The Requests that a variant's header records, with what the command line says otherwise."""
-    from codegen import emit
-
-    verb, *words = emit.recorded_command(text)
-    return _parsed(verb, words, {**options, "source": against})
-
-
-def _parsed(verb: str, words: list[str], changed: dict[str, Any]) -> tuple[Request, ...]:
-    """The Requests of a command line; `changed` are options that say otherwise, where they say anything."""
-    requests = {"replace": requested.replacement, "head": requested.headed, "remove": requested.removal}
-    command, request = cli.commands.get(verb, insert), requests.get(verb, requested.insertion)
-    context = command.make_context(verb, words)
-    options = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose", "against")}
-    options.update({k: v for k, v in changed.items() if v})
-    return several(**options) if options.get("edits") else (request(**options),)
 
 
 def _print_json(value: Any) -> None:

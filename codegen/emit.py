@@ -22,7 +22,7 @@ _HEADER = re.compile(
     r"# .*: host (?P<host>\S+), built by .*\.\n"
     r"# Made by codegen (?P<version>\S+) from .* \(sha256 (?P<digest>[0-9a-f]{16})\), changed, with\n"
     r"#     codegen .*\n"
-    r"# The licence and copyright notices of the original file stay in force\.\n?"
+    r"# The licence and copyright notices of the original file stay in force\.(?: Body: sha256 (?P<body>[0-9a-f]{16})\.)?\n?"
 )
 _COOKIE_LIKE = re.compile(r"(coding)([:=])")  # `after pos_encoding: host` would name an encoding (PEP 263)
 WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
@@ -131,6 +131,16 @@ def with_header(text: str, lines: str) -> str:
     return top + block + text[len(top) :]
 
 
+def headed(text: str, lines: str) -> str:
+    """The text with a new header on top, which records what stands below it: an edit by hand can be told from it."""
+    return with_header(text, f"{lines} Body: sha256 {body_digest(text)}.")
+
+
+def body_digest(text: str) -> str:
+    """The first 16 hex digits of the sha256 of a text, whichever line ends it has."""
+    return hashlib.sha256(re.sub(r"\r\n?", "\n", text).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def header_of(text: str) -> str:
     """The header lines of a variant, "" where it has none."""
     lines = text.splitlines()
@@ -149,6 +159,7 @@ class Header:
     digest: str  # of the source
     host: str
     words: tuple[str, ...]  # behind `codegen` in its command
+    body: str = ""  # the digest of what stood below it, "" in headers of before
 
 
 def headers(text: str) -> list[Header]:
@@ -166,7 +177,7 @@ def headers(text: str) -> list[Header]:
                 what = f"the header is not as codegen wrote it: {line.strip()}"
                 raise CodegenError("no-recipe", what, "put its four lines back as they were")
             words = recorded_command(line)
-            found.append(Header(index - 2, said["version"], said["digest"], said["host"], tuple(words)))
+            found.append(Header(index - 2, said["version"], said["digest"], said["host"], tuple(words), said["body"] or ""))
         elif line.strip() and not line.startswith("#"):
             break
     if not found:

@@ -1,7 +1,7 @@
 # resnet18 with cbam after layer4: host ResNet, built by resnet18_cbam().
 # Made by codegen 0.1.0 from torchvision 0.29.2, torchvision/models/resnet.py (sha256 9faf2f321fdaf7ed), changed, with
 #     codegen insert torchvision:resnet18 --module cbam --after layer4
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 e9c5dab3e98e7b98.
 from typing import Any, Callable, Optional, Union
 
 import torch

@@ -1,7 +1,7 @@
 # resnet50 with eca after layer3: host ResNet, built by resnet50_eca().
 # Made by codegen 0.1.0 from timm 1.0.31, timm/models/resnet.py (sha256 9d86300af2ba1c28), changed, with
 #     codegen insert timm:resnet50 --module eca --after layer3
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 79377acf4c20d523.
 """PyTorch ResNet
 
 This started as a copy of https://github.com/pytorch/vision 'resnet.py' (BSD-3-Clause) with

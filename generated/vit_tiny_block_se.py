@@ -1,7 +1,7 @@
 # vit_tiny_patch16_224 with se after attn: host Block, built by vit_tiny_patch16_224_se().
 # Made by codegen 0.1.0 from timm 1.0.31, timm/models/vision_transformer.py (sha256 61f96ca28efc806c), changed, with
 #     codegen insert timm:vit_tiny_patch16_224 --class Block --module se --after attn
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4d262774a57f81e6.
 """ Vision Transformer (ViT) in PyTorch
 
 A PyTorch implement of Vision Transformers as described in:

@@ -2,7 +2,7 @@
 # model with eca before features.4: host AlexNet, built by AlexNet().
 # Made by codegen 0.1.0 from model.py (sha256 70032987a6076e95), changed, with
 #     codegen insert model.py --module eca --before features.4
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 b068b7dd52af9eec.
 # AlexNet 的缩小版，输入为 3x32x32 的图像
 import math
 

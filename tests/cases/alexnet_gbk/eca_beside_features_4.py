@@ -2,7 +2,7 @@
 # model with eca beside features.4: host AlexNet, built by AlexNet().
 # Made by codegen 0.1.0 from model.py (sha256 70032987a6076e95), changed, with
 #     codegen insert model.py --module eca --beside features.4 --combine mul
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 e58fab77fad6fa17.
 # AlexNet 的缩小版，输入为 3x32x32 的图像
 import math
 

@@ -2,7 +2,7 @@
 # model with torch.nn:GELU in the place of features.1,4: host AlexNet, built by AlexNet().
 # Made by codegen 0.1.0 from model.py (sha256 70032987a6076e95), changed, with
 #     codegen replace model.py --module torch.nn:GELU --site features.1,4
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 5a4e2b667c80f90e.
 # AlexNet 的缩小版，输入为 3x32x32 的图像
 import torch.nn as nn
 import torch

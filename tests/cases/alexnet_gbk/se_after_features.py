@@ -2,7 +2,7 @@
 # model with se after features: host AlexNet, built by AlexNet().
 # Made by codegen 0.1.0 from model.py (sha256 70032987a6076e95), changed, with
 #     codegen insert model.py --module se --after features
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ff6b6acca8a841c7.
 # AlexNet 的缩小版，输入为 3x32x32 的图像
 import torch.nn as nn
 import torch

@@ -1,7 +1,7 @@
 # model with adapter after head: host Net, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 0ce0b99fa9ab049a), changed, with
 #     codegen insert model.py --module adapter --after head
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 6692337b94365650.
 """The head gives logits, or features when it is asked for them."""
 import torch
 from torch import nn

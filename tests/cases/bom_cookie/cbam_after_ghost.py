@@ -2,7 +2,7 @@
 # model with cbam after ghost: host GhostNet, built by GhostNet().
 # Made by codegen 0.1.0 from model.py (sha256 da682264d599d0f5), changed, with
 #     codegen insert model.py --module cbam --after ghost
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 1bd1a495da0f3687.
 # @Author  : 王小明
 # @File    : model.py
 

@@ -1,7 +1,7 @@
 # model with eca after 0: host DenseList, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 4a75bf9d3d7857a4), changed, with
 #     codegen insert model.py --class DenseList --module eca --after 0
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 39a99435b5bd0f6d.
 """A list of stages that hands on two maps, and a dense one that collects what its layers give."""
 import math
 from typing import List

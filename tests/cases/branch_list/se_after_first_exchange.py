@@ -1,7 +1,7 @@
 # model with se after 0: host BranchList, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 4a75bf9d3d7857a4), changed, with
 #     codegen insert model.py --class BranchList --module se --after 0
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 6cbbd2ab74493a35.
 """A list of stages that hands on two maps, and a dense one that collects what its layers give."""
 from typing import List
 

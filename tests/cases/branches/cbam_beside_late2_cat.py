@@ -1,7 +1,7 @@
 # model with cbam beside late2: host BranchNet, built by BranchNet().
 # Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
 #     codegen insert model.py --module cbam --beside late2 --combine cat
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 7c70012f25224be4.
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 # model with eca after stage1: host BranchNet, built by BranchNet().
 # Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
 #     codegen insert model.py --module eca --after stage1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 8f998c2aecdc9e7f.
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
 import math
 

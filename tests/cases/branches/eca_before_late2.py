@@ -1,7 +1,7 @@
 # model with eca before late2: host BranchNet, built by BranchNet().
 # Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
 #     codegen insert model.py --module eca --before late2
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 099083d099d85b6c.
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
 import math
 

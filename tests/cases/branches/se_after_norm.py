@@ -1,7 +1,7 @@
 # model with se after norm: host BranchNet, built by BranchNet().
 # Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
 #     codegen insert model.py --module se --after norm
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 f92db3af4db6b617.
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""
 import torch
 import torch.nn.functional as F

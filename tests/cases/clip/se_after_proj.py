@@ -1,7 +1,7 @@
 # model with se after proj: host TubeletEmbed, built by VideoNet().
 # Made by codegen 0.1.0 from model.py (sha256 0df93948df4f54c3), changed, with
 #     codegen insert model.py --class TubeletEmbed --module se --after proj
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 b09f93eb6ce72221.
 """A video transformer for clips of one size: its position embedding is as long as the clip's tokens."""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with se after stem: host ConvNet, built by ConvNet().
 # Made by codegen 0.1.0 from model.py (sha256 69408c308de9a9c2), changed, with
 #     codegen insert model.py --module se --after stem
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 019e5dd354cc4b2b.
 """Runs with and without the fast kernels: classes are defined where the imports and the version allow it."""
 import torch
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # model with se after layer3: host DenseBlock, built by DenseNet().
 # Made by codegen 0.1.0 from model.py (sha256 d7badae7b645adf8), changed, with
 #     codegen insert model.py --class DenseBlock --module se --after layer3
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 7089679cf52a098b.
 """A dense block is a ModuleDict that runs its own items on all that came before."""
 import torch
 import torch.nn as nn

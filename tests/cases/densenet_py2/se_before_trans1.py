@@ -1,7 +1,7 @@
 # model with se before trans1: host DenseNet, built by DenseNet().
 # Made by codegen 0.1.0 from model.py (sha256 16a35a98eb277bf2), changed, with
 #     codegen insert model.py --module se --before trans1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4161547cc06d104e.
 from __future__ import absolute_import, division, print_function
 
 import math

@@ -1,7 +1,7 @@
 # model with se after neck: host Detector, built by Detector().
 # Made by codegen 0.1.0 from model.py (sha256 847ae78d520bc5ce), changed, with
 #     codegen insert model.py --module se --after neck
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4fe6eb5ced10b28b.
 import torch
 import torch.nn as nn
 

@@ -1,7 +1,7 @@
 # model with adapter after mixer: host MLPMixer, built by MLPMixer().
 # Made by codegen 0.1.0 from model.py (sha256 303a1d01b9552d95), changed, with
 #     codegen insert model.py --module adapter --after mixer --arg bottleneck=8
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 59bdb1bb92253adc.
 """MLP-Mixer in the manner of the einops examples."""
 from functools import partial
 

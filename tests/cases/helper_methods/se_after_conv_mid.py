@@ -1,7 +1,7 @@
 # model with se after conv_mid: host HelperNet, built by HelperNet().
 # Made by codegen 0.1.0 from model.py (sha256 89a8c6734183f2fc), changed, with
 #     codegen insert model.py --module se --after conv_mid
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4d055c941add1b19.
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 # model with se after conv_res: host HelperNet, built by HelperNet().
 # Made by codegen 0.1.0 from model.py (sha256 89a8c6734183f2fc), changed, with
 #     codegen insert model.py --module se --after conv_res
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 0312a7d0d8a452a1.
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

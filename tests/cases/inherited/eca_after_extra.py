@@ -1,7 +1,7 @@
 # model with eca after extra: host DeepNet, built by DeepNet().
 # Made by codegen 0.1.0 from model.py (sha256 22a785b8b79e138b), changed, with
 #     codegen insert model.py --module eca --after extra
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 8ebe6eb5145cef1a.
 """Nets that differ in one number: the base has all the code, the others a name."""
 import math
 

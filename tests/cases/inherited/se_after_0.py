@@ -1,7 +1,7 @@
 # model with se after 0: host Trunk, built by Trunk().
 # Made by codegen 0.1.0 from model.py (sha256 22a785b8b79e138b), changed, with
 #     codegen insert model.py --class Trunk --module se --after 0
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ffe878e8e71b6e40.
 """Nets that differ in one number: the base has all the code, the others a name."""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with se after body: host BaseNet, built by WideNet().
 # Made by codegen 0.1.0 from model.py (sha256 22a785b8b79e138b), changed, with
 #     codegen insert model.py --class WideNet --module se --after body
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 298a5358afcdeae6.
 """Nets that differ in one number: the base has all the code, the others a name."""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with se after stem: host InplaceNet, built by InplaceNet().
 # Made by codegen 0.1.0 from model.py (sha256 8fa67f26434e081b), changed, with
 #     codegen insert model.py --module se --after stem
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 b44103ab2f935e4a.
 """Normalises its input in place, to save memory: the caller's tensor changes."""
 import torch
 import torch.nn.functional as F

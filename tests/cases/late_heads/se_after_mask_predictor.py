@@ -1,7 +1,7 @@
 # model with se after mask_predictor: host Heads, built by MaskDetector().
 # Made by codegen 0.1.0 from model.py (sha256 3001b0fe20831ba6), changed, with
 #     codegen insert model.py --class Heads --module se --after mask_predictor
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 6e9d62650139da72.
 """A detector in the manner of R-CNNs: the derived class puts a mask branch into the heads that its base has made already."""
 
 import torch

@@ -3,7 +3,7 @@
 # model with eca after étage: host Météo, built by Météo().
 # Made by codegen 0.1.0 from model.py (sha256 79a3596da6e2b079), changed, with
 #     codegen insert model.py --module eca --after 'étage'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ac6734b5e5ba81e9.
 """Réseau pour les images de météo. Größe der Eingabe: 3 x 64 x 64, d. h. 2° × 2°."""
 import math
 

@@ -1,7 +1,7 @@
 # model with torch.nn:Dropout before fc3: host LeNet, built by LeNet().
 # Made by codegen 0.1.0 from model.py (sha256 b6aaf90bbac502e9), changed, with
 #     codegen insert model.py --module torch.nn:Dropout --before fc3 --arg p=0.2
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 08b3d1205d866ee2.
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 # model with se after conv1: host LeNet, built by LeNet().
 # Made by codegen 0.1.0 from model.py (sha256 b6aaf90bbac502e9), changed, with
 #     codegen insert model.py --module se --after conv1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 8a27ff03f530e36a.
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 # model with se after stem: host McNet, built by McNet().
 # Made by codegen 0.1.0 from model.py (sha256 f7b9dac1098901cf), changed, with
 #     codegen insert model.py --module se --after stem
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 2934fade1aa1ab04.
 """A net for uncertainty by Monte Carlo dropout: random in eval on purpose."""
 import torch
 import torch.nn.functional as F

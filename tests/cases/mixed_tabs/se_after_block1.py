@@ -1,7 +1,7 @@
 # model with se after block1: host MixedNet, built by MixedNet().
 # Made by codegen 0.1.0 from model.py (sha256 c13c891a4d4ec4d0), changed, with
 #     codegen insert model.py --module se --after block1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 1d9446f9934c7334.
 """Written over the years in three editors: spaces, tabs, and both in one line."""
 import torch
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # model with eca after features: host MobileNetV2, built by MobileNetV2().
 # Made by codegen 0.1.0 from model.py (sha256 354147ffd169000d), changed, with
 #     codegen insert model.py --module eca --after features
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 7bc92a3266f8fbee.
 """MobileNetV2 for CIFAR: 2-space indents, features in an OrderedDict."""
 import math
 from collections import OrderedDict

@@ -1,7 +1,7 @@
 # model with se after features.stage1_0: host InvertedResidual, built by MobileNetV2().
 # Made by codegen 0.1.0 from model.py (sha256 354147ffd169000d), changed, with
 #     codegen insert model.py --module se --after features.stage1_0
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 e30d58312ab4080d.
 """MobileNetV2 for CIFAR: 2-space indents, features in an OrderedDict."""
 from collections import OrderedDict
 

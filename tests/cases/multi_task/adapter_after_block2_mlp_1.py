@@ -1,7 +1,7 @@
 # model with adapter after blocks.block2.mlp.1: host Block, built by MultiTask().
 # Made by codegen 0.1.0 from model.py (sha256 a39fc33ad725ea40), changed, with
 #     codegen insert model.py --module adapter --after blocks.block2.mlp.1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 d2c67f0d09fb3d6d.
 """A small transformer with a head for each task; its parts stand in lists and dicts of torch's."""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with adapter after blocks.*.mlp.1: host Block, built by MultiTask().
 # Made by codegen 0.1.0 from model.py (sha256 a39fc33ad725ea40), changed, with
 #     codegen insert model.py --module adapter --after 'blocks.*.mlp.1'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 e3b744489d37b1cc.
 """A small transformer with a head for each task; its parts stand in lists and dicts of torch's."""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with eca after conv2: host MultiScale, built by MultiScale().
 # Made by codegen 0.1.0 from model.py (sha256 2b3302bf88c46587), changed, with
 #     codegen insert model.py --module eca --after conv2
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 43c8e15ed5f135b2.
 # the usual way to change a backbone: derive from it, write forward anew
 import math
 

@@ -1,7 +1,7 @@
 # model with se after down1: host PackNet, built by PackNet().
 # Made by codegen 0.1.0 from package_relative/model.py (sha256 cf973644d737f630), changed, with
 #     codegen insert model.py --module se --after down1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 cf07c6bd3d815309.
 """The net of the package."""
 import torch
 from torch import nn

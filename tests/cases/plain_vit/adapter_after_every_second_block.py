@@ -1,7 +1,7 @@
 # model with adapter after blocks.::2: host Block, built by VisionTransformer().
 # Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64), changed, with
 #     codegen insert model.py --module adapter --after blocks.::2
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 8eff2bf83559eda2.
 """
 Vision Transformer 的一个简单实现，用于图像分类
 paper: An Image is Worth 16x16 Words (https://arxiv.org/abs/2010.11929)

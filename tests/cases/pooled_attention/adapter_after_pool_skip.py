@@ -1,7 +1,7 @@
 # model with adapter after pool_skip: host Block, built by PooledTransformer().
 # Made by codegen 0.1.0 from model.py (sha256 83893a79a65778ba), changed, with
 #     codegen insert model.py --class Block --input 1x3x128x128 --module adapter --after pool_skip
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 fd57bd8fd27a30f3.
 """A transformer in the manner of MViT: heads are pooled on their grid, a pool returns the grid too, some blocks skip over one."""
 
 from typing import Optional

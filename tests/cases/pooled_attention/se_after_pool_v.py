@@ -1,7 +1,7 @@
 # model with se after pool_v: host Attention, built by PooledTransformer().
 # Made by codegen 0.1.0 from model.py (sha256 83893a79a65778ba), changed, with
 #     codegen insert model.py --class Attention --input 1x3x128x128 --module se --after pool_v
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 470ef320d508430b.
 """A transformer in the manner of MViT: heads are pooled on their grid, a pool returns the grid too, some blocks skip over one."""
 
 from typing import Optional

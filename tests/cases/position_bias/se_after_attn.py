@@ -1,7 +1,7 @@
 # model with se after attn: host Net, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 8bc34cd9e25adbce), changed, with
 #     codegen insert model.py --input 1x3x160x160 --module se --after attn
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 d0ff364a37100f43.
 """Attention with a bias for each pair of positions: the model takes maps of one size, and is made for that size."""
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,7 @@
 # model with adapter after head: host Net, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 a50e55e9cb5515aa), changed, with
 #     codegen insert model.py --module adapter --after head
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 c784268641713d19.
 """The head is one for logits and for features: a flag of the method decides, and is handed on."""
 import torch
 from torch import nn

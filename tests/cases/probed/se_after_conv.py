@@ -1,7 +1,7 @@
 # model with se after conv: host ConvBlock, built by SmallNet().
 # Made by codegen 0.1.0 from model.py (sha256 6306f3fb77c6514b), changed, with
 #     codegen insert model.py --class ConvBlock --module se --after conv
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 6bdd0736315e4193.
 """The constructor runs the features once, to learn how many numbers the classifier gets."""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with se after stage1: host TinyNet, built by TinyNet().
 # Made by codegen 0.1.0 from model.py (sha256 1302df23ab7a1868), changed, with
 #     codegen insert model.py --module se --after stage1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 685d11f334211c43.
 """Backbones of a detection tool box: a registry, decorators, type comments; the net stands in the middle of the file."""
 import functools
 import math

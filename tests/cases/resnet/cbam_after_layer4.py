@@ -1,7 +1,7 @@
 # model with cbam after layer4: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module cbam --after layer4
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4626c01f5cc4cd74.
 import torch.nn as nn
 import torch
 

@@ -1,7 +1,7 @@
 # model with torch.nn:Conv2d in the place of layer4.*.conv2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen replace model.py --module torch.nn:Conv2d --site 'layer4.*.conv2' --arg kernel_size=5 --arg padding=2
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 b0da22f586561161.
 import warnings
 
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # model with torch.nn:Conv2d beside layer2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module torch.nn:Conv2d --beside layer2 --arg kernel_size=1 --arg stride=2 --name shortcut
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 b6a2a2507bfdd75d.
 import torch.nn as nn
 import torch
 

@@ -1,7 +1,7 @@
 # model with eca after downsample: host BasicBlock, built by resnet34().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --class BasicBlock --build 'resnet34()' --module eca --after downsample
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 1af123179f7744b1.
 import math
 
 import torch.nn as nn

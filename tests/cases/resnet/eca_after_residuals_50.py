@@ -1,7 +1,7 @@
 # model with eca after layer*.*@residual: host Bottleneck, built by resnet50().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --build 'resnet50()' --module eca --after 'layer*.*@residual'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ee5dd06c964c07f6.
 import math
 
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # model with torch.nn:GELU in the place of relu: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen replace model.py --class BasicBlock --module torch.nn:GELU --site relu
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ac09968f5261d18d.
 import torch.nn as nn
 import torch
 

@@ -1,7 +1,7 @@
 # model with Linear(256), ReLU, Dropout(0.1), Linear(num_classes) in the place of fc: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen head model.py --layers 'Linear(256), ReLU, Dropout(0.1), Linear(num_classes)' --site fc --suffix _head
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 3a9efcab78c2b88d.
 import warnings
 
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # model with cat(se(reduction=8), coord) after layer2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module 'cat(se(reduction=8), coord)' --after layer2
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ca59b471986f489b.
 import torch.nn as nn
 import torch
 

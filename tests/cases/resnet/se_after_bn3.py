@@ -1,7 +1,7 @@
 # model with se after bn3: host Bottleneck, built by resnet50().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --class Bottleneck --build 'resnet50()' --module se --after bn3
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 748ea6989e477575.
 import torch.nn as nn
 import torch
 

@@ -1,7 +1,7 @@
 # model with se after layer*.*@residual: host BasicBlock, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module se --after 'layer*.*@residual'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 401ec9189043df88.
 import torch.nn as nn
 import torch
 

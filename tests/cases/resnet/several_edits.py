@@ -1,7 +1,7 @@
 # model with 4 edits: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --edit 'after layer1: se reduction=8' --edit 'after layer2: se' --edit 'before layer4: eca' --edit 'head fc: Linear(10)'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 f085bc5edc26b124.
 import math
 import warnings
 

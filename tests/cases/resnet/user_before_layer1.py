@@ -1,7 +1,7 @@
 # model with ../my_attn.py:MyAttn before layer1: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before layer1 --arg reduction=4
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ab20f84b94c7d5ba.
 import math
 
 import torch.nn as nn

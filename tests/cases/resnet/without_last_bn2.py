@@ -1,7 +1,7 @@
 # model without layer4.*.bn2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen remove model.py --site 'layer4.*.bn2'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4d0182eb393b79e9.
 import warnings
 
 import torch.nn as nn

@@ -1,7 +1,7 @@
 # model without maxpool: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen remove model.py --site maxpool
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 ca27e7f1646fa562.
 import torch.nn as nn
 import torch
 

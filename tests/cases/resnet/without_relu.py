@@ -1,7 +1,7 @@
 # model without relu: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen remove model.py --class BasicBlock --site relu
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 084e8aafc23ff014.
 import torch.nn as nn
 import torch
 

@@ -1,7 +1,7 @@
 # model with se after backbone: host SegNet, built by SegNet().
 # Made by codegen 0.1.0 from model.py (sha256 3a71f3e527b808cb), changed, with
 #     codegen insert model.py --input 1x3x64x64 --module se --after backbone
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 dd3ecb2efb0612d3.
 """A segmentation net in the manner of FCN: the backbone gives a tuple, the neck a dict, the net a dict."""
 from collections import OrderedDict
 

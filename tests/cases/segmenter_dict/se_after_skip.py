@@ -1,7 +1,7 @@
 # model with se after backbone: host SegNet, built by SegNet().
 # Made by codegen 0.1.0 from model.py (sha256 3a71f3e527b808cb), changed, with
 #     codegen insert model.py --module se --after backbone --output-index 1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 c4e7f827aad2d030.
 """A segmentation net in the manner of FCN: the backbone gives a tuple, the neck a dict, the net a dict."""
 from collections import OrderedDict
 

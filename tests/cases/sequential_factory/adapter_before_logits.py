@@ -1,7 +1,7 @@
 # model with adapter before logits: host spotter, built by spotter().
 # Made by codegen 0.1.0 from model.py (sha256 814d9dab2d297e24), changed, with
 #     codegen insert model.py --input 1x1x40x98 --module adapter --before logits
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 73e669a0f99f1b04.
 """A keyword spotter on mel spectrograms: no class of its own, a function puts torch's layers together."""
 from collections import OrderedDict
 

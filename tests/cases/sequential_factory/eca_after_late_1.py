@@ -1,7 +1,7 @@
 # model with eca after late.1: host spotter, built by spotter().
 # Made by codegen 0.1.0 from model.py (sha256 814d9dab2d297e24), changed, with
 #     codegen insert model.py --input 1x1x40x98 --module eca --after late.1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 fa1ca8c550a53723.
 """A keyword spotter on mel spectrograms: no class of its own, a function puts torch's layers together."""
 import math
 from collections import OrderedDict

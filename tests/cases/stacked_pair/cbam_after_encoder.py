@@ -1,7 +1,7 @@
 # model with cbam after encoder: host ChangeNet, built by ChangeNet().
 # Made by codegen 0.1.0 from model.py (sha256 11974866138c3317), changed, with
 #     codegen insert model.py --input 1x3x64x64,1x3x64x64 --module cbam --after encoder
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 eb71521ee9c917fd.
 """Change detection in the manner of a siamese net: both images go through one encoder in a single batch."""
 import torch
 import torch.nn as nn

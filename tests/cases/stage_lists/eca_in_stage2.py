@@ -1,7 +1,7 @@
 # model with eca after features.stage2.*.conv2: host Unit, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 374c880709907368), changed, with
 #     codegen insert model.py --module eca --after 'features.stage2.*.conv2'
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 4c5fb0f169d44989.
 """Stages from a list of lists; the middle of a unit is half as wide as the unit, which is the width of the stage before."""
 
 import math

@@ -1,7 +1,7 @@
 ﻿# model with se after stage1: host TabNet, built by TabNet().
 # Made by codegen 0.1.0 from model.py (sha256 00b729017d044279), changed, with
 #     codegen insert model.py --module se --after stage1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 5a0d98c58580584a.
 """一个用制表符缩进的小网络"""
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 # model with se after encoder: host ChangeNet, built by ChangeNet().
 # Made by codegen 0.1.0 from model.py (sha256 29f48b7ef41d8a71), changed, with
 #     codegen insert model.py --input 1x3x32x32,1x3x32x32,1x6 --module se --after encoder
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 42e9c0efe0665ba4.
 """Two images and a row of clinical data: a shared encoder, three inputs, a NamedTuple for the training loop."""
 from typing import NamedTuple, Optional, Tuple
 

@@ -1,7 +1,7 @@
 # model with se before fuse: host ChangeNet, built by ChangeNet().
 # Made by codegen 0.1.0 from model.py (sha256 29f48b7ef41d8a71), changed, with
 #     codegen insert model.py --input '(torch.randn(1,3,32,32),torch.randn(1,3,32,32),torch.randn(1,6),torch.ones(1,1,8,8))' --module se --before fuse
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 c16da06c2f3efef8.
 """Two images and a row of clinical data: a shared encoder, three inputs, a NamedTuple for the training loop."""
 from typing import NamedTuple, Optional, Tuple
 

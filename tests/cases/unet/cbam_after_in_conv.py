@@ -1,7 +1,7 @@
 # model with cbam after in_conv: host UNet, built by UNet().
 # Made by codegen 0.1.0 from model.py (sha256 88f8f9be9a1ebb06), changed, with
 #     codegen insert model.py --module cbam --after in_conv --name skip_attention
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 07a5fe588299e2de.
 """U-Net for small segmentation data sets."""
 import torch
 import torch.nn as nn

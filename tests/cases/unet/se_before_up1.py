@@ -1,7 +1,7 @@
 # model with se before up1: host UNet, built by UNet().
 # Made by codegen 0.1.0 from model.py (sha256 88f8f9be9a1ebb06), changed, with
 #     codegen insert model.py --module se --before up1
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 9f5ddf614a155055.
 """U-Net for small segmentation data sets."""
 import torch
 import torch.nn as nn

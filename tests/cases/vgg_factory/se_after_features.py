@@ -1,7 +1,7 @@
 # model with se after features: host VGG, built by vgg8().
 # Made by codegen 0.1.0 from model.py (sha256 6d0ea6b79f74f259), changed, with
 #     codegen insert model.py --module se --after features
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 8aaf3e6a03811d80.
 from typing import Any, Dict, List, Union, cast
 
 import torch

@@ -1,7 +1,7 @@
 # model with se after fn: host Residual, built by ConvMixer().
 # Made by codegen 0.1.0 from model.py (sha256 a73dd1daf07a7cbd), changed, with
 #     codegen insert model.py --class Residual --module se --after fn
-# The licence and copyright notices of the original file stay in force.
+# The licence and copyright notices of the original file stay in force. Body: sha256 043e5e52fcdbe7e6.
 import torch
 from torch import nn
 
