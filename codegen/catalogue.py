@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 
 SUFFIX = ".py.jinja"
 LARGEST = 2**31 - 1  # of an int argument: more is a slip of the keyboard
+FORMULA = {"__builtins__": {}, "max": max, "gcd": math.gcd, "log2": math.log2, "int": int}  # what a formula may call
 
 Value = int | float | bool | str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One module of the catalogue. `arguments` are (name, default as text); `imports` are what the class may need."""
+    """One module of the catalogue.
+
+    `arguments` are (name, default as text); `imports` are what the class may need; `parameters` is the formula for
+    their number, in terms of `channels` and the arguments.
+    """
 
     name: str
     class_name: str
@@ -38,6 +43,7 @@ class Entry:
     paper: str
     url: str
     equation: str
+    parameters: str
     licence: str
     layouts: tuple[str, ...]
     arguments: tuple[tuple[str, str], ...]
@@ -87,6 +93,19 @@ def render(entry: Entry, layout: Layout, settings: Mapping[str, str], *, identit
     return _environment().from_string(body).render(context | holes | _values(entry, head, settings))
 
 
+def count(entry: Entry, channels: int, settings: Mapping[str, str]) -> int:
+    """How many parameters it has for so many channels, where it does not start as the identity.
+
+    Raises `unknown-argument`, `bad-argument`.
+    """
+    head, _ = _read(entry.name)
+    values = _values(entry, head, settings) if settings else head["arguments"]
+    known: dict[str, Any] = {"channels": channels, **values}
+    for name, text in head.get("sizes", {}).items():
+        known[name] = _calculated(text, known)
+    return int(_calculated(head["parameters"], known))
+
+
 def needs_grid(name: str, layout: Layout) -> bool:
     """Whether the module has to know the rows and columns of tokens there."""
     head, _ = _read(entry(name).name)
@@ -123,6 +142,11 @@ def component(
     )
 
 
+def _calculated(formula: str, known: Mapping[str, Any]) -> Any:
+    """By Python: the formula is ours, in a file of the catalogue, and to import jinja takes longer than to list it all."""
+    return eval(formula, FORMULA, known)
+
+
 def _names() -> list[str]:
     return sorted(path.name.removesuffix(SUFFIX) for path in (templates_folder() / "modules").glob(f"*{SUFFIX}"))
 
@@ -137,6 +161,7 @@ def _read(name: str) -> tuple[dict[str, Any], str]:
 
 def _entry(name: str) -> Entry:
     head, _ = _read(name)
+    sizes = [f"{size} = {text}" for size, text in head.get("sizes", {}).items()]
     return Entry(
         name=name,
         class_name=head["class_name"],
@@ -144,6 +169,7 @@ def _entry(name: str) -> Entry:
         paper=head["paper"],
         url=head["url"],
         equation=head["equation"],
+        parameters=", ".join([head["parameters"], *sizes]),
         licence=head["licence"],
         layouts=tuple(head["layouts"]),
         arguments=tuple((argument, repr(default)) for argument, default in head["arguments"].items()),

@@ -11,21 +11,27 @@ from codegen.options import SHOW
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("--layout", default="", help="Show the source rendered for this layout: NCHW, NHWC, NLC, NC.")
+@click.argument("words", nargs=-1, metavar="[NAME | WORD...]")
+@click.option("--layout", default="", help="Only those for this layout: NCHW, NHWC, NLC, NC. With NAME: its source there.")
+@click.option("--no-params", is_flag=True, help="Only those without parameters.")
 @SHOW
-def modules(name: str | None, *, layout: str, as_json: bool, verbose: bool) -> None:
-    """The catalogue; with NAME one module: arguments, layouts, paper, its rendered source."""
-    from codegen import records
+def modules(words: tuple[str, ...], *, layout: str, no_params: bool, as_json: bool, verbose: bool) -> None:
+    """The catalogue as a table; with words, the modules whose name, summary, paper or equation has them all.
 
-    entries = [catalogue.entry(name)] if name else list(catalogue.entries())
+    With NAME one module: arguments, parameters, layouts, paper, its rendered source.
+    """
+    from codegen import finding, records
+
+    words = tuple(" ".join(words).split())
+    one = len(words) == 1 and not no_params and words[0] in {entry.name for entry in catalogue.entries()}
+    found = [catalogue.entry(words[0])] if one else finding.find(words, layout, free=no_params)
     if as_json:
-        found = [records.entry_json(e, layout) for e in entries]
-        click.echo(json_module.dumps(found[0] if name else found, indent=2))
+        values = [records.entry_json(entry, layout) for entry in found]
+        click.echo(json_module.dumps(values[0] if one else values, indent=2))
         return
     from codegen import show
 
-    if name:
-        show.entry(entries[0], layout)
+    if one:
+        show.entry(found[0], layout)
     else:
-        show.entries(entries)
+        show.entries(found)

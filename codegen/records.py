@@ -89,7 +89,8 @@ def sites_json(trace: Trace) -> dict[str, Any]:
 
 def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
     """One catalogue module with its rendered source."""
-    return {**asdict(entry), "arguments": dict(entry.arguments), "source": rendered(entry, layout)}
+    cost = {"formula": entry.parameters, "at_64": catalogue.count(entry, 64, {})}
+    return {**asdict(entry), "arguments": dict(entry.arguments), "parameters": cost, "source": rendered(entry, layout)}
 
 
 def rendered(entry: catalogue.Entry, layout: str) -> str:

@@ -185,12 +185,18 @@ def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
 def entries(found: Sequence[catalogue.Entry]) -> None:
     """The catalogue as a table."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for column in ("name", "class", "layouts", "arguments", "what it does"):
-        table.add_column(column, overflow="fold")
+    console = _console()
+    wide = console.width >= 140  # in less, what it does would be a word a line
+    for column in ("name", "layouts", "parameters at 64", "arguments", "paper", *["what it does"] * wide):
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
+    table.columns[2].justify = "right"
+    table.columns[2].max_width = None if wide else len("parameters")
     for entry in found:
         arguments = ", ".join(f"{k}={v}" for k, v in entry.arguments)
-        table.add_row(entry.name, entry.class_name, " ".join(entry.layouts), arguments, entry.summary)
-    _console().print(table)
+        cost = f"{catalogue.count(entry, 64, {}):,}"
+        cells = [entry.name, " ".join(entry.layouts), cost, arguments, entry.paper, *[entry.summary] * wide]
+        table.add_row(*map(escape, cells))
+    console.print(table)
 
 
 def entry(found: catalogue.Entry, layout: str) -> None:
@@ -203,5 +209,8 @@ def entry(found: catalogue.Entry, layout: str) -> None:
     console.print(f"equation   {escape(found.equation)}")
     console.print(f"licence    {escape(found.licence)}")
     console.print(f"layouts    {', '.join(found.layouts)}")
-    console.print(f"arguments  {', '.join(f'{k}={v}' for k, v in found.arguments) or 'none'}\n")
+    console.print(f"arguments  {', '.join(f'{k}={v}' for k, v in found.arguments) or 'none'}")
+    number = catalogue.count(found, 64, {})
+    formula = "" if found.parameters == str(number) else f"{escape(found.parameters)}; "
+    console.print(f"parameters {formula}{number:,} for 64 channels\n")
     console.print(Syntax(rendered(found, layout), "python", background_color="default"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from timm.layers import EcaModule, SEModule
 from timm.layers.cbam import CbamModule
 from torch import Tensor, nn
 
-from codegen import catalogue
+from codegen import catalogue, finding
+from codegen.catalogued import modules
 from codegen.errors import CodegenError
 from codegen.types import Layout, Width
 
@@ -225,7 +228,80 @@ def test_the_folder_is_the_registry() -> None:
     assert catalogue.entry("adapter").layouts == ("NCHW", "NHWC", "NLC", "NCL", "NCXX", "NXXC", "NCDHW", "NDHWC", "NC")
 
 
+def test_every_formula_counts_the_parameters(make: Any) -> None:
+    """In one layout, with its own settings; `test_equations.py` has them all."""
+    for each in catalogue.entries():
+        module = make(each.name, LAYOUTS[each.layouts[0]], channels=64)
+        assert catalogue.count(each, 64, {}) == sum(p.numel() for p in module.parameters()), each.name
+    assert catalogue.count(catalogue.entry("se"), 64, {"reduction": "4"}) == 2 * 64 * 16 + 16 + 64
+    with pytest.raises(CodegenError, match="bad-argument"):
+        catalogue.count(catalogue.entry("se"), 64, {"reduction": "0"})
+
+
+def names(words: str = "", layout: str = "", *, free: bool = False) -> set[str]:
+    return {entry.name for entry in finding.find(words.split(), layout, free=free)}
+
+
+def test_filters() -> None:
+    every = {entry.name for entry in catalogue.entries()}
+    assert names() == every
+    assert names("channel gate") == names("GATE Channel") == names("channel") & names("gate") < names("channel") < every
+    assert {"se", "cbam", "psa"} <= names("channel gate") and "mhsa" not in names("channel gate")
+    by_class, by_paper, by_equation = names("efficientchannel"), names("Wang 2020"), names("gamma beta")
+    assert "eca" in by_class and "eca" in by_paper and "ssf" in by_equation and "se" not in by_class | by_paper | by_equation
+    assert names(layout="NC") == {"adapter", "droppath", "gate", "scale", "ssf"}
+    assert names(free=True) == {"droppath", "ge", "simam"}
+    assert names("mean", "NCL", free=True) == {"simam"}
+
+
+@pytest.mark.parametrize(
+    ("words", "layout", "free", "error", "said"),
+    [
+        ("sqe", "", False, "unknown-module", "did you mean se or sge?"),
+        ("frobnicate", "NLC", True, "unknown-module", "codegen modules lists them"),
+        ("mhsa", "", True, "unknown-module", "`mhsa` and no parameters"),
+        ("no such", "NC", False, "unknown-module", "`no` and `such` and the layout NC"),
+        ("", "nlc", False, "unknown-layout", "NCHW, NHWC, NLC, NCL, NCXX, NXXC, NCDHW, NDHWC, NC"),
+    ],
+)
+def test_filters_that_nothing_passes(words: str, layout: str, free: bool, error: str, said: str) -> None:
+    with pytest.raises(CodegenError) as caught:
+        names(words, layout, free=free)
+    assert (caught.value.name, caught.value.exit_code) == (error, 2)
+    assert said in f"{caught.value.message}\n{caught.value.hint}"
+
+
+def shown(*words: str) -> str:
+    done = CliRunner().invoke(modules, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_the_table() -> None:
+    head, *rows = shown().splitlines()
+    assert head.split("  ")[0].strip() == "name" and [row.split()[0] for row in rows] == sorted(names())
+    assert all(column in head for column in ("layouts", "parameters at 64", "arguments", "paper", "what it does"))
+    (cbam,) = [row for row in rows if row.startswith(" cbam ")]
+    cells = [cell for cell in cbam.split("  ") if cell]
+    assert [cell.strip() for cell in cells[:4]] == ["cbam", "NCHW NHWC NLC", "610", "reduction=16, kernel_size=7"]
+    assert "Woo et al. 2018" in cells[4]
+    assert [row.split()[0] for row in shown("--layout", "NC").splitlines()[1:]] == sorted(names(layout="NC"))
+    assert shown("channel gate") == shown("channel", "gate")
+
+
+def test_one_module() -> None:
+    """A word that is a name means that module, though others have the word, too."""
+    text = shown("gate", "--layout", "NLC")
+    assert text.startswith("gate (") and "parameters 1 for 64 channels" in text and "def forward" in text
+    formula = "2 * channels * hidden + 2 * kernel_size**2, hidden = max(channels // reduction, 4)"
+    assert f"parameters {formula}; 610 for 64 channels" in shown("cbam")
+    one = json.loads(shown("cbam", "--json"))
+    assert one["parameters"] == {"formula": formula, "at_64": 610} and one["arguments"] and "class " in one["source"]
+    assert [each["name"] for each in json.loads(shown("--no-params", "--json"))] == ["droppath", "ge", "simam"]
+
+
 def test_importing_it_is_instant() -> None:
-    code = "import sys, codegen.catalogue as c; c.entries(); print({'torch', 'jinja2', 'black'} & set(sys.modules))"
+    code = "import sys, codegen.catalogue as c; [c.count(e, 64, {}) for e in c.entries()]; "
+    code += "print({'torch', 'jinja2', 'black'} & set(sys.modules))"
     root = Path(catalogue.__file__).parents[1]
     assert subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True).strip() == "set()"

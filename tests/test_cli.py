@@ -155,7 +155,7 @@ def test_commands_of_later_issues_are_refused_in_one_line(command: str, call: Ca
     [
         (["insert", "gone.py", "--module", "se", "--after", "a"], "unreadable-source"),
         (["sites", "no_such_module_here"], "unknown-source"),
-        (["modules", "sse"], "unknown-module"),
+        (["modules", "sqe"], "unknown-module"),
         (["verify", "gone.py"], "unreadable-source"),
         (["diff", "gone.py"], "unreadable-source"),
         (["diff", "plain.py"], "no-recipe"),

@@ -50,15 +50,16 @@ def layout(kind: str) -> Layout:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:
-    """make(name, kind, identity=, factory=, settings=) -> the module, out of a file of its own."""
+    """make(name, kind, identity=, factory=, settings=, channels=) -> the module, out of a file of its own."""
 
-    def made(name: str, kind: str, *, identity: bool = False, factory: str = "", settings: Any = None) -> Any:
+    def made(name: str, kind: str, *, settings: Any = None, channels: int = CHANNELS, **options: Any) -> Any:
         settings = MODULES[name].SETTINGS if settings is None else settings
-        width = Width("channels", CHANNELS, "name")
-        part = catalogue.component(name, layout(kind), width, settings, identity=identity, factory=factory)
+        width = Width("channels", channels, "name")
+        options = {"identity": False, "factory": "", **options}
+        part = catalogue.component(name, layout(kind), width, settings, **options)
         path = tmp_path / f"made{len(list(tmp_path.iterdir()))}.py"
         path.write_text("\n".join([*part.imports, "", "", part.code]))
-        scope = {"__name__": path.stem, **SCOPE}
+        scope = {"__name__": path.stem, **SCOPE, "channels": channels}
         exec(compile(path.read_text(), str(path), "exec"), scope)
         torch.manual_seed(0)
         return eval(part.construct, scope)
@@ -192,6 +193,18 @@ def test_parameters(make: Any, name: str, kind: str) -> None:
     assert sum(p.numel() for p in module.parameters()) == MODULES[name].parameters(CHANNELS)
     if hasattr(MODULES[name], "started"):
         MODULES[name].started(module)
+
+
+@pytest.mark.slow
+@of_each
+def test_the_formula_counts_its_parameters(make: Any, name: str, kind: str) -> None:
+    """With its own settings and its test's, at widths where the least number of hidden channels holds and where it does not."""
+    entry = catalogue.entry(name)
+    for settings in ({}, MODULES[name].SETTINGS):
+        for channels in (6, 64, 256):
+            module = make(name, kind, settings=settings, channels=channels, factory="device='meta'")
+            found = sum(p.numel() for p in module.parameters())
+            assert catalogue.count(entry, channels, settings) == found, (settings, channels)
 
 
 @pytest.mark.slow

@@ -1,0 +1,34 @@
+"""Which modules of the catalogue a person may mean: by words, by layout, by what they cost. Renders nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen import catalogue
+from codegen.errors import CodegenError
+
+
+def find(words: Sequence[str], layout: str, *, free: bool) -> list[catalogue.Entry]:
+    """The modules whose description has every word, in any case; `free`: those without parameters only.
+
+    Raises `unknown-layout`, and `unknown-module` where there is none.
+    """
+    every = catalogue.entries()
+    layouts = list(dict.fromkeys(kind for entry in every for kind in entry.layouts))
+    if layout and layout not in layouts:
+        message = f"no module of the catalogue is defined for a layout `{layout}`"
+        raise CodegenError("unknown-layout", message, f"the layouts are {', '.join(layouts)}")
+    described = [entry for entry in every if all(word.lower() in _description(entry) for word in words)]
+    found = [entry for entry in described if not layout or layout in entry.layouts]
+    found = [entry for entry in found if not free or not catalogue.count(entry, 64, {})]
+    if found:
+        return found
+    if len(words) == 1 and not described:
+        catalogue.entry(words[0])  # raises, with the names that are near
+    asked = [f"`{word}`" for word in words] + [f"the layout {layout}"] * bool(layout) + ["no parameters"] * free
+    message = f"no module of the catalogue has {' and '.join(asked)}"
+    raise CodegenError("unknown-module", message, "fewer of these find more; codegen modules lists all")
+
+
+def _description(entry: catalogue.Entry) -> str:
+    return "\n".join([entry.name, entry.class_name, entry.summary, entry.paper, entry.equation]).lower()
