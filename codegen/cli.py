@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from codegen import __version__, catalogued, commandlines, requested
+from codegen import __version__, catalogued, commandlines, repository, requested
 from codegen.errors import CONTRACT, CodegenError
 from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPUT, PLACES, RUN, SHOW, VARIANT
 from codegen.types import Request
@@ -26,6 +26,8 @@ def cli() -> None:
 
 
 cli.add_command(catalogued.modules)
+for _command in (repository.build, repository.check, repository.eject, repository.schema):
+    cli.add_command(_command)
 
 
 @cli.command()

@@ -70,18 +70,26 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
     path = source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     origin = f"{source.distribution}, " if source.distribution else ""
-    spec = recorded_source(source)
-    if spec != source.spec and source.file.module:
-        request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
     what = f"with {len(request.edits)} edits" if request.edits else _what(request)
     lines = [
         f"# {_plain(source.entry or path.stem)} {_plain(what)}: host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest(source.file)}), changed, with",
-        f"#     {_plain(command(request, _plain(spec)))}",
+        f"#     {recorded_line(request, source)}",
         "# The licence and copyright notices of the original file stay in force.",
     ]
     lines[:2] = [_COOKIE_LIKE.sub(r"\1 \2", line) for line in lines[:2]]
     return encodable("\n".join(lines), source.file.encoding, path.name)
+
+
+def recorded_line(request: Request, source: Source) -> str:
+    """The command that the header records: `codegen insert timm:resnet50 --module se --after layer1`."""
+    if request.edits:  # what belongs to the first of them stands in it
+        shared = ("source", "build", "input", "keep", "suffix", "edits")
+        request = Request(**{name: getattr(request, name) for name in shared})
+    spec = recorded_source(source)
+    if spec != source.spec and source.file.module:
+        request = replace(request, keep=request.keep or "all")  # what a path means, said for a module
+    return _plain(command(request, _plain(spec)))
 
 
 def digest(file: SourceFile) -> str:

@@ -117,9 +117,7 @@ def _joined(request: Request, reports: Sequence[Report], source: Source, watch: 
     assert start.variant and last.variant
     text = last.variant.text
     if not request.in_place:
-        shared = {name: getattr(request, name) for name in ("source", "build", "input", "keep", "suffix", "edits")}
-        whole = Request(**shared)
-        text = emit.headed(text, emit.header(whole, source, start.variant.host, last.variant.build))
+        text = emit.headed(text, emit.header(request, source, start.variant.host, last.variant.build))
     steps = tuple(replace(r, call_sites=call_sites(text, r.variant.attribute)) for r in reports if r.variant)
     return replace(
         last,

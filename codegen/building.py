@@ -1,0 +1,77 @@
+"""Make the variants of recipes, several at a time; one that fails stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codegen import keeping, pipeline, steps
+from codegen.errors import BUG, CodegenError
+from codegen.keeping import State
+from codegen.types import Report, Request
+
+BY_HAND = {"edited-by-hand", "no-header"}  # what a build would destroy
+
+
+@dataclass(frozen=True)
+class Job:
+    """A variant to make: the Requests of its recipe, in the order of its edits."""
+
+    name: str
+    output: Path
+    requests: tuple[Request, ...]
+    recipe: bool = True  # False: its header is all that says how it is made
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one variant. status: "made", "up to date" or "failed"."""
+
+    name: str
+    output: Path
+    status: str
+    report: Report | None = None
+    error: CodegenError | None = None
+
+
+def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], None]) -> list[Result]:
+    """Make all that are not as their recipes make them, each in a child process of its own; `done` hears of each as it ends."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        futures = {pool.submit(_built, job, force): job for job in jobs}
+        found: dict[str, Result] = {}
+        for future in as_completed(futures):
+            found[futures[future].name] = result = future.result()
+            done(result)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: what has not begun does not begin
+    return [found[job.name] for job in jobs]
+
+
+def _built(job: Job, force: bool) -> Result:
+    try:
+        state = keeping.state(job.name, job.output, job.requests[0] if job.recipe else None)
+        if not state.problems and not force:
+            return Result(job.name, job.output, "up to date")
+        _demand_untouched(state, force)
+        requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
+        report = steps.run(requests) if requests[0].edits else pipeline.run(requests[0])
+        return Result(job.name, job.output, "made", report)
+    except CodegenError as error:
+        return Result(job.name, job.output, "failed", error=error)
+    except Exception as error:  # a bug of codegen in one variant: told, and the others go on
+        return Result(job.name, job.output, "failed", error=CodegenError("internal-error", repr(error), "report it", BUG))
+
+
+def _demand_untouched(state: State, force: bool) -> None:
+    """Raise CodegenError("edited-by-hand") where a build would overwrite what a person wrote."""
+    if not force and state.kinds & BY_HAND:
+        kind = min(state.kinds & BY_HAND)
+        raise CodegenError("edited-by-hand", f"{state.output}: {keeping.PROBLEMS[kind]}", "--force overwrites it")
+
+
+def failures(results: Sequence[Result]) -> Iterator[CodegenError]:
+    """The errors of those that failed."""
+    yield from (result.error for result in results if result.error)

@@ -1,0 +1,91 @@
+"""Whether a variant is what its recipe makes: read from its header, its source and its text. Runs no model, writes nothing."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen import __version__, emit, sources, syntax
+from codegen.errors import CodegenError
+from codegen.types import Request
+
+# what can be said of a variant, and what to do about it
+PROBLEMS = {
+    "missing": "the file is not there: codegen build makes it",
+    "no-header": "the file has no header of codegen: it was ejected, or written by something else",
+    "recipe-changed": "the recipe says another command than the header: codegen build makes it anew",
+    "upstream-changed": "the source is another one than that it was made from: codegen build makes it anew",
+    "source-missing": "the source cannot be found here",
+    "edited-by-hand": "the text below the header was changed since it was made: codegen build --force overwrites that",
+    "other-version": "another version of codegen made it: codegen build makes it anew",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it was made. old, new: what stands in the header, and what it would say now."""
+
+    kind: str  # a key of PROBLEMS
+    detail: str = ""
+    old: str = ""
+    new: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """What was found of one variant; it is as its recipe makes it where there are no problems."""
+
+    name: str
+    output: Path
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def kinds(self) -> set[str]:
+        """The names of its problems."""
+        return {problem.kind for problem in self.problems}
+
+
+def state(name: str, output: Path, request: Request | None) -> State:
+    """Look at one variant. request: the first of its recipe, None where there is only the file."""
+    if not output.is_file():
+        return State(name, output, (Problem("missing"),))
+    try:
+        text, _ = syntax.read(output)
+        header = emit.headers(text)[0]
+    except CodegenError as error:
+        return State(name, output, (Problem("no-header", error.message),))
+    found = []
+    if header.body != emit.body_digest(emit.without_header(text)):
+        found.append(Problem("edited-by-hand", "" if header.body else "the header has no digest of the text"))
+    if header.version != __version__:
+        found.append(Problem("other-version", f"{header.version}, not {__version__}", header.version, __version__))
+    return State(name, output, (*_source(header, request), *found))
+
+
+def _source(header: emit.Header, request: Request | None) -> list[Problem]:
+    """What the source, and the recipe, say otherwise than the header."""
+    recorded = shlex.join(["codegen", *header.words])
+    try:
+        source = sources.resolve(request.source if request else header.words[1])
+    except CodegenError as error:
+        return [Problem("source-missing", error.message)]
+    found = []
+    wanted = emit.recorded_line(request, source) if request else recorded
+    if wanted != recorded:
+        found.append(Problem("recipe-changed", "", recorded, wanted))
+    digest = emit.digest(source.file)
+    if digest != header.digest:
+        where = source.distribution or source.file.path.name
+        found.append(Problem("upstream-changed", where, f"sha256 {header.digest}", f"sha256 {digest}"))
+    return found
+
+
+def diff(state: State) -> list[str]:
+    """What the header says and what it would say now, line by line."""
+    lines: list[str] = []
+    for problem in state.problems:
+        if problem.old or problem.new:
+            lines += difflib.unified_diff([problem.old], [problem.new], problem.kind, str(state.output), lineterm="", n=0)
+    return lines
