@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import keeping, pipeline, steps
+from codegen import keeping, pipeline, pristine, steps
 from codegen.errors import BUG, CodegenError
 from codegen.keeping import State
 from codegen.types import Report, Request
@@ -23,11 +23,12 @@ class Job:
     output: Path
     requests: tuple[Request, ...]
     recipe: bool = True  # False: its header is all that says how it is made
+    recorded: tuple[Request, ...] = ()  # what the header of the file says, where it has one
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one variant. status: "made", "up to date" or "failed"."""
+    """What became of one variant. status: "made", "merged", "up to date" or "failed"."""
 
     name: str
     output: Path
@@ -58,11 +59,17 @@ def _built(job: Job, force: bool) -> Result:
         _demand_untouched(state, force)
         requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
         report = steps.run(requests) if requests[0].edits else pipeline.run(requests[0])
+        if report.variant:
+            pristine.keep(report.variant.text)
         return Result(job.name, job.output, "made", report)
-    except CodegenError as error:
-        return Result(job.name, job.output, "failed", error=error)
-    except Exception as error:  # a bug of codegen in one variant: told, and the others go on
-        return Result(job.name, job.output, "failed", error=CodegenError("internal-error", repr(error), "report it", BUG))
+    except Exception as error:  # told in the result, and the others go on
+        return failed(job, error)
+
+
+def failed(job: Job, error: Exception) -> Result:
+    """The result of a variant that was not made; what is no CodegenError is a bug of codegen."""
+    known = error if isinstance(error, CodegenError) else CodegenError("internal-error", repr(error), "report it", BUG)
+    return Result(job.name, job.output, "failed", error=known)
 
 
 def _demand_untouched(state: State, force: bool) -> None:
@@ -70,8 +77,3 @@ def _demand_untouched(state: State, force: bool) -> None:
     if not force and state.kinds & BY_HAND:
         kind = min(state.kinds & BY_HAND)
         raise CodegenError("edited-by-hand", f"{state.output}: {keeping.PROBLEMS[kind]}", "--force overwrites it")
-
-
-def failures(results: Sequence[Result]) -> Iterator[CodegenError]:
-    """The errors of those that failed."""
-    yield from (result.error for result in results if result.error)

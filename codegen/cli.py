@@ -26,7 +26,7 @@ def cli() -> None:
 
 
 cli.add_command(catalogued.modules)
-for _command in (repository.build, repository.check, repository.eject, repository.schema):
+for _command in (repository.build, repository.check, repository.update, repository.eject, repository.schema):
     cli.add_command(_command)
 
 

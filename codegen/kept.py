@@ -12,7 +12,7 @@ import click
 from codegen import __version__
 from codegen.keeping import PROBLEMS, Problem, State
 
-COLOURS = {"made": "green", "up to date": "blue", "failed": "red"}
+COLOURS = {"made": "green", "merged": "yellow", "up to date": "blue", "failed": "red"}
 if TYPE_CHECKING:  # `check` needs nothing of it
     from codegen.building import Result
 
@@ -27,6 +27,7 @@ def built(result: Result) -> None:
     click.echo(f"{result.name}: {result.output}")
     if result.error:
         click.echo(f"  error[{result.error.name}]: {result.error.message}\n  hint: {result.error.hint}", err=True)
+        click.echo(result.error.details if result.error.name == "no-merge-base" else "", nl=False)
 
 
 def summary(results: Sequence[Result]) -> None:

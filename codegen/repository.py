@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -16,7 +16,7 @@ from codegen.errors import CONTRACT, CodegenError
 from codegen.options import SHOW
 
 if TYPE_CHECKING:
-    from codegen.building import Job
+    from codegen.building import Job, Result
     from codegen.recipes import Recipe
     from codegen.types import Request
 
@@ -40,11 +40,7 @@ def build(names: tuple[str, ...], *, config: Path | None, force: bool, jobs: int
 
     show = (lambda result: None) if as_json else kept.built  # told as they end
     results = building.run(_wanted(names, config), jobs, force=force, done=show)
-    if as_json:
-        click.echo(json_module.dumps({"variants": [kept.result_json(result) for result in results]}, indent=2))
-    else:
-        kept.summary(results)
-    sys.exit(max((error.exit_code for error in building.failures(results)), default=0))
+    _tell(results, as_json)
 
 
 @click.command()
@@ -72,6 +68,23 @@ def check(
 
 
 @click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@CONFIG
+@SHOW
+def update(names: tuple[str, ...], *, config: Path | None, as_json: bool, verbose: bool) -> None:
+    """Make the variants of the recipes anew on their sources as they are now, and keep what was edited by hand.
+
+    Edits by hand are merged by `git merge-file`; what a file was made as is looked for in its git history. Where both changed
+    the same lines, the file gets conflict markers, and the command ends with 3. A second run changes nothing.
+    """
+    from codegen import kept, updating
+
+    show = (lambda result: None) if as_json else kept.built  # told as they end
+    results = updating.run(_wanted(names, config), done=show)
+    _tell(results, as_json)
+
+
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @SHOW
 def eject(file: Path, *, as_json: bool, verbose: bool) -> None:
@@ -95,6 +108,17 @@ def schema() -> None:
     click.echo(json_module.dumps(recipes.schema(), indent=2))
 
 
+def _tell(results: Sequence[Result], as_json: bool) -> NoReturn:
+    """All results together, and the exit code of the worst."""
+    from codegen import kept
+
+    if as_json:
+        click.echo(json_module.dumps({"variants": [kept.result_json(result) for result in results]}, indent=2))
+    else:
+        kept.summary(results)
+    sys.exit(max((result.error.exit_code for result in results if result.error), default=0))
+
+
 def _wanted(names: Sequence[str], config: Path | None) -> list[Job]:
     """The variants that are meant; all recipes where none is named. Raises CodegenError("unknown-recipe")."""
     from codegen.building import Job
@@ -110,7 +134,15 @@ def _wanted(names: Sequence[str], config: Path | None) -> list[Job]:
         near = difflib.get_close_matches(unknown, known, 3) or [*known][:3]
         raise CodegenError("unknown-recipe", f"there is no recipe {unknown}", f"there are {', '.join(near) or 'none'}")
     meant = [known[name] for name in names if name in known] or [*known.values()]
-    return chosen + [Job(recipe.name, recipe.output, _asked(recipe)) for recipe in meant]
+    return chosen + [Job(recipe.name, recipe.output, _asked(recipe), recorded=_said(recipe.output)) for recipe in meant]
+
+
+def _said(file: Path) -> tuple[Request, ...]:
+    """What the header of a file says, () where there is none to be read."""
+    try:
+        return _recorded(file)
+    except CodegenError:  # `keeping` tells what is wrong with it
+        return ()
 
 
 def _recipes(config: Path | None) -> tuple[Recipe, ...]:

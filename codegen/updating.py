@@ -1,0 +1,122 @@
+"""Make variants anew on the source as it is now, and keep what was edited by hand: a three-way merge by `git merge-file`.
+
+What a file was made as, before it was edited, comes from `pristine`, or is made again where the source is still the same.
+Where it is not known nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from codegen import emit, keeping, pipeline, pristine, steps, syntax
+from codegen.building import Job, Result, failed
+from codegen.errors import CONTRACT, CodegenError
+from codegen.types import Report, Request
+
+MARKER = re.compile(r"^<{7} .*$.*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
+SHOWN = 60  # lines of a two-way diff
+
+
+def run(jobs: Sequence[Job], *, done: Callable[[Result], None]) -> list[Result]:
+    """Update each variant in turn; `done` hears of each as it ends."""
+    results = []
+    for job in jobs:
+        try:
+            result = _updated(job)
+        except Exception as error:  # told in the result, and the others go on
+            result = failed(job, error)
+        done(result)
+        results.append(result)
+    return results
+
+
+def _updated(job: Job) -> Result:
+    state = keeping.state(job.name, job.output, job.requests[0] if job.recipe else None)
+    if state.kinds & {"no-header", "source-missing"}:
+        raise CodegenError("not-a-variant", f"{job.output}: {state.problems[0].kind}", keeping.PROBLEMS[state.problems[0].kind])
+    by_hand = "edited-by-hand" in state.kinds
+    mine, encoding = syntax.read(job.output) if by_hand else ("", "")
+    if MARKER.search(mine):
+        what = f"{job.output} has conflicts of an earlier update"
+        hint = "settle what stands between <<<<<<< and >>>>>>>, then update again"
+        raise CodegenError("merge-conflict", what, hint, CONTRACT)
+    if state.kinds <= {"edited-by-hand"}:
+        return Result(job.name, job.output, "up to date")
+    report = _made(job.requests)
+    pristine.keep(_text(report))  # at the next update it is what this file was made as
+    if not by_hand:
+        return _written(job, _text(report), report)
+    old = next(_as_made(job, mine), None)
+    if old is None:
+        _refuse(job, mine, _text(report))
+    assert old is not None
+    merged, conflicts = merge(mine, old, _text(report), job.output.name)
+    if not conflicts:
+        return _written(job, merged, report, "merged")
+    emit.write(job.output, merged.encode(encoding))
+    what = f"{job.output}: {conflicts} conflict{'s' * (conflicts > 1)} between edits by hand and the new source"
+    hint = "they stand in the file between <<<<<<< and >>>>>>>; settle them there"
+    raise CodegenError("merge-conflict", what, hint, CONTRACT)
+
+
+def merge(mine: str, old: str, new: str, name: str) -> tuple[str, int]:
+    """(text, conflicts) of a three-way merge, as `git merge-file` makes it. Raises CodegenError("no-git")."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, part) for part in ("mine", "old", "new")]
+        for path, text in zip(paths, (mine, old, new), strict=True):
+            path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        labels = [f"{name} as it stands", f"{name} as it was made", f"{name} as it is made now"]
+        words = [word for label in labels for word in ("-L", label)]
+        try:
+            result = subprocess.run(["git", "merge-file", "-p", *words, *map(str, paths)], capture_output=True, check=False)
+        except OSError as error:
+            raise CodegenError("no-git", f"git cannot be run: {error}", "install git: it merges edits by hand") from None
+    if result.returncode < 0 or result.returncode > 127:
+        said = result.stderr.decode(errors="replace").strip()
+        raise CodegenError("no-git", f"git merge-file failed: {said}", "git 2 or later merges edits by hand")
+    return result.stdout.decode("utf-8", "surrogateescape"), result.returncode
+
+
+def _as_made(job: Job, mine: str) -> Iterator[str]:
+    """The file as codegen wrote it, before it was edited: as it was kept, else made again by its header."""
+    body = emit.headers(mine)[0].body
+    yield from pristine.find(job.output, body)
+    by_itself = keeping.state(job.name, job.output, None)
+    if job.recorded and not by_itself.kinds & {"upstream-changed", "source-missing", "other-version"}:
+        text = _text(_made(job.recorded))
+        if emit.headers(text)[0].body == body:
+            yield text
+
+
+def _made(requests: Sequence[Request]) -> Report:
+    """The variant as it is made now, in no file."""
+    asked = [replace(request, dry_run=True) for request in requests]
+    return steps.run(asked) if asked[0].edits else pipeline.run(asked[0])
+
+
+def _text(report: Report) -> str:
+    assert report.variant
+    return report.variant.text
+
+
+def _written(job: Job, text: str, report: Report, status: str = "made") -> Result:
+    assert report.variant
+    emit.write(job.output, text.encode(report.variant.encoding))
+    return Result(job.name, job.output, status, report)
+
+
+def _refuse(job: Job, mine: str, new: str) -> None:
+    lines = difflib.unified_diff(
+        mine.splitlines(), new.splitlines(), f"{job.output} as it stands", f"{job.output} as it is made now", lineterm=""
+    )
+    changed = [*lines]
+    more = [f"... {len(changed) - SHOWN} more lines"] if len(changed) > SHOWN else []
+    what = f"{job.output} was edited by hand, and what it was made as is neither in a commit of it nor in the cache"
+    hint = "nothing was written: carry your edits over by hand, or overwrite them with codegen build --force"
+    raise CodegenError("no-merge-base", what, hint, details="\n".join([*changed[:SHOWN], *more]))
