@@ -19,18 +19,21 @@ def _options(*options: Command) -> Callable[[Command], Command]:
     return decorate
 
 
-RUN = _options(
-    click.option("--class", "host", default="", metavar="NAME", help="The host class, where the default is not it."),
-    click.option("--build", default="", metavar="EXPR", help='How the model is built: "VisionTransformer(depth=2)".'),
-    click.option(
-        "--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."
-    ),
+LIMITS = _options(
     click.option(
         "--timeout", default=600.0, metavar="SECONDS", help="How long the model's code may run.", show_default=True
     ),
     click.option(
         "--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."
     ),
+)
+RUN = _options(
+    click.option("--class", "host", default="", metavar="NAME", help="The host class, where the default is not it."),
+    click.option("--build", default="", metavar="EXPR", help='How the model is built: "VisionTransformer(depth=2)".'),
+    click.option(
+        "--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."
+    ),
+    LIMITS,
 )
 CHECKS = click.option(
     "--check",
@@ -77,6 +80,7 @@ PLACES = _options(
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
     click.option("--emit-groups", "groups", is_flag=True, help="Write a method of the model that gives the new parameters."),
+    click.option("--with-test", "test", is_flag=True, help="Write test_<variant>.py beside it: plain pytest and torch."),
     click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
 )
 NAMED = _options(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import assembled, edits, emit, expressions, modules, replacing, selection, sources, twins
+from codegen import assembled, edits, emitted, expressions, modules, replacing, selection, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
@@ -54,13 +54,13 @@ def run(request: Request) -> Report:
             edits.refuse_twice([request], source.file.text)
             target = output(request, source)
             if not request.dry_run:
-                emit.check_target(target, request.force or request.in_place)
+                emitted.check_target(target, request)
         with watch.stage("trace"):
             subject = measure(child, source, request)
         report = insert(child, subject, request, watch)
     demand(report)
-    if not request.dry_run and report.variant:
-        emit.write(target, report.variant.text.encode(report.variant.encoding))
+    if not request.dry_run:
+        emitted.write(report, target)
     return replace(report, output=str(target))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, expressions, pipeline, sites, sources
+from codegen import edits, emit, emitted, expressions, pipeline, sites, sources
 from codegen.child import Child
 from codegen.draft import call_sites
 from codegen.errors import CodegenError
@@ -27,13 +27,13 @@ def run(requests: Sequence[Request]) -> Report:
     edits.refuse_twice(requests, source.file.text)
     target = pipeline.output(replace(first, output=first.output or f"generated/{stem(source)}{suffix(requests)}.py"), source)
     if not first.dry_run:
-        emit.check_target(target, first.force or first.in_place)
+        emitted.check_target(target, first)
     watch = Stopwatch()
     with Child(first.limits) as child:
         reports = [*_made(child, source, requests, watch)]
     report = _joined(requests[0], reports, source, watch)
-    if not first.dry_run and report.variant:
-        emit.write(target, report.variant.text.encode(report.variant.encoding))
+    if not first.dry_run:
+        emitted.write(report, target)
     return replace(report, output=str(target))
 
 

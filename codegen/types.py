@@ -46,6 +46,7 @@ class Request:
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
     as_class: str = ""  # what the class of a composition is called
+    test: bool = False  # --with-test: a test file beside the variant
     groups: bool = False  # --emit-groups: a method that gives the new parameters
     checks: tuple[str, ...] = ()  # --check: beyond the contract
     limits: Limits = field(default_factory=Limits)
