@@ -1,13 +1,19 @@
-"""The commands about modules, not models: what the catalogue has. Like `cli` it prints; it imports what a command needs."""
+"""The commands about modules, not models: what the catalogue has, what a module is worth.
+
+Like `cli` it prints; it imports what a command needs.
+"""
 
 from __future__ import annotations
 
 import json as json_module
+import sys
+from typing import Any
 
 import click
 
 from codegen import catalogue
-from codegen.options import SHOW
+from codegen.errors import CONTRACT, CodegenError
+from codegen.options import ARGUMENTS, LIMITS, SHOW
 
 
 @click.command()
@@ -35,3 +41,29 @@ def modules(words: tuple[str, ...], *, layout: str, no_params: bool, as_json: bo
         show.entry(found[0], layout)
     else:
         show.entries(found)
+
+
+@click.command()
+@click.argument("module")
+@click.option("--width", default=64, type=click.IntRange(1), show_default=True, help="The channels that it is made for.")
+@click.option("--layout", default="", help="Only this one: NCHW, NLC, NHWC, NC or NCL. Default: each is tried.")
+@ARGUMENTS
+@LIMITS
+@SHOW
+def certify(module: str, *, width: int, layout: str, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Try MODULE out by itself: se, my.py:MyAttn, timm.layers:EcaModule, "se >> eca". No model is needed.
+
+    Does it build, keep its tensor's shape at every size, and in which layouts; does it train, on a batch of one too, run in
+    bfloat16, and can it be scripted, exported, compiled, copied and saved.
+    """
+    from codegen import certificate, certifying, requested
+
+    if layout and layout not in certifying.KINDS:
+        what = f"--layout {layout} is none of {', '.join(certifying.KINDS)}"
+        raise CodegenError("unknown-layout", what, "leave it out, and each is tried")
+    found = certifying.run(requested.certification(module, **options), width, layout)
+    if as_json:
+        click.echo(json_module.dumps(certificate.as_json(found), indent=2))
+    else:
+        certificate.show(found)
+    sys.exit(CONTRACT if found.failed else 0)

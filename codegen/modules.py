@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,7 +118,7 @@ def resolve(request: Request, site: Site) -> Component:
         found, own = _defining_file(head, name), False
     file = sources.file(found)
     code = Code(file.text, str(found))
-    cls = syntax.find_class(code, name)
+    cls = _class(code, name)
     if cls is None:
         names = [q for q, _ in syntax.classes(code.tree)]
         near = difflib.get_close_matches(name, names, 3) or names[:3]
@@ -146,7 +147,7 @@ def constructor(module: str, name: str) -> Constructor:
     """The parameters of an importable class. Raises CodegenError("unknown-module")."""
     file = sources.file(_defining_file(module, name))
     code = Code(file.text, str(file.path))
-    cls = syntax.find_class(code, name)
+    cls = _class(code, name)
     assert cls is not None
     return _constructor(code, cls)
 
@@ -174,13 +175,22 @@ def _defining_file(module: str, name: str) -> Path:
             "unknown-module", f"there is no module {module}", "give FILE.py:Class or an importable pkg.module:Class"
         )
     files: list[Path] = [path, *(sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else ())]
+    names = re.compile(rf"\bclass {re.escape(name)}\b|^{re.escape(name)} = ", re.MULTILINE)
     for file in files:
         text, _ = syntax.read(file)
-        if f"class {name}" in text and syntax.find_class(Code(text, str(file)), name) is not None:
+        if names.search(text) and _class(Code(text, str(file)), name) is not None:
             return file
     raise CodegenError(
         "unknown-module", f"{module} has no class {name}", "check the name; a function is no module class"
     )
+
+
+def _class(code: Code, name: str) -> ast.ClassDef | None:
+    """The class of that name, also of a second name: `SqueezeExcite = SEModule`."""
+    for node in code.tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and name in syntax.bound_names(node):
+            name = node.value.id
+    return syntax.find_class(code, name)
 
 
 def _exports(module: str, name: str) -> bool:

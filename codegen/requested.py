@@ -93,6 +93,11 @@ def headed(source: str, *, site: str, **options: Any) -> Request:
     return made(source, operation="replace", site=site, module="head", suffix=suffix, **options)
 
 
+def certification(module: str, *, arguments: tuple[str, ...], **limits: Any) -> Request:
+    """The Request of `codegen certify`: a module without a source. Raises CodegenError("usage")."""
+    return made("", operation="after", module=module, arguments=_pairs(arguments), **limits)
+
+
 def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in arguments:

@@ -1,4 +1,4 @@
-"""What the child process can be asked: trace a source, prove a variant. One function a verb, JSON in and out."""
+"""What the child process can be asked: trace a source, prove a variant, certify a module. One verb each, JSON in and out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import contract, models, points, registry, trace
+from codegen.worker import certify, contract, models, points, registry, trace
 from codegen.worker.checks._sites import holds_site, hosts, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
@@ -159,4 +159,9 @@ def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch
     )
 
 
-VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {"trace": trace_source, "prove": prove}
+VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "trace": trace_source,
+    "prove": prove,
+    "fit": certify.fit,
+    "certify": certify.certify,
+}
