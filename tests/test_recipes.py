@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from conftest import ROOT, environment
 
 from codegen import emit, recipes
 from codegen.cli import cli
@@ -200,3 +202,34 @@ def test_a_check_imports_no_torch(folder: Path) -> None:
     text = f"try:\n    exec({code!r})\nexcept SystemExit as end:\n    {told}"
     result = subprocess.run([sys.executable, "-c", f"import sys\n{text}"], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "3 False False"
+
+
+def test_the_hook_of_pre_commit(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run by pre-commit itself, from a repository that holds the hook, in one that holds variants."""
+    hooks = folder / "hooks"
+    hooks.mkdir()
+    shutil.copy(ROOT / ".pre-commit-hooks.yaml", hooks)
+    for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
+        monkeypatch.setenv(f"{name}_NAME", "a")
+        monkeypatch.setenv(f"{name}_EMAIL", "a@example.org")
+    monkeypatch.setenv("PRE_COMMIT_HOME", str(folder / "store"))
+    for key, value in environment().items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{environment()['PATH']}")
+    assert call("build", "net_se")[0] == 0
+    (folder / "pyproject.toml").write_text(CONFIG.partition("\n[tool.codegen.variants.net_two]")[0])
+    for where in (hooks, folder):
+        subprocess.run(["git", "init", "-q"], cwd=where, check=True)
+        subprocess.run(["git", "add", "--", *(p.name for p in where.iterdir() if p.is_file())], cwd=where, check=True)
+        subprocess.run(["git", "commit", "-q", "-m", "first"], cwd=where, check=True)
+
+    def hooked() -> tuple[int, str]:
+        command = [sys.executable, "-m", "pre_commit", "try-repo", str(hooks), "codegen-check", "--all-files"]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        return result.returncode, result.stdout + result.stderr
+
+    assert hooked()[0] == 0
+    path = folder / "generated/net_se.py"
+    path.write_text(path.read_text() + "# mine\n")
+    code, output = hooked()
+    assert code == 1 and "generated/net_se.py: edited-by-hand" in output
