@@ -16,7 +16,7 @@ import click
 from codegen import __version__, catalogued, commandlines, repository, requested
 from codegen.errors import CONTRACT, CodegenError
 from codegen.options import ARGUMENTS, CHECKS, EDITS, KEEP, MODULE, NAMED, OUTPUT, PLACES, RUN, SHOW, VARIANT
-from codegen.types import Request
+from codegen.types import Report, Request
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,7 +26,6 @@ def cli() -> None:
 
 
 cli.add_command(catalogued.modules)
-cli.add_command(catalogued.certify)
 for _command in (repository.build, repository.check, repository.update, repository.eject, repository.schema):
     cli.add_command(_command)
 
@@ -56,17 +55,23 @@ def sites(source: str, *, as_json: bool, verbose: bool, **options: Any) -> None:
 @EDITS
 @ARGUMENTS
 @VARIANT
+@click.option("--save", default="", metavar="NAME", help="Add the command as a recipe, which codegen build makes again.")
 @RUN
 @SHOW
-def insert(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+def insert(source: str, *, save: str, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
     """Insert a module after, before or beside a site of SOURCE; with --edit make several edits, in order."""
     separate = options["separate"]
     if options["edits"]:
         _demand_none({"separate": separate}, "one insertion")
-        _make(commandlines.several(source, **options), show_diff, as_json)
-        return
-    one = requested.insertion(source, **options)
-    _make(_separate(one, options) if separate else (one,), show_diff, as_json)
+        requests = commandlines.several(source, **options)
+    else:
+        one = requested.insertion(source, **options)
+        requests = _separate(one, options) if separate else (one,)
+    if save:
+        repository.demand_free(save, requests)
+    report = _make(requests, show_diff, as_json)
+    if save and not requests[0].dry_run:
+        repository.save(save, requests, Path(report.output))
 
 
 @cli.command()
@@ -93,10 +98,11 @@ def replace(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **opt
 @RUN
 @SHOW
 def wrap(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Put a residual connection, a gate or a scale around a site of SOURCE.
+    """Put a residual connection, a gate, a scale or stochastic depth around a site of SOURCE.
 
     residual: what the site receives is added to what it returns. gate: what it returns is scaled by one learned number
     that starts at 0 (--arg init=1.0), as in ReZero. scale: by one for each channel that starts at 0.00001, as in LayerScale.
+    drop_path: in training whole samples of it are zeros (--arg p=0.1).
     """
     _make((requested.wrapped(source, **options),), show_diff, as_json)
 
@@ -178,7 +184,7 @@ def _undo(file: Path, name: str, against: str, *, show_diff: bool, as_json: bool
         show.undone(report, full_diff=show_diff)
 
 
-def _make(requests: tuple[Request, ...], show_diff: bool, as_json: bool) -> None:
+def _make(requests: tuple[Request, ...], show_diff: bool, as_json: bool) -> Report:
     from codegen import pipeline, records, static, steps
 
     request = requests[0]
@@ -190,6 +196,7 @@ def _make(requests: tuple[Request, ...], show_diff: bool, as_json: bool) -> None
         from codegen import show
 
         show.report(report, full_diff=show_diff)
+    return report
 
 
 @cli.command()

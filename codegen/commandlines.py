@@ -46,6 +46,6 @@ def parsed(verb: str, words: list[str], changed: dict[str, Any]) -> tuple[Reques
     assert isinstance(root, click.Group)
     command, request = root.commands.get(verb, root.commands["insert"]), requests.get(verb, requested.insertion)
     context = command.make_context(verb, words)
-    options = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose", "against")}
+    options = {k: v for k, v in context.params.items() if k not in ("show_diff", "as_json", "verbose", "against", "save")}
     options.update({k: v for k, v in changed.items() if v})
     return several(**options) if options.get("edits") else (request(**options),)

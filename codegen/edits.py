@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from codegen import emit, expressions, modules, selection
 from codegen.errors import CodegenError
@@ -75,22 +76,27 @@ def of_each_call(trace: Trace, request: Request) -> tuple[str, ...]:
 
     Raises CodegenError("usage") where the site is called in one place.
     """
-    names, count = [module.name for module in trace.modules], 0
+    known, count = [module.name for module in trace.modules], 0
     roots = [path for h in trace.hosts if h.name == request.host for path in h.instances] if request.host else [""]
-    while any(selection.select(names, selection.internal(f"{request.site}{selection.SIGN}{count + 1}"), r) for r in roots):
+    while any(selection.select(known, selection.internal(f"{request.site}{selection.SIGN}{count + 1}"), r) for r in roots):
         count += 1
     if count < 2:
         what = f"--separate: {request.site} is not called in several places of its owner's code"
         raise CodegenError("usage", what, "leave it out; codegen sites SOURCE lists the calls")
+    sites = [f"{request.site}{selection.SIGN}{number}" for number in range(1, count + 1)]
+    names = [f"{request.name}{number if number > 1 else ''}" if request.name else "" for number in range(1, count + 1)]
+    return tuple(said(replace(request, site=site, name=name)) for site, name in zip(sites, names, strict=True))
+
+
+def said(request: Request) -> str:
+    """An insertion in the words of `--edit`: `after layer1: se reduction=8 --class Net`."""
+    element = "--output-index" if request.element.isdigit() else "--output-key"
+    given = [("--class", request.host), ("--as-class", request.as_class), (element, request.element)]
+    given += [("--width", request.width), ("--combine", request.combine), ("--name", request.name)]
     options = [f"{key}={value}" for key, value in request.arguments]
-    given = [("--class", request.host), ("--as-class", request.as_class)]
-    given += [("--width", request.width), ("--combine", request.combine)]
     options += [word for name, value in given if value for word in (name, value)]
     options += ["--identity"] * request.identity + ["--emit-groups"] * request.groups
-    said = shlex.join([request.module, *options])
-    named = [f" --name {request.name}{number if number > 1 else ''}" if request.name else "" for number in range(1, count + 1)]
-    place = f"{request.operation} {request.site}{selection.SIGN}"
-    return tuple(f"{place}{number}: {said}{name}" for number, name in enumerate(named, 1))
+    return f"{request.operation} {request.site}: {shlex.join([request.module, *options])}"
 
 
 def refuse_twice(requests: Sequence[Request], text: str) -> None:

@@ -1,4 +1,4 @@
-"""Recipes: the variants that a repository keeps, as `[tool.codegen]` of pyproject.toml or codegen.toml says. Makes nothing.
+"""Recipes: the variants that a repository keeps, as `[tool.codegen]` of pyproject.toml or codegen.toml says.
 
 [tool.codegen.variants.resnet50_eca]
 source = "timm:resnet50"
@@ -7,14 +7,15 @@ edits = ["after layer3: eca"]
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen import edits
+from codegen import edits, emit
 from codegen.errors import CodegenError
 
 FILES = ("codegen.toml", "pyproject.toml")
@@ -86,6 +87,32 @@ def read(path: Path) -> Book:
             raise _bad(path, text, [TABLE, recipe.name], what, "give one of them another output")
         outputs[recipe.output] = recipe.name
     return Book(path, made)
+
+
+def demand_free(path: Path, name: str) -> None:
+    """Raise CodegenError("recipe-exists") where the file has a recipe of this name, "usage" where it is no plain word."""
+    if re.fullmatch(r"[\w-]+", name) is None:
+        what = f"--save {name!r}: a recipe's name is letters, digits, _ and -"
+        raise CodegenError("usage", what, "for example --save vit_se")
+    if path.is_file() and any(recipe.name == name for recipe in read(path).recipes):
+        raise CodegenError("recipe-exists", f"{path.name} has a recipe {name}", "give another name, or change it there")
+
+
+def save(path: Path, name: str, values: Mapping[str, str | list[str]]) -> None:
+    """Add a recipe at the end of the file, which stays as it is; a file that is not there is made.
+
+    Raises CodegenError("bad-recipe") where the file would not be read again; it is put back then.
+    """
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    prefix = "tool.codegen." if path.name == FILES[1] or re.search(r"^\s*\[tool\.codegen\b", old, re.MULTILINE) else ""
+    lines = [f"[{prefix}{TABLE}.{name}]"]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    emit.write(path, "\n".join([*([old.rstrip("\n"), ""] if old.strip() else []), *lines, ""]).encode())
+    try:
+        read(path)
+    except CodegenError:
+        emit.write(path, old.encode())
+        raise
 
 
 def schema() -> dict[str, Any]:

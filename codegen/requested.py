@@ -15,6 +15,7 @@ from codegen.types import Limits, Request
 WRAPS = {  # what `codegen wrap --with` puts around a site: (module, operation, attribute)
     "residual": (IDENTITY, "beside", "shortcut"),
     "gate": ("gate", "after", ""),
+    "drop_path": ("droppath", "after", ""),
     "scale": ("scale", "after", ""),
 }
 ONNX = ("onnx", "onnxscript")  # what torch.onnx.export imports

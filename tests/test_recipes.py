@@ -233,3 +233,34 @@ def test_the_hook_of_pre_commit(folder: Path, call: Call, monkeypatch: pytest.Mo
     path.write_text(path.read_text() + "# mine\n")
     code, output = hooked()
     assert code == 1 and "generated/net_se.py: edited-by-hand" in output
+
+
+def test_save_adds_the_command_as_a_recipe_and_leaves_the_file_as_it_is(folder: Path, call: Call) -> None:
+    old = (folder / "pyproject.toml").read_text()
+    place = ("insert", "net.py", "--after", "stem", "--input", "1x3x16x16")
+    assert call(*place, "--module", "se >> eca", "--save", "net_both", "--as-class", "Both", "-o", "out/both.py")[0] == 0
+    adapter = ("--module", "adapter", "--arg", "bottleneck=8", "--identity", "--suffix", "_a")
+    assert call(*place, *adapter, "--save", "net_a")[0] == 0
+    text = (folder / "pyproject.toml").read_text()
+    assert text.startswith(old.rstrip("\n")) and "edits = [\"after stem: 'se >> eca' --as-class Both\"]" in text
+    assert call("check", "net_both", "net_a")[:2] == (0, "2 of 2 variants are what their recipes make\n")
+    assert call(*place, "--module", "se", "--save", "net_se")[2] == "recipe-exists"
+    assert call(*place, "--module", "se", "--save", "net se")[2] == "usage"
+    assert call(*place, "--module", "se", "--save", "other", "--static", "--force")[2] == "usage"
+    (folder / "pyproject.toml").unlink()
+    edits = ("--edit", "before act: se", "--edit", "after stem: eca")
+    assert call("insert", "net.py", *edits, "--input", "1x3x16x16", "--save", "two")[0] == 0
+    assert call("check")[0] == 0 and (folder / "codegen.toml").read_text().startswith("[variants.two]\n")
+
+
+def test_save_says_paths_from_the_folder_of_the_recipes(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = folder / "sub"
+    deep.mkdir()
+    text = "from torch import nn\n\n\nclass Mine(nn.Module):\n    def forward(self, x):\n        return 2 * x\n"
+    (deep / "mine.py").write_text(text)
+    monkeypatch.chdir(deep)
+    words = ("--module", "mine.py:Mine", "--after", "stem", "--input", "1x3x16x16", "--save", "mine")
+    assert call("insert", "../net.py", *words)[0] == 0
+    found = next(r for r in recipes.read(folder / "pyproject.toml").recipes if r.name == "mine")
+    assert found.output == Path("sub/generated/net_mine.py")
+    assert found.words[1] == "net.py" and "sub/mine.py:Mine" in found.words

@@ -19,6 +19,7 @@ MODEL = Path(__file__).parent / "cases" / "resnet" / "model.py"
         ("residual", "torch.nn:Identity", "beside", "add", "shortcut"),
         ("gate", "gate", "after", "", ""),
         ("scale", "scale", "after", "", ""),
+        ("drop_path", "droppath", "after", "", ""),
     ],
 )
 def test_what_it_stands_for(way: str, module: str, operation: str, combine: str, name: str) -> None:
