@@ -26,6 +26,7 @@ def cli() -> None:
 
 
 cli.add_command(catalogued.modules)
+cli.add_command(catalogued.certify)
 for _command in (repository.build, repository.check, repository.update, repository.eject, repository.schema):
     cli.add_command(_command)
 
