@@ -334,6 +334,7 @@ def test_another_argument_can_take_the_width(child: Child, file: Path) -> None:
     assert not certified(child, f"{file}:Refuses", width=96).failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "takes", "differs"),
     [
@@ -369,12 +370,14 @@ def test_one_layout_can_be_asked_for(child: Child, file: Path) -> None:
         certified(child, "se", kind="NC")
 
 
+@pytest.mark.slow
 def test_no_side_of_a_map_passes_for_the_channels(child: Child) -> None:
     for width in (7, 8, 10, 13, 80, 91, 92):
         found = certified(child, "torch.nn:LayerNorm", width=width, without=(*SLOW, "export", "script"))
         assert [name for name, status in statuses(found).items() if status == "refuses"] == ["NCHW", "NCL"], width
 
 
+@pytest.mark.slow
 def test_a_failure_in_some_layouts_only_names_them(child: Child) -> None:
     found = certified(child, "torch.nn:BatchNorm1d")
     assert failures(found) == {"batch_of_one": found.layouts[4].checks[3].detail.join(["NC: ", ""])}

@@ -98,7 +98,7 @@ def check(expression: str, kind: str, folder: Path) -> None:
     assert torch.equal(found, wanted)
 
 
-@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("kind", ["NCHW", "NLC", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("NHWC", "NCL"))])
 @pytest.mark.parametrize(
     "expression",
     [

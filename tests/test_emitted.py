@@ -120,17 +120,20 @@ def test_each_damage_is_caught(mutant: str, made: Path, tmp_path: Path) -> None:
     assert caught in failures(folder / "test_net_se.py", tmp_path)
 
 
+KINDS = (
+    ("--module", "adapter", "--after", "blocks.::2", "--identity"),
+    ("--module", "se", "--before", "blocks.*.mlp"),
+    ("--module", "se >> adapter", "--beside", "blocks.1"),
+    ("--module", "torch.nn:BatchNorm2d", "--after", "embed"),
+    ("--module", "adapter", "--after", "blocks.*.mlp", "--input", "{'x': torch.ones(2, 3, 16, 16), 'scale': torch.ones(1)}"),
+    ("--edit", "after embed: se", "--edit", "after blocks.*.norm: adapter"),
+)
+
+
 @pytest.mark.parametrize(
     "words",
-    [
-        ("--module", "adapter", "--after", "blocks.::2", "--identity"),
-        ("--module", "se", "--before", "blocks.*.mlp"),
-        ("--module", "se >> adapter", "--beside", "blocks.1"),
-        ("--module", "torch.nn:BatchNorm2d", "--after", "embed"),
-        ("--module", "adapter", "--after", "blocks.*.mlp", "--input", "{'x': torch.ones(2,3,16,16), 'scale': torch.ones(1)}"),
-        ("--edit", "after embed: se", "--edit", "after blocks.*.norm: adapter"),
-    ],
-    ids=lambda words: " ".join(words)[:40],
+    [pytest.param(words, marks=[pytest.mark.slow] * bool(number)) for number, words in enumerate(KINDS)],
+    ids=[" ".join(words)[:40] for words in KINDS],
 )
 def test_it_passes_for_all_kinds_of_insertions(
     words: tuple[str, ...], call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

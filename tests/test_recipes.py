@@ -173,6 +173,7 @@ def test_build_makes_what_is_not_there_and_check_tells_what_changed(folder: Path
     assert call("build", "net_se")[0] == 2 and path.read_text() == NET
 
 
+@pytest.mark.slow
 def test_one_that_fails_stops_no_other(folder: Path, call: Call) -> None:
     (folder / "pyproject.toml").write_text(CONFIG.replace("after stem: se >> eca", "after stam: se >> eca"))
     code, output, _ = call("build", "--json")
@@ -204,6 +205,7 @@ def test_a_check_imports_no_torch(folder: Path) -> None:
     assert result.stdout.splitlines()[-1] == "3 False False"
 
 
+@pytest.mark.slow
 def test_the_hook_of_pre_commit(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run by pre-commit itself, from a repository that holds the hook, in one that holds variants."""
     hooks = folder / "hooks"
@@ -253,6 +255,7 @@ def test_save_adds_the_command_as_a_recipe_and_leaves_the_file_as_it_is(folder: 
     assert call("check")[0] == 0 and (folder / "codegen.toml").read_text().startswith("[variants.two]\n")
 
 
+@pytest.mark.slow
 def test_save_says_paths_from_the_folder_of_the_recipes(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = folder / "sub"
     deep.mkdir()

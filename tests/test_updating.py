@@ -59,6 +59,7 @@ def test_edits_by_hand_survive_a_newer_source(folder: Path, call: Call) -> None:
     assert call("update")[0] == 0 and path.read_text() == edited
 
 
+@pytest.mark.slow
 def test_an_untouched_variant_is_made_anew(folder: Path, call: Call) -> None:
     (folder / "net.py").write_text(NEWER)
     code, output, _ = call("update")
@@ -66,6 +67,7 @@ def test_an_untouched_variant_is_made_anew(folder: Path, call: Call) -> None:
     assert call("check")[0] == 0
 
 
+@pytest.mark.slow
 def test_conflicts_are_marked_and_told(folder: Path, call: Call) -> None:
     path = folder / "generated/net_se.py"
     by_hand(path, "nn.Conv2d(3, width, 3, padding=1)", "nn.Conv2d(3, width, 7, padding=3)")
@@ -81,6 +83,7 @@ def test_conflicts_are_marked_and_told(folder: Path, call: Call) -> None:
         assert code == 3 and "conflicts of an earlier update" in output and path.read_text() == text
 
 
+@pytest.mark.slow
 def test_a_recipe_that_changed_needs_no_history(folder: Path, call: Call) -> None:
     """What the file was made as is made again from its header, where the source is still the same."""
     shutil.rmtree(folder / ".git")
@@ -94,6 +97,7 @@ def test_a_recipe_that_changed_needs_no_history(folder: Path, call: Call) -> Non
     assert "self.ese" in text and "self.se(" not in text and "width=32" in text
 
 
+@pytest.mark.slow
 def test_without_what_it_was_made_as_nothing_is_overwritten(folder: Path, call: Call) -> None:
     shutil.rmtree(folder / ".git")
     shutil.rmtree(folder / "cache")
@@ -111,6 +115,7 @@ def test_without_what_it_was_made_as_nothing_is_overwritten(folder: Path, call: 
     assert "error[not-a-variant]" in call("update")[1] and path.read_text() == NET
 
 
+@pytest.mark.slow
 def test_a_site_that_went_is_named_with_its_neighbours(folder: Path, call: Call) -> None:
     path = folder / "generated/net_se.py"
     before = path.read_text()
