@@ -180,6 +180,7 @@ CALLED_TWICE = NET.replace("        x = self.stem(x)\n", "        x = self.act(s
 ).replace("        self.body", "        self.act = nn.ReLU()\n        self.body")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_module_of_its_own_for_each_call(net: Path) -> None:
     net.write_text(CALLED_TWICE, encoding="utf-8")
     made = net.with_name("made.py")

@@ -35,7 +35,6 @@ DEFAULT = {
     "plain_vit/adapter_beside_mlp",  # an argument gets a name, the call becomes a sum
     "branches/cbam_beside_late2_cat",  # a loop over names joins below the call; a class that projects back
     "plain_vit/user_after_pre_logits",  # return self.m(x)
-    "plain_vit/composed_after_mlp",  # a composition in every block; the model knows the grid
     "plain_vit/without_first_attn",  # remove: an identity there; a hook that leaves the old weights out
     "resnet/conv5_for_conv2",  # replace: the model's own loop; a hook that leaves the old weights out
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it

@@ -47,6 +47,7 @@ def test_the_loops_that_no_run_reaches_are_edited_too(codegen: Run, net: Path) -
     assert text.count("if conv is self.convs[1]:") == 2 and "self.se = SqueezeExcite(dim)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("site", "message"),
     [

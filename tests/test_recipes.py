@@ -237,6 +237,7 @@ def test_the_hook_of_pre_commit(folder: Path, call: Call, monkeypatch: pytest.Mo
     assert code == 1 and "generated/net_se.py: edited-by-hand" in output
 
 
+@pytest.mark.slow
 def test_save_adds_the_command_as_a_recipe_and_leaves_the_file_as_it_is(folder: Path, call: Call) -> None:
     old = (folder / "pyproject.toml").read_text()
     place = ("insert", "net.py", "--after", "stem", "--input", "1x3x16x16")

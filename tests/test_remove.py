@@ -305,6 +305,7 @@ def test_the_removed_weights_are_left_out_of_a_checkpoint(call: Call) -> None:
     assert [*variant.state_dict()] == ["stem.weight", "stem.bias", "head.weight", "head.bias"]
 
 
+@pytest.mark.slow
 def test_a_site_that_changes_the_shape_is_refused(call: Call) -> None:
     for site, exit_code in (("stem", 2), ("head", 3)):  # the next layer fails, the output is another
         result = call("remove", "net.py", "--input", "1x3x16x16", "--site", site, "-o", "out.py")

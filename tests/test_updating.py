@@ -43,6 +43,7 @@ def by_hand(path: Path, old: str = "max(channels // reduction, 4)", new: str = "
     return path.read_text()
 
 
+@pytest.mark.slow
 def test_edits_by_hand_survive_a_newer_source(folder: Path, call: Call) -> None:
     path = folder / "generated/net_se.py"
     edited = by_hand(path)
