@@ -147,7 +147,7 @@ def _composed(request: Request, node: Node, site: Site) -> Component:
     parameters = [f"{name}: {type_}" for name, type_, _ in given] + ["device=None", "dtype=None"] * dd
     passed = [text if name == "channels" else f"{name}={text}" for name, _, text in given] + [site.host.factory] * dd
     name = expressions.called(request.module, request.as_class)
-    class_name = request.as_class or "".join(word.title() for word in name.split("_"))
+    class_name = request.as_class or expressions.class_name(request.module)
     text = construct.rendered(
         "composed",
         class_name=class_name,

@@ -99,6 +99,20 @@ def called(text: str, as_class: str = "") -> str:
     return around + "_".join(names if len(names) <= 3 else [*names[:2], "more"])
 
 
+def class_name(text: str) -> str:
+    """A name for the class of a composition: `SeEca`, `ResidualMyAttn`."""
+    node = parse(text)
+    names = [*dict.fromkeys(_part_of_a_class(leaf.module) for leaf in leaves(node))]
+    around = node.how.title() if isinstance(node, Around) else ""
+    return around + "".join(names if len(names) <= 3 else [*names[:2], "More"])
+
+
+def _part_of_a_class(module: str) -> str:
+    """`Se` of the catalogue's se, `MyAttn` of a class of that name."""
+    name = module.rpartition(":")[2]
+    return name[:1].upper() + name[1:] if ":" in module else "".join(word.title() for word in name.split("_"))
+
+
 def attribute_name(class_name: str) -> str:
     """`CbamModule` -> `cbam_module`, `SEBlock` -> `se_block`."""
     out = ""

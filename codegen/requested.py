@@ -7,6 +7,7 @@ import keyword
 import re
 from typing import Any
 
+from codegen import catalogue, expressions
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
 from codegen.selection import SIGN
@@ -66,6 +67,9 @@ def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options
 def _demand_module(options: dict[str, Any]) -> None:
     if not options["module"]:
         raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
+    for leaf in expressions.leaves(expressions.parse(options["module"])):
+        if ":" not in leaf.module:
+            catalogue.entry(leaf.module)  # a name that nothing has is told before the model runs
     name = options.get("as_class") or "Usable"
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         raise CodegenError("usage", f"--as-class {name} is no name of a class", "for example --as-class SqueezeThenGate")

@@ -291,6 +291,18 @@ def names() -> Iterator[tuple[str, str]]:
     }.items()
 
 
+@pytest.mark.parametrize(
+    ("expression", "name"),
+    [
+        ("se >> eca", "SeEca"),
+        ("residual(torch.nn:BatchNorm2d >> my.py:_gate)", "ResidualBatchNorm2d_gate"),
+        ("non_local + se + eca + cbam", "NonLocalSeMore"),
+    ],
+)
+def test_what_its_class_is_called(expression: str, name: str) -> None:
+    assert expressions.class_name(expression) == name
+
+
 @pytest.mark.parametrize(("expression", "name"), [*names()])
 def test_what_a_composition_is_called(expression: str, name: str) -> None:
     assert expressions.called(expression) == name
