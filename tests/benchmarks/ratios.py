@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import itertools
 import json
 import os
 import resource
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,6 +27,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from codegen import recipes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COLUMNS = ("command", "compared with", "CPU seconds", "ratio: median (lowest to highest)", "goal", "stages, by the clock")
@@ -52,6 +56,7 @@ PAIRS = (
     Pair("insert --static, timm's vision_transformer.py", "static", "black", 0.12),
     Pair("codegen --help", "help", "torch", 0.15),
     Pair("codegen modules", "modules", "torch", 0.15),
+    Pair("check of 50 variants", "check", "torch", 1.0),
     Pair("sites timm:vit_tiny_patch16_224", "sites", "timm", 1.2),
     Pair("insert timm:vit_tiny_patch16_224", "insert", "timm", 1.5),
     Pair("insert tests/cases/plain_vit/model.py", "plain", "torch", 1.5),
@@ -70,12 +75,27 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "black": [sys.executable, "-m", "black", "-q", "--check", "--no-cache", vit],
         "help": [*codegen, "--help"],
         "modules": [*codegen, "modules"],
+        "check": [*codegen, "check", "--config", str(fifty(folder))],
         "sites": [*codegen, "sites", "timm:vit_tiny_patch16_224", "--json"],
         "insert": [*codegen, "insert", "timm:vit_tiny_patch16_224", *out],
         "plain": [*codegen, "insert", str(ROOT / "tests/cases/plain_vit/model.py"), *out],
         "torch": [*python, "import torch"],
         "timm": [*python, "import timm"],
     }
+
+
+def fifty(folder: Path) -> Path:
+    """Recipes for fifty variants, and the variants: this project's own, again and again."""
+    book = recipes.read(ROOT / "pyproject.toml")
+    texts = {recipe.name: (ROOT / recipe.output).read_bytes() for recipe in book.recipes}
+    tables = tomllib.loads(book.file.read_text(encoding="utf-8"))["tool"]["codegen"]["variants"]
+    (folder / "generated").mkdir(exist_ok=True)
+    lines = []
+    for number, name in zip(range(50), itertools.cycle(texts)):  # noqa: B905 - the names go round
+        (folder / "generated" / f"v{number}.py").write_bytes(texts[name])
+        lines += [f"[variants.v{number}]", *(f"{key} = {json.dumps(value)}" for key, value in tables[name].items())]
+    (folder / "codegen.toml").write_text("\n".join(lines), encoding="utf-8")
+    return folder / "codegen.toml"
 
 
 def run(command: list[str]) -> Run:
