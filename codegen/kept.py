@@ -25,6 +25,8 @@ def built(result: Result) -> None:
     """One line for a variant as it ends, and the error where it has one."""
     click.secho(f"{result.status:10} ", fg=COLOURS[result.status], nl=False)
     click.echo(f"{result.name}: {result.output}")
+    if result.status == "merged":
+        click.echo(f"  the new source is proved, what was edited by hand is not: codegen verify {result.output}")
     if result.error:
         click.echo(f"  error[{result.error.name}]: {result.error.message}\n  hint: {result.error.hint}", err=True)
         click.echo(result.error.details if result.error.name == "no-merge-base" else "", nl=False)

@@ -6,6 +6,7 @@ Where it is not known nothing is overwritten.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
 import subprocess
@@ -58,11 +59,21 @@ def _updated(job: Job) -> Result:
     assert old is not None
     merged, conflicts = merge(mine, old, _text(report), job.output.name)
     if not conflicts:
+        _demand_python(job, merged)
         return _written(job, merged, report, "merged")
     emit.write(job.output, merged.encode(encoding))
     what = f"{job.output}: {conflicts} conflict{'s' * (conflicts > 1)} between edits by hand and the new source"
     hint = "they stand in the file between <<<<<<< and >>>>>>>; settle them there"
     raise CodegenError("merge-conflict", what, hint, CONTRACT)
+
+
+def _demand_python(job: Job, merged: str) -> None:
+    """Raise CodegenError("merge-conflict") where edits that touch no common line make no Python together."""
+    try:
+        ast.parse(merged)
+    except SyntaxError as error:
+        what = f"{job.output}: edits by hand and the new source are no Python together: line {error.lineno}: {error.msg}"
+        raise CodegenError("merge-conflict", what, "nothing was written: carry your edits over by hand", CONTRACT) from None
 
 
 def merge(mine: str, old: str, new: str, name: str) -> tuple[str, int]:

@@ -130,3 +130,13 @@ def test_a_merge_counts_its_conflicts() -> None:
     assert updating.merge("A\nb\nc\nd\ne\n", "a\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n", "x.py") == ("A\nb\nc\nd\nE\n", 0)
     text, conflicts = updating.merge("A\n", "a\n", "b\n", "x.py")
     assert conflicts == 1 and text.startswith("<<<<<<< x.py as it stands\nA\n=======\nb\n>>>>>>>")
+
+
+@pytest.mark.slow
+def test_what_is_no_python_together_is_not_written(folder: Path, call: Call) -> None:
+    path = folder / "generated/net_se.py"
+    by_hand(path, "import torch\n", "import torch\nWIDTHS = [\n")
+    edited = path.read_text()
+    (folder / "net.py").write_text(NEWER)
+    code, output, _ = call("update")
+    assert code == 3 and "are no Python together: line" in output and path.read_text() == edited
