@@ -68,6 +68,7 @@ def net(width=16):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("site", "expected"),
     [
@@ -82,6 +83,7 @@ def test_blocks_of_a_class_of_the_file_in_such_a_list(codegen: Run, tmp_path: Pa
     assert expected in (tmp_path / "out.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_beside_needs_a_forward(codegen: Run, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(FILE, encoding="utf-8")
     done = codegen("insert", "net.py", "--build", "net()", "--module", "se", "--beside", "1", cwd=tmp_path)

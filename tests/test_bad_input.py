@@ -229,7 +229,7 @@ def test_a_model_that_takes_too_much_memory(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["mine.py:Fold", "mine.py:Narrow", pytest.param("mine.py:Raising", marks=pytest.mark.slow)]
+    "module", ["mine.py:Narrow", *(pytest.param(f"mine.py:{name}", marks=pytest.mark.slow) for name in ("Fold", "Raising"))]
 )
 def test_a_module_that_does_not_fit(folder: Folder, module: str) -> None:
     name, message, hint = folder.refuses(module=module)

@@ -192,6 +192,7 @@ def test_a_module_of_its_own_for_each_call(net: Path) -> None:
     assert '--edit "after act@1: se reduction=2"' in text.replace("'", '"')
 
 
+@pytest.mark.slow
 def test_separate_is_for_sites_that_are_called_several_times(net: Path) -> None:
     for words, what in ((("--after", "stem"), "several places"), (("--after", "stem", "--call", "1"), "--call of one")):
         wrong = run(net, "--module", "se", *words, "--separate")

@@ -40,6 +40,7 @@ def net(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_loops_that_no_run_reaches_are_edited_too(codegen: Run, net: Path) -> None:
     done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", "convs.1", "-o", "out.py", cwd=net)
     assert done.returncode == 0, done.stderr.decode()

@@ -199,6 +199,7 @@ def variant(tmp_path: Path, codegen: Run, *words: str) -> str:
     return (tmp_path / "out.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_both_branches_get_the_module(tmp_path: Path, codegen: Run) -> None:
     text = variant(tmp_path, codegen, "--after", "@position")
     assert text.count("x = x + self.pos_embed\n            x = self.scale(x)\n") == 2

@@ -278,6 +278,7 @@ def removed(call: Call, site: str, *words: str) -> dict[str, Any]:
     return dict(json.loads(out))
 
 
+@pytest.mark.slow
 def test_a_site_without_weights_costs_one_line(call: Call) -> None:
     report = removed(call, "act")
     text = Path("out.py").read_text()
