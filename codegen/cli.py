@@ -1,4 +1,4 @@
-"""The command line: arguments -> Request; Report -> text, JSON, exit code. With `ending` the only one that prints or exits.
+"""The command line: arguments -> Request; Report -> text, JSON, exit code. Prints and exits, as the modules of commands do.
 
 What a command does not need is not imported for it: not torch, not rich for --json.
 """

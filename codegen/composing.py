@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -71,7 +72,7 @@ class Writing:
         return f" {node.how} ".join(self.operand(part, x, within=node.how) for part in node.parts)
 
     def operand(self, node: Node, x: str, *, within: str) -> str:
-        """The value as an operand: a sum in brackets inside a product, and wherever it was given in brackets."""
+        """The value as an operand: a sum in brackets, inside a product a product too, as they were given."""
         text = self.value(node, x)
         last = node.parts[-1] if isinstance(node, Chain) else node
         added = isinstance(last, Around) or isinstance(last, Joined) and last.how == "+"
@@ -98,8 +99,9 @@ class Writing:
         return fitted
 
     def attribute(self, made: Component) -> str:
-        """Assign a module in `__init__`: `self.se`, `self.se_2`."""
-        return self.assigned(made.name if made.name not in naming.MODULE_NAMES else f"{made.name}_", made.construct)
+        """Assign a module in `__init__`: `self.se`, `self.se_2`; `self.lambda_` of a class Lambda."""
+        usable = made.name not in naming.MODULE_NAMES and not keyword.iskeyword(made.name)
+        return self.assigned(made.name if usable else f"{made.name}_", made.construct)
 
     def assigned(self, wanted: str, construct: str) -> str:
         """Assign anything in `__init__` under a name that is free."""

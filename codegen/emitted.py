@@ -64,7 +64,7 @@ def text(report: Report, target: Path) -> str:
         base_root=_root(source, target),
         base_file="" if module else _relative(source.file.path, target),
         build=variant.build,
-        base_build=_base_build(request, source, variant.build, report),
+        base_build=request.build or (f"{source.entry}()" if source.entry else _base_build(source, variant.build)),
         inputs=_inputs(report.input),
         shapes=SHAPES.fullmatch(report.input) is not None,
         encoding=variant.encoding,
@@ -100,13 +100,11 @@ def _relative(path: Path, target: Path) -> str:
     return Path(os.path.relpath(path.absolute(), target.absolute().parent)).as_posix()
 
 
-def _base_build(request: Request, source: Source, build: str, report: Report) -> str:
-    """What builds the base in the source's own namespace: registered functions have their own names there."""
-    if request.build or source.entry:
-        return request.build or f"{source.entry}()"
+def _base_build(source: Source, build: str) -> str:
+    """What builds the base in the source's own namespace: `net()` for `net_se()`, where it is a registered function."""
     name, bracket, rest = build.partition("(")
-    old = name.removesuffix(request.suffix or f"_{report.variant.attribute}") if report.variant else name
-    return f"{old}{bracket}{rest}" if f"def {old}(" in source.file.text else build
+    functions = re.findall(r"^def (\w+)\(", source.file.text, re.MULTILINE)
+    return max((f for f in functions if f"{name}_".startswith(f"{f}_")), key=len, default=name) + bracket + rest
 
 
 def _inputs(spec: str) -> str:

@@ -34,7 +34,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Chain:
-    """`a >> b`: each on what the one before returns."""
+    """`a >> b`: each on what the one before returns. No part is a chain itself: `a >> (b >> c)` has three."""
 
     parts: tuple[Node, ...]
 
@@ -157,7 +157,7 @@ def _node(node: ast.expr, given: bytes) -> Node:
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.RShift, ast.Add, ast.Mult)):
         left, right = _node(node.left, given), _node(node.right, given)
         if isinstance(node.op, ast.RShift):
-            return Chain((*(left.parts if isinstance(left, Chain) else (left,)), right))
+            return _chain(left, right)
         how = "+" if isinstance(node.op, ast.Add) else "*"
         more = isinstance(left, Joined) and left.how == how and given[node.col_offset :][:1] != b"("
         return Joined(how, (*(left.parts if more and isinstance(left, Joined) else (left,)), right))
@@ -168,6 +168,10 @@ def _node(node: ast.expr, given: bytes) -> Node:
     raise _bad(given.decode(), _column(node, given), f"{_slice(node, given)!r} is neither a module nor a composition of some")
 
 
+def _chain(*nodes: Node) -> Chain:
+    return Chain(tuple(part for node in nodes for part in (node.parts if isinstance(node, Chain) else (node,))))
+
+
 def _call(node: ast.Call, given: bytes) -> Node:
     function = node.func
     if isinstance(function, ast.Call):  # scale(0.1)(se)
@@ -176,8 +180,7 @@ def _call(node: ast.Call, given: bytes) -> Node:
         if name not in SCALES or not isinstance(behind, Leaf):
             what = f"only {' and '.join(SCALES)} are written as {name or 'm'}(...)(m)"
             raise _bad(given.decode(), _column(node, given), what)
-        part = _node(_only(node, given), given)
-        return Chain((*(part.parts if isinstance(part, Chain) else (part,)), replace(behind, module=SCALES[name])))
+        return _chain(_node(_only(node, given), given), replace(behind, module=SCALES[name]))
     name = function.id if isinstance(function, ast.Name) else ""
     first = node.args[0] if node.args else ast.Constant(0)  # gate(0.5) is a module of the catalogue
     takes_modules = not isinstance(first, ast.Constant) or isinstance(first.value, str)

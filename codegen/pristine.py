@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 import tempfile
@@ -33,7 +34,7 @@ def keep(text: str) -> None:
 
 def find(file: Path, body: str) -> Iterator[str]:
     """Texts whose header, and whose text below it, have this digest: of the cache, then of the file's commits."""
-    for text in (*_cached(body), *_committed(file)):
+    for text in itertools.chain(_cached(body), _committed(file)):
         with contextlib.suppress(CodegenError):  # a commit in which the file has no header
             if emit.headers(text)[0].body == body == emit.body_digest(emit.without_header(text)):
                 yield text

@@ -1,4 +1,4 @@
-"""The commands about the variants that a repository keeps: build, check, eject, schema. Like `cli` they print and exit."""
+"""The commands about variants that a repository keeps: build, check, update, eject, schema. Like `cli` they print and exit."""
 
 from __future__ import annotations
 

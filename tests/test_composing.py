@@ -116,6 +116,8 @@ def check(expression: str, kind: str, folder: Path) -> None:
         "gate(se + eca) * residual(se >> cat(eca, se))",
         "se >> (eca + se) >> residual(eca)",
         "(se >> eca) + residual(se) * gate(eca)",
+        "(se >> (eca >> (se + eca))) * eca",
+        "gate(se >> (eca >> residual(se)))",
     ],
 )
 def test_the_numbers_are_those_of_the_modules_composed_by_hand(expression: str, kind: str, tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def composed() -> st.SearchStrategy[str]:
     return st.recursive(leaves, grown, max_leaves=6)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(expression=composed(), kind=st.sampled_from([*LAYOUTS]))
 def test_so_are_those_of_nested_expressions(expression: str, kind: str, tmp_path: Path) -> None:
     check(expression, kind, tmp_path)
@@ -156,6 +158,10 @@ def test_so_are_those_of_nested_expressions(expression: str, kind: str, tmp_path
         ("scale(0.1)(se)", ["return self.scale(self.se(x))"]),
         ("se >> eca + cbam", ["y = self.se(x)", "return self.eca(y) + self.cbam(y)"]),
         ("se >> residual(eca) >> residual(se)", ["y = self.se(x)", "z = y + self.eca(y)", "return z + self.se_2(z)"]),
+        (
+            "(se >> (eca >> se + eca)) * se",
+            ["y = self.eca(self.se(x))", "return (self.se_2(y) + self.eca_2(y)) * self.se_3(x)"],
+        ),
         ("(se + eca) * eca", ["return (self.se(x) + self.eca(x)) * self.eca_2(x)"]),
     ],
 )
@@ -189,6 +195,8 @@ def test_users_classes_take_part(tmp_path: Path) -> None:
     for expression in (f"{folder}/mine.py:Mine(ratio=4) + se", f'"{folder}/mine.py:Mine"(ratio=4) + se'):
         made = component(expression)
         assert "self.mine = Mine(channels, ratio=4)" in made.code and made.class_name == "MineSe"
+    (folder / "other.py").write_text(MINE.replace("Mine", "Lambda"))
+    assert "self.lambda_ = Lambda(channels)" in component(f"{folder}/other.py:Lambda >> se").code
     module = built(component(f"residual({folder}/mine.py:Mine >> torch.nn:GELU)"), tmp_path)
     x = torch.randn(2, 16, 4, 6)
     assert torch.equal(module(x), x + nn.functional.gelu(x * module.get_parameter("mine.weight")))

@@ -13,8 +13,8 @@ import pytest
 from conftest import Run
 from test_recipes import NET, Call, call
 
-from codegen import pipeline
-from codegen.types import Request
+from codegen import emitted, pipeline
+from codegen.types import Request, Source, SourceFile
 
 __all__ = ["call"]  # a fixture
 BLOCKS = """
@@ -144,6 +144,15 @@ def test_it_passes_for_all_kinds_of_insertions(
     code, output, _ = call("insert", "blocks.py", *words, *given, "-o", "out/blocks_new.py", "--with-test")
     assert code == 0, output
     assert failures(tmp_path / "out/test_blocks_new.py", tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("build", "base"),
+    [("net_se()", "net()"), ("net_b_se2(width=8)", "net_b(width=8)"), ("Net(3)", "Net(3)"), ("net()", "net()")],
+)
+def test_the_base_is_built_by_its_own_name(build: str, base: str) -> None:
+    file = SourceFile(Path("net.py"), "def net():\n    pass\n\n\ndef net_b(width):\n    pass\n")
+    assert emitted._base_build(Source("net.py", file), build) == base
 
 
 def test_where_there_is_no_test_to_write(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
