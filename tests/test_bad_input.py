@@ -113,17 +113,19 @@ def test_an_unknown_site_gets_the_nearest_names(folder: Folder) -> None:
     assert name == "unknown-site" and "stme" in message and "stem" in hint
 
 
+@pytest.mark.slow
 def test_a_site_that_is_never_called(folder: Folder) -> None:
     name, message, _ = folder.refuses(site="--after=spare")
     assert name == "site-never-called" and "spare" in message
 
 
-@pytest.mark.parametrize("words", [["--class=Nett"], ["--class=Net\n"]])
+@pytest.mark.parametrize("words", [["--class=Nett"], pytest.param(["--class=Net\n"], marks=pytest.mark.slow)])
 def test_a_host_that_is_not_there(folder: Folder, words: list[str]) -> None:
     name, _, hint = folder.refuses(*words)
     assert name == "host-not-found" and "Net" in hint
 
 
+@pytest.mark.slow
 def test_a_model_whose_class_is_torchs(folder: Folder) -> None:
     """Made by no function, at whose end a module could be put into the list."""
     (folder.path / "net.py").write_text("from torch import nn\n\nnet = nn.Sequential(nn.Conv2d(3, 8, 1))\n")
@@ -160,6 +162,7 @@ def test_a_model_that_cannot_be_imported_built_or_run(
     assert said in message and hint
 
 
+@pytest.mark.slow
 def test_verbose_shows_the_models_own_traceback(folder: Folder) -> None:
     folder.write(INSIDE, "raise ValueError('while running')")
     done = folder.insert("--verbose")
@@ -212,6 +215,7 @@ for number in range(3, 64):
 """
 
 
+@pytest.mark.slow
 def test_garbage_on_stdout_reaches_nobody(folder: Folder) -> None:
     folder.write(TOP, GARBAGE)
     done = folder.insert("--json")

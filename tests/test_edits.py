@@ -159,6 +159,7 @@ def test_a_name_that_means_nothing_is_told_with_its_edit(net: Path) -> None:
     assert wrong.exception.message.startswith("edit 3, 'after neck: se': ")
 
 
+@pytest.mark.slow
 def test_a_name_that_means_several_children_is_refused_with_the_edits_to_make(net: Path) -> None:
     wrong = run(net, "--module", "se", "--after", "*")
     assert isinstance(wrong.exception, CodegenError) and wrong.exception.name == "several-sites"

@@ -28,7 +28,6 @@ DEFAULT = {
     "branches/se_after_stem",  # a twin under torch.jit.is_scripting()
     "classic_mac/eca_after_block2",  # `if block is self.block2:` in a loop; lines that end with CR
     "lenet/se_after_conv1",  # a nested call is wrapped; CRLF
-    "resnet/conv5_for_conv2",  # replace: the model's own loop; a hook that leaves the old weights out
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it
     "tabs/se_after_stage1",  # tabs, BOM, form feed, Chinese comments
     "two_inputs/se_after_encoder",  # two calls in a statement, one in a comprehension that no run reaches; --input

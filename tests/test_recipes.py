@@ -189,6 +189,7 @@ def test_what_ci_reads(folder: Path, call: Call) -> None:
     assert found["results"][0]["ruleId"] == "missing" and "missing" in {r["id"] for r in found["tool"]["driver"]["rules"]}
 
 
+@pytest.mark.slow
 def test_eject_takes_the_header_off(folder: Path, call: Call) -> None:
     assert call("build", "net_se")[0] == 0
     path = folder / "generated/net_se.py"

@@ -292,6 +292,7 @@ def test_a_site_without_weights_costs_one_line(call: Call) -> None:
     assert Path("out.py").read_text() == NET
 
 
+@pytest.mark.slow
 def test_the_removed_weights_are_left_out_of_a_checkpoint(call: Call) -> None:
     removed(call, "body")
     scope: dict[str, Any] = {}
