@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import queue
+import random
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def read_rows(path: Path) -> dict[str, Json]:
 
 def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Iterator[Json]:
     """The cells to run, model by model, the small models first."""
-    for model in sorted(plan["models"], key=lambda m: m.get("parameters") or 0):
+    models = random.Random(0).sample(plan["models"], min(chosen.sample or len(plan["models"]), len(plan["models"])))
+    for model in sorted(models, key=lambda m: m.get("parameters") or 0):
         cells = [cell for cell in model["cells"] if chosen.only in cell["key"]]
         cells = [cell for cell in cells if not any(part in cell["key"] for part in chosen.skip)]
         if chosen.reason:
@@ -133,7 +135,8 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", choices=["timm", "torchvision"])
-    parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
+    parser.add_argument("--all", action="store_true", help="four places of every model, not all of the smallest of each file")
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N models, drawn at random and always the same")
     parser.add_argument("--operation", choices=["after", "before", "beside"], default="after")
     parser.add_argument("--identity", action="store_true", help="adapters that start as the identity")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
@@ -165,6 +168,7 @@ def main() -> int:
             text = f"[{COLOURS.get(row['outcome'], 'red')}]{row['outcome']:8}[/] {escape(row['key'])}  {row['reason']}"
             progress.console.print(text, highlight=False, soft_wrap=True)
     options = [*["--all"] * chosen.all, *["--identity"] * chosen.identity]
+    options += ["--sample", str(chosen.sample)] if chosen.sample else []
     options += ["--operation", chosen.operation] if chosen.operation != "after" else []
     text = table(plan, rows, f"python tests/coverage/backbones.py {' '.join([chosen.library, *options])}")
     (HERE / f"{name}.md").write_text(text, encoding="utf-8")

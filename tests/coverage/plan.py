@@ -2,7 +2,8 @@
 
     python tests/coverage/plan.py timm [--all]
 
-Prints one JSON object. A cell is a child of the model, or a child of a class of blocks, once in the whole run.
+Prints one JSON object. A cell is a child of the model, or a child of a class of blocks, once in the whole run; with --all it
+is the stem, the first and the last stage or block, or the last norm, of every model.
 """
 
 from __future__ import annotations
@@ -100,10 +101,9 @@ def torchvision_input(file: str) -> Json:
     return {}
 
 
-def built(entries: list[Json], namespace: Json, every: bool) -> tuple[list[tuple[Json, nn.Module]], list[Json]]:
-    """The smallest model of a file, or every one; and those that cannot be built, with the reason."""
-    chosen: list[tuple[Json, nn.Module]] = []
-    left_out = []
+def built(entries: list[Json], namespace: Json, every: bool, left_out: list[Json]) -> Iterator[tuple[Json, nn.Module]]:
+    """The smallest model of a file, or every one, one at a time; `left_out` gets those that cannot be built, and why."""
+    smallest: list[tuple[Json, nn.Module]] = []
     limit = float("inf")
     for entry in entries:
         try:
@@ -114,10 +114,11 @@ def built(entries: list[Json], namespace: Json, every: bool) -> tuple[list[tuple
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             left_out.append({"name": entry["name"], "reason": entry.get("left_out", reason)})
             continue
-        if not every:
-            limit, chosen = count, []
-        chosen.append((entry | {"parameters": count}, model))
-    return chosen, left_out
+        if every:
+            yield entry | {"parameters": count}, model
+        else:
+            limit, smallest = count, [(entry | {"parameters": count}, model)]
+    yield from smallest
 
 
 def build(entry: Json, namespace: Json, limit: float) -> tuple[nn.Module, int]:
@@ -182,6 +183,31 @@ def children(module: nn.Module) -> list[str]:
     return [name for name, child in module._modules.items() if child is not None]
 
 
+def landmarks(model: nn.Module) -> list[str]:
+    """The stem, the first and the last stage or block, the last norm: as far as a model has them, each once.
+
+    Stages are the children whose elements are of one class with those of the largest child, or the elements of that child.
+    """
+    modules = {name: child for name, child in model.named_children() if has_weights(child)}
+    if not modules:
+        return []
+    kinds = {name: {type(element) for element in child.children()} for name, child in modules.items()}
+    largest = max(modules, key=lambda name: (bool(kinds[name]), sum(p.numel() for p in modules[name].parameters())))
+    alike = [n for n, child in modules.items() if type(child) is type(modules[largest]) and kinds[n] & kinds[largest]]
+    alike = alike or [largest]
+    elements = [name for name, element in modules[largest].named_children() if has_weights(element)]
+    if len(alike) == 1 and isinstance(modules[largest], nn.Sequential | nn.ModuleList | nn.ModuleDict) and len(elements) > 1:
+        last = "-1" if elements[-1].isdigit() and elements[-1] == [*modules[largest]._modules][-1] else elements[-1]
+        alike = [f"{largest}.{elements[0]}", f"{largest}.{last}"]
+    vectors = {name for name, child in modules.items() if all(p.ndim <= 1 for p in child.parameters())}
+    norms = [name for name in modules if name in vectors and "norm" in type(modules[name]).__name__.lower()]
+    return list(dict.fromkeys([next(iter(modules)), alike[0], alike[-1], *norms[-1:]]))
+
+
+def has_weights(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())
+
+
 def is_list(module: nn.Module, name: str) -> bool:
     """Whether a child cannot be called: a ModuleList or ModuleDict, whose elements the code around it runs."""
     return type(module._modules[name]).forward is nn.Module.forward
@@ -192,13 +218,14 @@ def plan(library: str, every: bool) -> Json:
     namespace = vars(importlib.import_module(NAMESPACES[library]))
     models, left_out = [], []
     for number, (file, entries) in enumerate(files.items(), 1):
-        chosen, failed = built(entries, namespace, every)
-        left_out += [{"file": file, **failure} for failure in failed]
-        for entry, model in chosen:
+        failed: list[Json] = []
+        for entry, model in built(entries, namespace, every, failed):
             about = {"file": file, "source": f"{library}:{entry['name']}", "shape": shape_of(model), **entry}
-            own = [{"site": n, "host": "", "file": "", "list": is_list(model, n)} for n in children(model)]
-            models.append({"build": "", "input": "", **about, "cells": own, "blocks": blocks(model, file)})
-        print(f"{number}/{len(files)} {file}: {', '.join(entry['name'] for entry, _ in chosen)}", file=sys.stderr)
+            sites = landmarks(model) if every else children(model)
+            own = [{"site": n, "host": "", "file": "", "list": "." not in n and is_list(model, n)} for n in sites]
+            models.append({"build": "", "input": "", **about, "cells": own, "blocks": [] if every else blocks(model, file)})
+        left_out += [{"file": file, **failure} for failure in failed]
+        print(f"{number}/{len(files)} {file}", file=sys.stderr)
     about = {"library": library, "version": importlib.import_module(library).__version__}
     about |= {"namespace": NAMESPACES[library], "hidden": shared_out(models)}
     return about | {"models": models, "left_out": left_out}
@@ -207,7 +234,7 @@ def plan(library: str, every: bool) -> Json:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", choices=sorted(NAMESPACES))
-    parser.add_argument("--all", action="store_true", help="every model, not only the smallest of each file")
+    parser.add_argument("--all", action="store_true", help="four places of every model, not all of the smallest of each file")
     chosen = parser.parse_args()
     print(json.dumps(plan(chosen.library, chosen.all)))
 

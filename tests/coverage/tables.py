@@ -16,14 +16,19 @@ def table(plan: Json, rows: dict[str, Json], command: str) -> str:
     cells_done = (cell for model in plan["models"] for cell in model["cells"] if cell["key"] in rows)
     done = [{**rows[cell["key"]], "list": cell["list"]} for cell in cells_done]
     cells = sum(len(model["cells"]) for model in plan["models"])
-    operation = command.partition("--operation ")[2] or "after"
-    lines = [
-        f"# Backbones of {plan['library']}",
-        "",
+    operation = command.partition("--operation ")[2].partition(" ")[0] or "after"
+    every, ran = "--all" in command, len({row["source"] for row in done})
+    what = [
         f"`codegen insert` {operation} every child of {len(plan['models'])} models of {plan['library']} {plan['version']} and",
         f"{operation} every child of the classes that they are made of (each once), every variant compared bit by bit",
-        f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`.",
     ]
+    if every:
+        what = [
+            f"`codegen insert` {operation} the stem, the first and the last stage or block and the last norm of the models of",
+            f"{plan['library']} {plan['version']}: {ran} of {len(plan['models'])}, drawn at random. Every variant is compared",
+        ]
+    lines = [f"# Backbones of {plan['library']}", "", *what]
+    lines += [f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`."]
     sections = [totals(done), models(plan, done), reasons(done), diffs(done), widths(done), times(done), left_out(plan)]
     return "\n".join([*lines, *(line for section in sections for line in section)]) + "\n"
 
@@ -50,11 +55,22 @@ def totals(rows: list[Json]) -> list[str]:
 
 def models(plan: Json, rows: list[Json]) -> list[str]:
     by_source = grouped(rows, "source")
+    if len({model["file"] for model in plan["models"]}) < len(plan["models"]):
+        return files(rows)
     lines = ["", "## Models", "", f"| file | model | cells | {' | '.join(OUTCOMES)} |"]
     lines += [f"|---|---|---:|{'---:|' * len(OUTCOMES)}"]
     for model in plan["models"]:
         group = by_source.get(model["source"], [])
         lines.append(f"| {model['file']} | `{model['name']}` | {len(group)} | {counts(group)} |")
+    return lines
+
+
+def files(rows: list[Json]) -> list[str]:
+    """A line a file, where it has several models."""
+    lines = ["", "## Files", "", f"| file | models | cells | {' | '.join(OUTCOMES)} |"]
+    lines += [f"|---|---:|---:|{'---:|' * len(OUTCOMES)}"]
+    for file, group in sorted(grouped(rows, "model_file").items()):
+        lines.append(f"| {file} | {len({row['source'] for row in group})} | {len(group)} | {counts(group)} |")
     return lines
 
 
