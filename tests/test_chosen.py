@@ -28,6 +28,9 @@ CASES = [
     ("timm:resnet18", "se", "after", "layer4.*.bn2", "layer4.*.bn2"),
     ("timm:test_convnext", "eca", "after", "stages.*.blocks.0", "stages.*.blocks.0"),
     ("timm:test_efficientnet", "se", "after", "blocks.1.0", "blocks.1.0"),
+    # run as a whole, by checkpoint_seq(self.blocks, x), and one by one in forward_intermediates and features_only
+    ("timm:mobilenetv3_small_050", "se", "after", "blocks.0", "blocks.0"),
+    ("timm:test_efficientnet", "se", "before", "blocks.1", "blocks.1"),
     ("timm:densenet121", "se", "after", "features.denseblock1", "features.denseblock1"),
     ("timm:swin_tiny_patch4_window7_224", "adapter", "after", "layers.2.blocks.::2", "layers.2.blocks.[024]"),
     ("torchvision:resnet18", "se", "before", "layer3.1", "layer3.1"),

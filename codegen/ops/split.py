@@ -1,19 +1,23 @@
-"""Insert a module between the elements of an nn.Sequential that a host runs as a whole: its run becomes two."""
+"""Insert a module between the elements of an nn.Sequential that a host runs as a whole: its run becomes two.
+
+Where some method runs them one by one, the module runs behind the element that is the site.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from codegen import style
+from codegen import reaching, style
 from codegen.errors import CodegenError
-from codegen.ops import beside
+from codegen.ops import beside, insert
 from codegen.ops.insert import Place
 from codegen.reading import Use
-from codegen.types import Edit
+from codegen.types import Edit, Site
 
 
-def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
+def plan(place: Place, uses: Sequence[Use]) -> list[Edit]:
     """The edits of every run of the list. uses: those of the list itself. Raises CodegenError("container-element")."""
     holder, _, element = place.site.attribute.rpartition(".")
     path = f"{place.site.module.name.rpartition('.')[0]}."
@@ -22,15 +26,29 @@ def plan(place: Place, uses: Iterable[Use]) -> list[Edit]:
     cut = elements.index(element) + (1 if place.after else 0)
     part = _beside if place.combine else _parted
     edits: list[Edit] = []
-    hint = f"insert after the list itself ({holder}), or at a child of a block class"
-    for use in uses:
-        runs_all = not use.condition and use.members is None and isinstance(use.call.func, (ast.Attribute, ast.Subscript))
+    alone = [_of_element(place, holder, use) for use in uses]
+    for use in (use for use, single in zip(uses, alone, strict=True) if single is None):
+        runs_all = not use.condition and use.members is None and _listed(place, use) is not None
         if not runs_all or not use.argument:
             where = f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}`"
             when = f" in every case (only where {use.condition})" if use.condition else " as a whole"
+            hint = f"insert after the list itself ({holder}), or at a child of a block class"
             raise CodegenError("container-element", f"{where} does not run {holder}{when}: not built yet", hint)
         edits += part(place, use, cut, len(elements))
-    return edits
+    singles = [single for single in alone if single is not None]
+    return [*edits, *((beside if place.combine else insert).plan(place, singles) if singles else ())]
+
+
+def _of_element(place: Place, holder: str, use: Use) -> Use | None:
+    """The use of the element where a method runs them one by one, None where it runs the list.
+
+    for block in self.blocks: x = block(x)  ->  the site where `block is self.blocks[0]`
+    """
+    subject, _, edge = use.condition.partition(" is ")
+    listed = f"{use.me}.{holder}"
+    if use.members is not None or edge not in (f"{listed}[-1]", f"{listed}[0]"):
+        return None
+    return replace(use, condition=f"{subject} is {reaching.in_host(place.site, use.me)}")
 
 
 def _beside(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
@@ -66,30 +84,48 @@ def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
     #                           x = self.se(x)
     #                           x = self.features[4:](x)
     code, what = place.code, f"in {use.method.name}:{use.node.lineno}"
-    inserted, func = f"{use.me}.{place.attribute}", use.call.func
+    inserted, listed, argument = f"{use.me}.{place.attribute}", _listed(place, use), use.argument
+    assert listed is not None and argument is not None
     first, rest = (f"[:{cut}]", f"[{cut}:]") if 0 < cut < length else ("", "")
     statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
     target = statement.targets[0] if statement is not None and len(statement.targets) == 1 else None
-    argument = use.argument
-    assert argument is not None
-    if statement is not None and isinstance(target, ast.Name) and code.stands_alone(statement) and len(use.call.args) == 1:
+    plain = len(use.call.args) == 1 or listed is not use.call.func
+    if statement is not None and isinstance(target, ast.Name) and code.stands_alone(statement) and plain:
         x = target.id
-        behind = [f"{x} = {inserted}({x})", *([f"{x} = {ast.unparse(func)}{rest}({x})"] if cut < length else [])]
+        behind = [f"{x} = {inserted}({x})", *([f"{x} = {_run(use, listed, rest, x)}"] if cut < length else [])]
         if cut:
-            yield Edit(code.end(func), code.end(func), first, what)
+            yield Edit(code.end(listed), code.end(listed), first, what)
+            yield style.below(code, statement, style.block("\n".join(behind), code, code.indent(statement)), what)
         else:  # in front of the first one: the argument goes through the module
-            behind = []
             yield Edit(code.start(argument), code.start(argument), f"{inserted}(", what)
             yield Edit(code.end(argument), code.end(argument), ")", what)
-        if behind:
-            yield style.below(code, statement, style.block("\n".join(behind), code, code.indent(statement)), what)
         return
     # F.relu(self.features(x))  ->  F.relu(self.features[4:](self.se(self.features[:4](x))))
-    yield Edit(code.end(func), code.end(func), rest, what)
-    inner = f"{inserted}({ast.unparse(func)}{first}(" if cut else f"{inserted}("
+    yield Edit(code.end(listed), code.end(listed), rest, what)
     if cut == length:
-        yield Edit(code.start(func), code.start(func), f"{inserted}(", what)
+        yield Edit(code.start(use.node), code.start(use.node), f"{inserted}(", what)
         yield Edit(code.end(use.node), code.end(use.node), ")", what)
         return
-    yield Edit(code.start(argument), code.start(argument), inner, what)
-    yield Edit(code.end(argument), code.end(argument), "))" if cut else ")", what)
+    inner = _run(use, listed, first, ast.unparse(argument)) if cut else ast.unparse(argument)
+    yield Edit(code.start(argument), code.end(argument), f"{inserted}({inner})", what)
+
+
+def _listed(place: Place, use: Use) -> ast.expr | None:
+    """The expression that is the list in a call that runs all of it: `self.blocks(x)`, `checkpoint_seq(self.blocks, x)`."""
+    holder = replace(place.site, attribute=place.site.attribute.rpartition(".")[0])
+    candidates = [use.call.func, *use.call.args]
+    return next((n for n in candidates if isinstance(n, (ast.Attribute, ast.Subscript)) and _names(holder, n, use.me)), None)
+
+
+def _names(holder: Site, node: ast.expr, me: str) -> bool:
+    return ast.unparse(node) in (reaching.unparsed(reaching.in_host(holder, me)), f"{me}.{holder.attribute}")
+
+
+def _run(use: Use, listed: ast.expr, part: str, x: str) -> str:
+    """The call with a part of the list, on another tensor: `checkpoint_seq(self.blocks[1:], x, flatten=True)`."""
+    call = use.call
+    func = f"{ast.unparse(call.func)}{part}" if call.func is listed else ast.unparse(call.func)
+    given = {id(listed): f"{ast.unparse(listed)}{part}", id(use.argument): x}
+    arguments = [given.get(id(node)) or ast.unparse(node) for node in call.args]
+    arguments += [f"{k.arg}=" * bool(k.arg) + (given.get(id(k.value)) or ast.unparse(k.value)) for k in call.keywords]
+    return f"{func}({', '.join(arguments)})"
