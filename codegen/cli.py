@@ -112,11 +112,15 @@ def wrap(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **option
 @click.argument("source")
 @click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...")
 @click.option("--layers", required=True, metavar="LAYERS", help='Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".')
+@click.option("--extra", default="", metavar="NAME", help="Leave the classifier, and give it a second one of this name.")
 @VARIANT
 @RUN
 @SHOW
 def head(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Put other layers in the place of SOURCE's classifier; the first takes what that took."""
+    """Put other layers in the place of SOURCE's classifier; the first takes what that took.
+
+    With --extra NAME they stand beside it, on the same input, and the model returns (what it returned, what they return).
+    """
     _make((requested.headed(source, **options),), show_diff, as_json)
 
 

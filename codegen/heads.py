@@ -21,7 +21,7 @@ def component(request: Request, site: Site) -> Component:
         raise CodegenError("unknown-width", f"the width at {site.name} is not known", "give --width EXPR")
     width, made = site.width.expr, []
     for node in _parsed(request.layers):
-        text, width = _layer(node, width)
+        text, width = _layer(node, width, site.host.factory)
         made.append(text)
     construct = made[0] if len(made) == 1 else f"nn.Sequential({', '.join(made)})"
     return Component("head", construct.partition("(")[0].removeprefix("nn."), construct, ("from torch import nn",))
@@ -46,8 +46,8 @@ def _parsed(layers: str) -> list[ast.expr]:
     return found
 
 
-def _layer(node: ast.expr, width: str) -> tuple[str, str]:
-    """(the layer as an expression, the width behind it)."""
+def _layer(node: ast.expr, width: str, factory: str = "") -> tuple[str, str]:
+    """(the layer as an expression, the width behind it). factory: what hands on device and dtype, where the host has it."""
     call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
     name = ast.unparse(call.func)
     parameters = [parameter for parameter, _ in modules.constructor("torch.nn", name).parameters]
@@ -60,4 +60,5 @@ def _layer(node: ast.expr, width: str) -> tuple[str, str]:
                 raise CodegenError("bad-layers", f"{name} needs its {parameters[1]}", f"for example {name}(256)")
             width = named.get(parameters[1]) or given[1]
     arguments = [*given, *(f"{key}={text}" if key else f"**{text}" for key, text in named.items())]
+    arguments += [factory] if factory and "device" in parameters and not {"device", "dtype"} & named.keys() else []
     return f"nn.{name}({', '.join(arguments) or USUAL.get(name, '')})", width

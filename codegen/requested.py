@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from codegen import catalogue, expressions
+from codegen.branch import EXTRA
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
 from codegen.selection import SIGN
@@ -93,7 +94,12 @@ def wrapped(source: str, *, site: str, way: str, arguments: tuple[str, ...], **o
 
 
 def headed(source: str, *, site: str, **options: Any) -> Request:
-    """The Request of `codegen head`."""
+    """The Request of `codegen head`. Raises CodegenError("usage")."""
+    if extra := options.pop("extra", ""):
+        if not extra.isidentifier() or keyword.iskeyword(extra):
+            raise CodegenError("usage", f"--extra {extra} is no name of an attribute", "for example --extra aux")
+        options |= {"operation": "beside", "combine": EXTRA, "name": extra, "module": extra}
+        return made(source, site=site, **options)
     suffix = options.pop("suffix", "") or "_head"
     return made(source, operation="replace", site=site, module="head", suffix=suffix, **options)
 
