@@ -226,7 +226,9 @@ def _methods(place: insert.Place, uses: list[Use]) -> list[Edit]:
         return extra.plan(place, uses)
     if place.site.whole:
         return whole.plan(place)
-    return (split if place.site.parted else beside if place.combine else insert).plan(place, uses)
+    if place.site.parted:
+        return split.plan(place, uses)
+    return beside.plan(place, uses) if place.combine else insert.plan(place, uses)
 
 
 def _addition(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 
 from codegen import modules
 from codegen.errors import CodegenError
 from codegen.types import Component, Request, Site
 
 TAKES = ("in_features", "in_channels", "num_features", "num_channels", "normalized_shape")  # the width that comes in
+RESIZES = re.compile(r"(Lazy)?Conv|\w*Pool|\w*Pad\d|Upsampl|Pixel|Unf|Fold")  # layers that change the size of a map
+UNKNOWN = "?"  # a width that nobody knows: of a map of any size, behind Flatten
 USUAL = {"Softmax": "dim=-1", "LogSoftmax": "dim=-1"}  # arguments of layers that are named without any
 
 
@@ -20,11 +24,34 @@ def component(request: Request, site: Site) -> Component:
     if not site.width.expr:
         raise CodegenError("unknown-width", f"the width at {site.name} is not known", "give --width EXPR")
     width, made = site.width.expr, []
+    vector = site.layout.kind == "NC" or len(site.module.input_shape) == 2
+    positions = int(vector)  # of which each channel has a number; 0: that depends on the input
     for node in _parsed(request.layers):
-        text, width = _layer(node, width, site.host.factory)
+        text, behind = _layer(node, width, site.host.factory)
+        if UNKNOWN in (width, behind) and f"({UNKNOWN}" in text:
+            what = f"what {ast.unparse(node)} takes behind Flatten depends on the size of the map"
+            raise CodegenError("bad-layers", what, "put AdaptiveAvgPool2d(1) in front of Flatten")
+        width, positions = _flat(node, behind, positions)
         made.append(text)
     construct = made[0] if len(made) == 1 else f"nn.Sequential({', '.join(made)})"
     return Component("head", construct.partition("(")[0].removeprefix("nn."), construct, ("from torch import nn",))
+
+
+def _flat(node: ast.expr, width: str, positions: int) -> tuple[str, int]:
+    """(the width behind a layer, its positions): Flatten puts all positions side by side, a pool may set their number."""
+    call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+    name = ast.unparse(call.func)
+    if name == "Flatten" and not (call.args or call.keywords):
+        several = width if width.replace(".", "").isidentifier() or width.isdigit() else f"({width})"
+        return (width if positions == 1 else f"{several} * {positions}" if positions else UNKNOWN), 1
+    if size := re.fullmatch(r"Adaptive(?:Avg|Max)Pool([123])d", name):
+        given = next(iter([*call.args, *(keyword.value for keyword in call.keywords)]), None)
+        try:
+            sizes = ast.literal_eval(given or ast.Constant(None))
+            return width, math.prod(sizes if isinstance(sizes, tuple) else [sizes] * int(size[1]))
+        except (ValueError, TypeError):
+            return width, 0
+    return width, 0 if RESIZES.match(name) else positions
 
 
 def outgoing(layers: str) -> str:

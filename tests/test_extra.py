@@ -56,7 +56,10 @@ def added(code: Code, text: str = "self.m(x)", **module: object) -> str:
             "if self.top:\n        x = self.m(x)\n    else:\n        x = self.n(x)\n    return x",
             "if self.top:\n        x = self.m(x), self.aux(x)\n    else:\n        x = self.n(x)\n    return x",
         ),
-        ("aux = self.a(x)\n    x = self.m(x)\n    return x", "aux = self.a(x)\n    x, aux2 = self.m(x), self.aux(x)\n    return x, aux2"),
+        (
+            "aux = self.a(x)\n    x = self.m(x)\n    return x",
+            "aux = self.a(x)\n    x, aux2 = self.m(x), self.aux(x)\n    return x, aux2",
+        ),
     ],
 )
 def test_the_model_returns_both(before: str, after: str) -> None:
@@ -103,8 +106,8 @@ def test_every_method_on_the_way_says_what_it_returns() -> None:
         ("self.y = self.m(x)\n    return x", "goes into `self.y = self.m"),
         ("return {'logits': self.m(x)}", "goes into `{'logits'"),
         ("for _ in y:\n        x = self.m(x)\n    return x", "it stands in a loop"),
-        ("return self.m(x)\n\ndef predict(self, x):\n    return self(x).argmax(1)", "Net.predict:10 `self\\(x\\)`: .* goes into"),
-        ("return self.m(x)\n\ndef step(self, x):\n    y = self.forward(x)\n    return f(y)", "Net.step:10 .* goes on into `f\\(y\\)`"),
+        ("return self.m(x)\n\ndef score(self, x):\n    return self(x).argmax(1)", "Net.score:10 `self\\(x\\)`: .* goes into"),
+        ("return self.m(x)\n\ndef step(self, x):\n    y = self.forward(x)\n    return f(y)", "Net.step:10 .* into `f\\(y\\)`"),
     ],
 )
 def test_what_goes_on_into_something_else_is_refused_by_name(body: str, why: str) -> None:

@@ -9,9 +9,9 @@ from codegen.errors import CodegenError
 from codegen.types import HostClass, Layout, Request, Site, TracedModule, Width
 
 
-def made(layers: str, width: str = "self.dim") -> str:
+def made(layers: str, width: str = "self.dim", kind: str = "NC") -> str:
     host, module = HostClass("Net", "net.py", 1, ("",)), TracedModule("fc", "Linear", 1)
-    site = Site("fc", "", host, module, Layout("NC"), Width(width, 8, "name"))
+    site = Site("fc", "", host, module, Layout(kind), Width(width, 8, "name"))
     return heads.component(Request("net.py", "replace", "fc", "head", layers=layers), site).construct
 
 
@@ -31,6 +31,43 @@ def made(layers: str, width: str = "self.dim") -> str:
 )
 def test_widths_follow_each_other(layers: str, text: str) -> None:
     assert made(layers) == text
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [
+        ("AdaptiveAvgPool2d(1), Flatten, Linear(10)", "nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(self.dim, 10)"),
+        ("AdaptiveMaxPool2d(2), Flatten, Linear(10)", "nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Linear(self.dim * 4, 10)"),
+        (
+            "AdaptiveAvgPool2d((1, 3)), ReLU, Flatten(), Linear(8), Linear(2)",
+            "nn.AdaptiveAvgPool2d((1, 3)), nn.ReLU(), nn.Flatten(), nn.Linear(self.dim * 3, 8), nn.Linear(8, 2)",
+        ),
+        ("Conv2d(7, 1), AdaptiveAvgPool2d(1), Flatten", "nn.Conv2d(self.dim, 7, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()"),
+        ("Conv2d(7, 1), Flatten", "nn.Conv2d(self.dim, 7, 1), nn.Flatten()"),
+    ],
+)
+def test_a_map_is_made_flat(layers: str, text: str) -> None:
+    assert made(layers, kind="NCHW") == f"nn.Sequential({text})"
+
+
+def test_a_vector_is_flat_and_a_sum_keeps_its_brackets() -> None:
+    assert made("Flatten, Linear(3)") == "nn.Sequential(nn.Flatten(), nn.Linear(self.dim, 3))"
+    assert "nn.Linear((a + b) * 4, 3)" in made("AdaptiveAvgPool2d(2), Flatten, Linear(3)", "a + b", "NCHW")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "Flatten, Linear(3)",
+        "AdaptiveAvgPool2d(1), Conv2d(8, 1), MaxPool2d(2), Flatten, LayerNorm",
+        "AdaptiveAvgPool2d(n), Flatten, Linear(3)",
+        "AdaptiveAvgPool2d, Flatten, Linear(3)",
+        "AdaptiveAvgPool2d((None, 1)), Flatten, Linear(3)",
+    ],
+)
+def test_a_map_of_any_size_has_no_width_when_flat(layers: str) -> None:
+    with pytest.raises(CodegenError, match="behind Flatten depends on the size of the map"):
+        made(layers, kind="NCHW")
 
 
 @pytest.mark.parametrize("layers", ["", "((", "Linear", "1", "nn.Linear(3)", "[Linear(3)]"])
