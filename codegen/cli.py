@@ -110,8 +110,9 @@ def wrap(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **option
 
 @cli.command()
 @click.argument("source")
-@click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...")
-@click.option("--layers", required=True, metavar="LAYERS", help='Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".')
+@click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...; or the pool.")
+@click.option("--layers", default="", metavar="LAYERS", help='Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".')
+@click.option("--pool", type=click.Choice(["avg", "max", "avgmax", "gem"]), help="Another pool in the place of SITE.")
 @click.option("--extra", default="", metavar="NAME", help="Leave the classifier, and give it a second one of this name.")
 @VARIANT
 @RUN
