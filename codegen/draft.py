@@ -190,7 +190,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         lines = ordering if late else hooks
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
     grouped, methods = behind.grouped(parts, place, trace) if request.groups and trace else ("", ())
-    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods))
+    said = extra.around(parts, place, trace) if request.combine == branch.EXTRA and trace else ()
+    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods, *said))
     for other in others if how is Making.LAST else ():
         edits += elsewhere.plan(request, place, component, other, ground.uses)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"

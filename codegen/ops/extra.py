@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
+from pathlib import Path
 
 from codegen import flow, loops, naming, style, syntax
 from codegen.errors import CodegenError
@@ -12,7 +14,9 @@ from codegen.flow import Flow
 from codegen.ops import beside
 from codegen.ops.insert import Place, passing_by
 from codegen.reading import Use
-from codegen.types import Edit
+from codegen.standalone import Parts
+from codegen.syntax import Code
+from codegen.types import Edit, Span, Trace
 
 
 def plan(place: Place, uses: list[Use]) -> list[Edit]:
@@ -25,9 +29,10 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.condition or use.members is not None or use.argument is None or not isinstance(use.node, ast.Call):
             raise _refused(place, use, f"only where {use.condition}" if use.condition else "it is run inside another call")
-    flows = flow.follow(place.code, place.cls, [use.call for use in uses])
+    calls = [use.call for use in uses]
+    flows = flow.follow(place.code, place.cls, calls)
     edits = [edit for use, its in zip(uses, flows, strict=False) for edit in _edited(place, use, its)]
-    return [*edits, *_annotations(place, flows), *passing_by(place)]
+    return [*edits, *_annotations(place.code, flows, calls), *passing_by(place)]
 
 
 def _edited(place: Place, use: Use, its: Flow) -> Iterator[Edit]:
@@ -109,9 +114,34 @@ def _called(place: Place) -> str:
     return f"{re.sub(r'[^A-Za-z0-9]+', '_', site).strip('_') or 'site'}_in"
 
 
-def _annotations(place: Place, flows: Iterable[Flow]) -> Iterator[Edit]:
+def around(parts: Parts, place: Place, trace: Trace) -> Iterator[tuple[Path, Edit]]:
+    """What the methods of the modules around the host's objects say that they return, where they return its result as it is.
+
+    Whether they do is proved by the contract: a call of another kind, `self.head(x, pre_logits=True)`, may stand beside.
+    """
+    files = {f.path.resolve(): code for f, code in ((parts.file, parts.main), (parts.host_file, parts.host))}
+    files |= {f.file.path.resolve(): f.code for f in parts.foreign}
+    inner = {*place.site.host.instances} - {""}
+    nodes: dict[tuple[Path, str], dict[Span, None]] = {}
+    while inner:
+        for call in trace.calls:
+            if call.module in inner and call.direct and call.owner == call.module.rpartition(".")[0]:
+                nodes.setdefault((Path(call.file).resolve(), call.method.rpartition(".")[0]), {})[call.span] = None
+        inner = {path.rpartition(".")[0] for path in inner} - {""}
+    for (path, name), spans in nodes.items():
+        code = files.get(path)
+        cls = syntax.find_class(code, name, next(iter(spans)).line) if code else None
+        if code is None or cls is None:
+            continue
+        calls = [node for span, node in loops.surveyed(cls)[0].items() if span in spans]
+        with contextlib.suppress(CodegenError):
+            yield from ((path, edit) for edit in _annotations(code, flow.follow(code, cls, calls), []))
+
+
+def _annotations(code: Code, flows: Iterable[Flow], own: Collection[ast.expr]) -> Iterator[Edit]:
     """What the methods say that they return: `-> Tensor` becomes `-> tuple[Tensor, Tensor]`, of one that returns the
-    classifier's result in some cases only `-> Tensor | tuple[Tensor, Tensor]`.
+    classifier's result in some cases only `-> Tensor | tuple[Tensor, Tensor]`. own: the calls of the classifier itself; of
+    other calls, one that hands on more than the tensor may hand on a flag.
     """
     methods: dict[syntax.Function, list[Flow]] = {}
     for its in flows:
@@ -121,10 +151,15 @@ def _annotations(place: Place, flows: Iterable[Flow]) -> Iterator[Edit]:
         if said is None or ast.unparse(said) not in ("Tensor", "torch.Tensor"):
             continue
         every = {n for n in loops.own_nodes(method) if isinstance(n, ast.Return)}
-        always = {given for its in its_flows if its.certain for given in its.returns} == every
-        one = place.code.segment(said)
+        certain = [its for its in its_flows if its.certain and (its.node in own or _is_plain(its.node))]
+        always = {given for its in certain for given in its.returns} == every
+        one = code.segment(said)
         text = f"tuple[{one}, {one}]" if always else f"{one} | tuple[{one}, {one}]"
-        yield Edit(place.code.start(said), place.code.end(said), text, f"what {method.name} returns")
+        yield Edit(code.start(said), code.end(said), text, f"what {method.name} returns")
+
+
+def _is_plain(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and len([*node.args, *node.keywords]) == 1
 
 
 def _refused(place: Place, use: Use, why: str) -> CodegenError:
