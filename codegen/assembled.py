@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codegen import (
+    branch,
     composing,
     construct,
     draft,
@@ -71,7 +72,8 @@ def made(
 
 def _demand(request: Request, site: Site) -> None:
     """Raises CodegenError("site-not-editable") where what is asked for takes more than another layer in the list."""
-    asked = {"--beside": request.operation == "beside", "--emit-groups": request.groups}
+    asked = {"--extra": request.combine == branch.EXTRA, "--beside": request.operation == "beside"}
+    asked |= {"--emit-groups": request.groups}
     asked |= {"a place between modules": selection.is_point(site.attribute), "--output-index": bool(request.element)}
     if wrong := [what for what, on in asked.items() if on]:
         raise CodegenError(

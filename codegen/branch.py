@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codegen import composing, construct, style
+from codegen import composing, construct, heads, style
 from codegen.errors import CodegenError
 from codegen.types import Component, Request, Site
 
 CLASSES = {"gate": "GatedBranch", "cat": "JoinedBranch", "add": "AddedBranch", "mul": "MultipliedBranch"}
 OPERATORS = {"add": "+", "mul": "*"}
+EXTRA = "extra"  # the results of both are returned: an extra head
 PLACEHOLDER = "NoBranch"
 
 
@@ -23,6 +24,8 @@ def operator(combine: str, site: Site) -> str:
 
 def component(request: Request, site: Site) -> Component:
     """What `--module` names, made for the site: see `composing.resolve`; beside a site as `around` has it."""
+    if request.combine == EXTRA:
+        return heads.component(request, site)
     return around(composing.resolve(request, site), request, site)
 
 

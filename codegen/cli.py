@@ -110,13 +110,18 @@ def wrap(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **option
 
 @cli.command()
 @click.argument("source")
-@click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...")
-@click.option("--layers", required=True, metavar="LAYERS", help='Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".')
+@click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...; or the pool.")
+@click.option("--layers", default="", metavar="LAYERS", help='Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".')
+@click.option("--pool", type=click.Choice(["avg", "max", "avgmax", "gem"]), help="Another pool in the place of SITE.")
+@click.option("--extra", default="", metavar="NAME", help="Leave the classifier, and give it a second one of this name.")
 @VARIANT
 @RUN
 @SHOW
 def head(source: str, *, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Put other layers in the place of SOURCE's classifier; the first takes what that took."""
+    """Put other layers in the place of SOURCE's classifier; the first takes what that took.
+
+    With --extra NAME they stand beside it, on the same input, and the model returns (what it returned, what they return).
+    """
     _make((requested.headed(source, **options),), show_diff, as_json)
 
 

@@ -33,7 +33,7 @@ from codegen import (
 from codegen.construct import Making
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
-from codegen.ops import behind, beside, elsewhere, insert, split, whole
+from codegen.ops import behind, beside, elsewhere, extra, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
@@ -181,8 +181,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
-    operation = split if site.parted else beside if request.combine else insert
-    edits = whole.plan(place) if site.whole else operation.plan(place, list(ground.uses))
+    edits = _methods(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
     first = construct.statement(attribute, component, how)
     made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
@@ -191,7 +190,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         lines = ordering if late else hooks
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
     grouped, methods = behind.grouped(parts, place, trace) if request.groups and trace else ("", ())
-    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods))
+    said = extra.around(parts, place, trace) if request.combine == branch.EXTRA and trace else ()
+    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods, *said))
     for other in others if how is Making.LAST else ():
         edits += elsewhere.plan(request, place, component, other, ground.uses)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -219,6 +219,17 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         component.stateful,
         origin,
     )
+
+
+def _methods(place: insert.Place, uses: list[Use]) -> list[Edit]:
+    """The edits of the methods that run the site."""
+    if place.combine == branch.EXTRA:
+        return extra.plan(place, uses)
+    if place.site.whole:
+        return whole.plan(place)
+    if place.site.parted:
+        return split.plan(place, uses)
+    return beside.plan(place, uses) if place.combine else insert.plan(place, uses)
 
 
 def _addition(

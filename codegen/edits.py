@@ -33,7 +33,8 @@ def words(edit: str) -> list[str]:
         raise CodegenError("bad-edit", f"{edit!r} is not OPERATION SITE: MODULE", hint)
     operation, site, what = found["operation"], found["site"], found["what"]
     if operation == "head":
-        return ["head", "--site", site, "--layers", what]
+        layers, _, extra = what.partition(" --extra ")
+        return ["head", "--site", site, "--layers", layers.strip(), *(["--extra", extra.strip()] if extra else [])]
     try:
         module, rest = _parted(what)
     except ValueError as error:

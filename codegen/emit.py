@@ -38,7 +38,7 @@ def command(request: Request, source: str) -> str:
     words += [word for edit in request.edits for word in ("--edit", edit)] or _edit(request)
     options = (
         ("--as-class", request.as_class),
-        ("--name", request.name),
+        ("--name", "" if request.layers else request.name),
         ("--suffix", request.suffix),
         ("--keep", request.keep),
         ("--width", request.width),
@@ -55,9 +55,11 @@ def _edit(request: Request) -> list[str]:
     """What is put where."""
     words = ["--layers", request.layers] if request.layers else ["--module", expressions.mapped(request.module, portable)]
     words = [] if modules.removes(request) else words
-    words += ["--site" if request.operation == "replace" else f"--{request.operation}", request.site]
+    words += ["--site" if request.operation == "replace" or request.layers else f"--{request.operation}", request.site]
     element = "--output-index" if request.element.isdigit() else "--output-key"
     words += [element, request.element] if request.element else []
+    if request.layers:  # beside the site: an extra head
+        return [*words, *(["--extra", request.name] if request.combine else [])]
     words += ["--combine", request.combine] if request.combine not in ("", "add") else []
     return [*words, *(word for key, text in request.arguments for word in ("--arg", f"{key}={text}"))]
 

@@ -14,6 +14,7 @@ def made(
 ) -> dict[str, Any]:
     """The fields of `worker.subject.Plan`."""
     mixed = trace and request.operation != "replace" and sites.misfits(trace, site, request.sides)
+    extra = request.combine == branch.EXTRA
     small = json.loads(trace.small) if trace and trace.small else {}
     entry = names.get(source.entry, source.entry) if source.library else ""
     return {
@@ -38,8 +39,8 @@ def made(
         "device": trace.device if trace else "cpu",
         "identity": request.identity,
         "groups": variant.groups,
-        "asked": [*request.checks, *(["groups"] if variant.groups else [])],
-        "head": bool(request.layers),
+        "asked": [*request.checks, *(["groups"] if variant.groups else []), *(["extra"] if extra else [])],
+        "head": bool(request.layers) and not extra,
         "combine": branch.operator(request.combine, site) or request.combine,
         "channel_dim": site.layout.channel_dim if mixed else None,
         "library": source.library,

@@ -120,7 +120,7 @@ def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[s
     """(name, definition) of the function that lets a base checkpoint load."""
     if modules.removes(request):
         return "load_removed", construct.rendered("remove_hook", name="load_removed")
-    name = f"load_replaced_{'head' if request.layers else expressions.attribute_name(component.class_name)}"
+    name = f"load_replaced_{component.name if request.layers else expressions.attribute_name(component.class_name)}"
     return name, construct.rendered("replace_hook", name=name, old=_set(old))
 
 

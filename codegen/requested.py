@@ -7,7 +7,8 @@ import keyword
 import re
 from typing import Any
 
-from codegen import catalogue, expressions
+from codegen import catalogue, expressions, pools
+from codegen.branch import EXTRA
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
 from codegen.selection import SIGN
@@ -93,9 +94,20 @@ def wrapped(source: str, *, site: str, way: str, arguments: tuple[str, ...], **o
 
 
 def headed(source: str, *, site: str, **options: Any) -> Request:
-    """The Request of `codegen head`."""
+    """The Request of `codegen head`. Raises CodegenError("usage")."""
+    pool = options.pop("pool", None)
+    if bool(pool) == bool(options["layers"]) or pool and options.get("extra"):
+        what = "give one of --layers LAYERS and --pool POOL; --extra goes with --layers"
+        raise CodegenError("usage", what, '--layers "Linear(256), ReLU, Linear(10)" is for a classifier, --pool gem for a pool')
+    if pool:
+        options |= {"layers": pools.LAYERS[pool], "suffix": options.get("suffix") or f"_{pool}"}
+    if extra := options.pop("extra", ""):
+        if not extra.isidentifier() or keyword.iskeyword(extra):
+            raise CodegenError("usage", f"--extra {extra} is no name of an attribute", "for example --extra aux")
+        options |= {"operation": "beside", "combine": EXTRA, "name": extra, "module": extra}
+        return made(source, site=site, **options)
     suffix = options.pop("suffix", "") or "_head"
-    return made(source, operation="replace", site=site, module="head", suffix=suffix, **options)
+    return made(source, operation="replace", site=site, module=pool or "head", suffix=suffix, **options)
 
 
 def certification(module: str, *, arguments: tuple[str, ...], **limits: Any) -> Request:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codegen import catalogue, emit, selection
+from codegen.branch import EXTRA
 from codegen.modules import removes
 from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
@@ -119,7 +120,7 @@ def checks(report: Report) -> None:
         at_rest = ": the module starts so, or nothing there reaches it" if report.new_parameters else ""
         hint = f"; {zero} makes it 0" if report.drift else at_rest
         started = not report.drift and (report.request.identity or report.request.combine == "gate")
-        if report.request.operation == "replace" or started:
+        if report.request.operation == "replace" or report.request.combine == EXTRA or started:
             hint = ""
         console.print(
             f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"

@@ -114,6 +114,7 @@ def _step(child: Child, source: Source, reports: Sequence[Report], request: Requ
 def _joined(request: Request, reports: Sequence[Report], source: Source, watch: Stopwatch) -> Report:
     """One Report of all edits, with the last one's site; its file has one header."""
     start, last = reports[0], reports[-1]
+    every = [check for report in reports for check in report.checks]  # some are made of some edits only
     assert start.variant and last.variant
     text = last.variant.text
     if not request.in_place:
@@ -124,7 +125,7 @@ def _joined(request: Request, reports: Sequence[Report], source: Source, watch: 
         request=request,
         variant=replace(last.variant, text=text, base=start.variant.base, base_build=start.variant.base_build),
         call_sites=steps[-1].call_sites,
-        checks=tuple(_all(checks) for checks in zip(*(report.checks for report in reports), strict=True)),
+        checks=tuple(_all([c for c in every if c.name == name]) for name in dict.fromkeys(c.name for c in every)),
         new_parameters=sum(report.new_parameters for report in reports),
         parameters=start.parameters,
         drift=None,  # each step's own is beside the step before

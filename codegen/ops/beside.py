@@ -92,7 +92,7 @@ def _inline(place: Place, use: Use) -> Iterator[Edit]:
     received = code.segment(argument)
     if not isinstance(argument, ast.Name):
         received = naming.free(f"{place.site.attribute.strip('_') or 'site'}_in", names(use.method))
-        yield from _named(place, use, received)
+        yield from named(place, use, received)
     changed, operator = place.site.module.in_place, branch.operator(place.combine, place.site)
     inserted = f"{use.me}.{place.attribute}({received}{'.clone()' * changed}"
     if not operator:
@@ -139,7 +139,7 @@ def _split(place: Place, use: Use) -> Iterator[Edit]:
     yield Edit(code.start(statement), code.end(statement), between.join(lines), f"in {use.method.name}:{use.node.lineno}")
 
 
-def _named(place: Place, use: Use, name: str) -> Iterator[Edit]:
+def named(place: Place, use: Use, name: str) -> Iterator[Edit]:
     """The argument gets a name: in a statement above where nothing else runs before it, else where it stands."""
     code, argument = place.code, use.argument
     assert argument is not None

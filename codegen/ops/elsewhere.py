@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from codegen import between, branch, construct, naming, sites, syntax
 from codegen.errors import CodegenError
-from codegen.ops import beside, insert
+from codegen.ops import beside, extra, insert
 from codegen.ops.insert import Place
 from codegen.reading import Use
 from codegen.types import Component, Edit, Request, Trace
@@ -33,7 +33,8 @@ def plan(request: Request, place: Place, component: Component, trace: Trace, kno
     if cls is place.cls:  # it inherits the code that runs the site
         return []
     there = replace(place, cls=cls, site=site)
-    edits: list[Edit] = [*(beside if request.combine else insert).plan(there, uses)]
+    operation = extra if request.combine == branch.EXTRA else beside if request.combine else insert
+    edits: list[Edit] = [*operation.plan(there, uses)]
     if any(ast.unparse(base) == place.cls.name for base in cls.bases):  # its module is made in the class it derives from
         return edits
     made = branch.component(request, site)

@@ -81,6 +81,8 @@ def drift(subject: Subject) -> float | None:
         outputs = [_compare.floating(paths.run(paths.PATHS[0], m, subject.inputs())) for m in (base, variant)]
     except Exception:  # a figure, not a promise: the checks say what does not run
         return None
+    if subject.plan.combine == "extra":  # what the model returned before
+        outputs[1] = outputs[1][: len(outputs[0])]
     if not outputs[0] or [t.shape for t in outputs[0]] != [t.shape for t in outputs[1]]:
         return None
     one, other = (torch.cat([tensor.double().flatten() for tensor in tensors]) for tensors in outputs)

@@ -43,7 +43,7 @@ class Plan:
     device: str = "cpu"  # the cheapest one on which the full base runs
     identity: bool = False
     head: bool = False  # what the model returns may have another width
-    combine: str = ""  # beside: how what both return becomes one: "+", "*"; others are the inserted module's own work
+    combine: str = ""  # beside: how what both return becomes one: "+", "*", "extra"; others are the inserted module's own work
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else
     variant_entry: str = ""

@@ -22,7 +22,11 @@ from codegen.worker.layouts import of_width
 from codegen.worker.subject import Plan, Subject
 
 Run = Callable[[nn.Module], Any]
-COMBINED: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "*": operator.mul}  # of two tensors
+COMBINED: dict[str, Callable[[Any, Any], Any]] = {  # what both return
+    "+": operator.add,
+    "*": operator.mul,
+    "extra": lambda returned, extra: (returned, extra),
+}
 Log = list[tuple[str, Any]]  # ("site" or "module", the tensor there), in the order of events
 
 

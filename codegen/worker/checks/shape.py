@@ -11,6 +11,7 @@ from torch import nn
 
 from codegen.worker import models, paths
 from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
+from codegen.worker.checks._extra import main
 from codegen.worker.checks._placing import judge, reason, telling_pair
 from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
@@ -46,7 +47,7 @@ def check(subject: Subject) -> Outcome:
             continue
         if error:
             return failed(f"{_named(level)}: the base runs, the variant does not: {error}")
-        compared = _compared(base, variant, level)
+        compared = _compared(base, {case: main(subject.plan, output) for case, output in variant.items()}, level)
         return _as_placed(subject, compared, (base, variant)) if compared.status == "failed" else compared
     return skipped("; ".join(notes))
 
