@@ -126,7 +126,8 @@ def resolve(request: Request, site: Site) -> Component:
     construct = _construct(request, site, name, _constructor(code, cls))
     attribute = expressions.attribute_name(name)
     if own and request.inclusion == "import":
-        made = Component(attribute, name, construct, (owned.statement(file, name),))
+        line = owned.statement(file, name)
+        made = Component(attribute, name, construct, (line,), notes=(f"`{line}`: this must work wherever the variant is used",))
     elif own:
         brought = owned.inlined(file, code, name, any_licence=request.inclusion == "copy")
         made = Component(attribute, name, construct, brought.imports, brought.body)

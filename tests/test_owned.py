@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run, environment
 
-from codegen import emit, expressions, licences, naming, owned, requested, sources, static
-from codegen.cli import cli
+from codegen import emit, licences, naming, requested, sources, static
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Component, Request
+from codegen.types import Component
 
 NET = """
 from torch import nn
@@ -88,7 +83,7 @@ def refused(module: str, **options: object) -> CodegenError:
         ("# my experiments\n", ""),
         ('"""Attention.\n\nCopyright Jane, MIT License.\n\nUsage: none\n"""\n', "# Copyright Jane, MIT License."),
         ('"""Attention."""\n# Copyright Jane\n', "# Copyright Jane"),
-        ("# Copyright Jane\n\n# Redistribution is\n\n# under this license\n", "# Copyright Jane\n#\n# Redistribution is\n#\n# under this license"),
+        ("# Copyright J\n\n# no use\n\n# but by license\n", "# Copyright J\n#\n# no use\n#\n# but by license"),
         ("", ""),
     ],
 )  # fmt: skip
@@ -187,7 +182,7 @@ def test_a_file_beside_it_is_asked_too_where_something_is_taken_from_it(folder: 
         ({"pkg/LICENSE": "MIT License", "LICENSE": "GNU General Public License"}, ""),
         ({"pyproject.toml": '[project]\nname = "x"\nlicense = "GPL-3.0-or-later"\n'}, "pyproject.toml"),
         ({"pyproject.toml": '[project]\nlicense = {text = "AGPLv3"}\n'}, "pyproject.toml"),
-        ({"pyproject.toml": '[project]\nclassifiers = ["License :: OSI Approved :: GNU General Public License v3"]\n'}, "pyproject"),
+        ({"pyproject.toml": '[project]\nclassifiers = ["License :: OSI Approved :: GNU General Public License"]\n'}, "GNU"),
         ({"pyproject.toml": '[project]\nlicense = "MIT OR GPL-3.0-only"\n'}, ""),
         ({"pyproject.toml": "nonsense ["}, ""),
     ],
@@ -207,7 +202,14 @@ def test_what_the_package_says_of_its_licence(files: dict[str, str], said: str, 
     assert "class Gate" in variant("pkg/gates.py:Gate")
 
 
-@pytest.mark.parametrize("metadata", ["License-Expression: GPL-2.0-only", "License: GPLv3", "Classifier: License :: OSI Approved :: GNU Affero General Public License v3"])  # fmt: skip
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "License-Expression: GPL-2.0-only",
+        "License: GPLv3",
+        "Classifier: License :: OSI Approved :: GNU Affero General Public License v3",
+    ],
+)
 def test_what_an_installed_distribution_says_of_its_licence(metadata: str, folder: Path) -> None:
     site = folder / "lib" / "site-packages"
     (site / "gate_pkg").mkdir(parents=True)
@@ -227,7 +229,7 @@ def test_a_loose_file_is_imported_by_its_name_from_this_folder(folder: Path) -> 
     (folder / "gates.py").write_text(MIT + "\n" + GATE)
     text = variant("gates.py:Gate", imported=True)
     assert "from gates import Gate\n" in text and "SPDX" not in text and "--module gates.py:Gate --after stem --import" in text
-    assert emit.recorded_command(text)[-2:] == ["--import", "--static"] or "--import" in emit.recorded_command(text)
+    assert "--import" in emit.recorded_command(text)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +267,9 @@ def test_a_file_that_python_does_not_find_is_refused(path: str, folder: Path, mo
 
 def test_a_file_that_imports_relatively_needs_its_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "mine").mkdir()
-    for name, text in (("__init__.py", ""), ("base.py", GATE), ("gates.py", "from .base import Gate\n\n\nclass My(Gate):\n    pass\n")):
-        (folder / "mine" / name).write_text(text)  # fmt: skip
+    mine = "from .base import Gate\n\n\nclass My(Gate):\n    pass\n"
+    for name, text in (("__init__.py", ""), ("base.py", GATE), ("gates.py", mine)):
+        (folder / "mine" / name).write_text(text)
     assert "from mine.gates import My" in variant("mine/gates.py:My", imported=True)
     (folder / "mine" / "net.py").write_text(NET)
     monkeypatch.chdir(folder / "mine")
