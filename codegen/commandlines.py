@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from codegen import requested
+from codegen import provided, requested
 from codegen.errors import CodegenError
 from codegen.types import Request
 
@@ -17,8 +17,9 @@ OF_ONE_INSERTION = ("as_class", "imported", "accept_licence", "output_index", "o
 
 def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Request, ...]:
     """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
-    from codegen.edits import words
+    from codegen.edits import mapped, words
 
+    edits = tuple(mapped(edit, provided.expanded) for edit in edits)
     foreign = [name for name in (*OF_ONE_EDIT, *OF_ONE_INSERTION) if options.get(name) not in (None, "", (), False)]
     if foreign:
         names = {"arguments": "arg", "host": "class", "groups": "emit-groups", "imported": "import"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from codegen import emit, expressions, modules, selection
@@ -47,13 +47,33 @@ def words(edit: str) -> list[str]:
 
 def _parted(what: str) -> tuple[str, list[str]]:
     """The module expression, and the words behind it: from the first option or `K=V` on that stands in no brackets."""
+    end = _end(what)
+    return _bare(what[:end]), shlex.split(what[end:])
+
+
+def _end(what: str) -> int:
+    """Where the module expression ends."""
     depth, quote = 0, ""
     for index, char in enumerate(what):
         quote = "" if char == quote else quote or (char if char in "'\"" else "")
         depth += 0 if quote else (char == "(") - (char == ")")
         if not (quote or depth) and re.match(r"\s+(-|\w+=)", what[index:]):
-            return _bare(what[:index]), shlex.split(what[index:])
-    return _bare(what), []
+            return index
+    return len(what)
+
+
+def mapped(edit: str, change: Callable[[str], str]) -> str:
+    """The edit with its module expression changed; as it is where nothing changes, or where it has none."""
+    found = EDIT.fullmatch(edit)
+    if found is None or found["operation"] == "head":
+        return edit
+    what = found["what"]
+    try:
+        module = _bare(what[: _end(what)])
+    except ValueError:  # `words` tells what is wrong
+        return edit
+    other = change(module)
+    return edit if other == module else f"{found['operation']} {found['site']}: {other}{what[_end(what) :]}"
 
 
 def _bare(module: str) -> str:

@@ -7,7 +7,7 @@ import keyword
 import re
 from typing import Any
 
-from codegen import catalogue, expressions
+from codegen import expressions, provided
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
 from codegen.selection import SIGN
@@ -67,9 +67,7 @@ def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options
 def _demand_module(options: dict[str, Any]) -> None:
     if not options["module"]:
         raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
-    for leaf in expressions.leaves(expressions.parse(options["module"])):
-        if ":" not in leaf.module:
-            catalogue.entry(leaf.module)  # a name that nothing has is told before the model runs
+    options["module"] = provided.expanded(options["module"])  # a name that nothing has is told before the model runs
     options["inclusion"] = _inclusion(options["module"], options.pop("imported", False), options.pop("accept_licence", False))
     name = options.get("as_class") or "Usable"
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
@@ -112,6 +110,7 @@ def headed(source: str, *, site: str, **options: Any) -> Request:
 
 def certification(module: str, *, arguments: tuple[str, ...], **limits: Any) -> Request:
     """The Request of `codegen certify`: a module without a source. Raises CodegenError("usage")."""
+    module = provided.expanded(module)
     return made("", operation="after", module=module, arguments=_pairs(arguments), inclusion="copy", **limits)
 
 
