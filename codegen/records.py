@@ -97,7 +97,8 @@ def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
 
 def provided_json(each: Provided) -> dict[str, Any]:
     """A class of a project or a package under the same keys; what only the catalogue knows of its own is empty."""
-    unknown: dict[str, Any] = {"paper": "", "url": "", "equation": "", "licence": "", "layouts": [], "imports": [], "parameters": None}
+    unknown: dict[str, Any] = {"layouts": [], "imports": [], "parameters": None}
+    unknown |= dict.fromkeys(("paper", "url", "equation", "licence"), "")
     own = {"name": each.name, "class_name": each.class_name, "summary": each.summary, "arguments": dict(each.arguments)}
     return {**own, **unknown, "source": each.text, "module": each.module, "origin": each.origin}
 
