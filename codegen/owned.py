@@ -28,8 +28,9 @@ def inlined(file: SourceFile, code: Code, name: str, *, any_licence: bool = Fals
     stars = {ast.unparse(s) for s in beside.statements}
     texts = [*beside.imports, *(text for text in own.imports if ast.unparse(ast.parse(text)) not in stars)]
     whole = [licences.noted(each, body) for each, body in zip(beside.codes, beside.bodies, strict=False)]
-    pieces = [*whole, *beside.bodies[len(whole) :], licences.noted(code, own.body)]
-    body = "\n\n\n".join(piece.strip("\n") for piece in pieces).replace("\r\n", "\n").replace("\r", "\n")
+    plain = own.body.replace("\r\n", "\n").replace("\r", "\n")
+    pieces = [*whole, *beside.bodies[len(whole) :], licences.noted(code, plain)]
+    body = "\n\n\n".join(piece.strip("\n") for piece in pieces)
     return closure.Brought(tuple(dict.fromkeys(texts)), body + "\n")
 
 

@@ -108,6 +108,14 @@ def test_a_notice_that_stands_directly_above_the_class_comes_once(folder: Path) 
     assert variant("gates.py:Gate").count("Copyright Jane") == 1
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends_of_the_users_file(end: str, folder: Path) -> None:
+    text = f"{MIT}\n" + GATE.replace("class Gate", "# one\n# Copyright Joe\nclass Gate")
+    (folder / "gates.py").write_bytes(text.replace("\n", end).encode())
+    made = variant("gates.py:Gate")
+    assert f"{MIT}\n#\n# one\n# Copyright Joe\nclass Gate" in made and made.count("Joe") == 1 and "\r" not in made
+
+
 def test_a_notice_that_the_file_has_already_does_not_come_again(folder: Path) -> None:
     for name, text in (("net.py", NET), ("gates.py", GATE)):
         (folder / name).write_text(MIT + "\n" + text)

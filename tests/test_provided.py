@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT, command, environment
 
-from codegen import edits, emit, expressions, provided, recipes, requested, sources, static
+from codegen import edits, emit, expressions, provided, recipes, repository, requested, sources, static
 from codegen.cli import cli
 from codegen.errors import CodegenError
+from codegen.types import Request
 
 NET = """
 from torch import nn
@@ -292,6 +293,16 @@ def test_names_in_edits(folder: Path) -> None:
     assert mapped("after stem: 'se >> single' --import") == "after stem: se >> single.py:Single --import"
     for same in ("head fc: Linear(10)", "remove act", "after stem: se reduction=8", "nonsense"):
         assert mapped(same) == same
+
+
+def test_saved_edits_say_paths_from_the_folder_of_the_recipes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "work").mkdir()
+    monkeypatch.chdir(folder / "work")
+    said = (edits.mapped("after stem: se >> single", provided.expanded), "after act: toy.py:A --import", "head fc: Linear(2)")
+    assert said[0] == "after stem: se >> ../single.py:Single"
+    repository.save("two", [Request("../net.py", edits=said)], folder / "generated" / "two.py")
+    text = (folder / "pyproject.toml").read_text()
+    assert '["after stem: se >> single.py:Single", "after act: work/toy.py:A --import", "head fc: Linear(2)"]' in text
 
 
 @pytest.mark.slow
