@@ -57,14 +57,19 @@ def templates_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "templates"
 
 
+def names() -> list[str]:
+    """What its modules are called."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in (templates_folder() / "modules").glob(f"*{SUFFIX}"))
+
+
 def entries() -> tuple[Entry, ...]:
     """Every module of the catalogue, sorted by name: the folder is the registry, a file's name is the module's."""
-    return tuple(_entry(name) for name in _names())
+    return tuple(_entry(name) for name in names())
 
 
 def entry(name: str) -> Entry:
     """The module of that name. Raises `unknown-module` with the nearest names."""
-    known = _names()
+    known = names()
     if name in known:
         return _entry(name)
     import difflib
@@ -145,10 +150,6 @@ def component(
 def _calculated(formula: str, known: Mapping[str, Any]) -> Any:
     """By Python: the formula is ours, in a file of the catalogue, and to import jinja takes longer than to list it all."""
     return eval(formula, FORMULA, known)
-
-
-def _names() -> list[str]:
-    return sorted(path.name.removesuffix(SUFFIX) for path in (templates_folder() / "modules").glob(f"*{SUFFIX}"))
 
 
 @functools.cache

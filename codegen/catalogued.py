@@ -24,23 +24,31 @@ from codegen.options import ARGUMENTS, LIMITS, SHOW
 def modules(words: tuple[str, ...], *, layout: str, no_params: bool, as_json: bool, verbose: bool) -> None:
     """The catalogue as a table; with words, the modules whose name, summary, paper or equation has them all.
 
-    With NAME one module: arguments, parameters, layouts, paper, its rendered source.
+    With NAME one module: arguments, parameters, layouts, paper, its rendered source. Behind the catalogue's own stand the
+    classes of the files in `modules` of [tool.codegen], and of packages with an entry point in the group codegen.modules.
     """
-    from codegen import finding, records
+    from codegen import finding, provided, records
 
     words = tuple(" ".join(words).split())
-    one = len(words) == 1 and not no_params and words[0] in {entry.name for entry in catalogue.entries()}
-    found = [catalogue.entry(words[0])] if one else finding.find(words, layout, free=no_params)
+    ours = provided.everything()
+    name = words[0] if len(words) == 1 and not no_params else ""
+    own = [each for each in ours if each.name == name and not layout]
+    one = bool(own) or name in catalogue.names()
+    found = [] if own else [catalogue.entry(name)] if one else finding.find(words, layout, ours, free=no_params)
+    if not one and not layout and not no_params:  # neither is known of what is only read
+        own = finding.provided(ours, words)
     if as_json:
-        values = [records.entry_json(entry, layout) for entry in found]
+        values = [*(records.entry_json(entry, layout) for entry in found), *map(records.provided_json, own)]
         click.echo(json_module.dumps(values[0] if one else values, indent=2))
         return
     from codegen import show
 
-    if one:
-        show.entry(found[0], layout)
+    if not one:
+        show.entries(found, own)
+    elif own:
+        show.provided(own[0])
     else:
-        show.entries(found)
+        show.entry(found[0], layout)
 
 
 @click.command()

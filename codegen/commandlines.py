@@ -7,21 +7,23 @@ from typing import Any
 
 import click
 
-from codegen import requested
+from codegen import provided, requested
 from codegen.errors import CodegenError
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "arguments", "name", "identity", "width", "host", "static")
-OF_ONE_INSERTION = ("as_class", "output_index", "output_key", "call", "groups")
+OF_ONE_INSERTION = ("as_class", "imported", "accept_licence", "output_index", "output_key", "call", "groups")
 
 
 def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Request, ...]:
     """The Requests of `codegen insert --edit ... --edit ...`. Raises CodegenError("usage", "bad-edit")."""
-    from codegen.edits import words
+    from codegen.edits import mapped, words
 
+    edits = tuple(mapped(edit, provided.expanded) for edit in edits)
     foreign = [name for name in (*OF_ONE_EDIT, *OF_ONE_INSERTION) if options.get(name) not in (None, "", (), False)]
     if foreign:
-        option = {"arguments": "arg", "host": "class", "groups": "emit-groups"}.get(foreign[0], foreign[0].replace("_", "-"))
+        names = {"arguments": "arg", "host": "class", "groups": "emit-groups", "imported": "import"}
+        option = names.get(foreign[0], foreign[0].replace("_", "-"))
         if option == "static":
             raise CodegenError("usage", "--static makes one edit, and proves none", "leave --edit or --static out")
         raise CodegenError("usage", f"--{option} belongs to one edit", f'write it there: "after SITE: M --{option} ..."')

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from codegen import emit, expressions, modules, selection
@@ -15,9 +15,9 @@ from codegen.errors import CodegenError
 from codegen.types import Request, Trace
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
-FLAGS = ("--identity", "--emit-groups")
+FLAGS = ("--identity", "--import", "--accept-licence", "--emit-groups")
 OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
-OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--identity", "--combine", "--width", "--out-width", "--emit-groups")
+OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--combine", "--width", "--out-width", *FLAGS)
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
@@ -48,13 +48,33 @@ def words(edit: str) -> list[str]:
 
 def _parted(what: str) -> tuple[str, list[str]]:
     """The module expression, and the words behind it: from the first option or `K=V` on that stands in no brackets."""
+    end = _end(what)
+    return _bare(what[:end]), shlex.split(what[end:])
+
+
+def _end(what: str) -> int:
+    """Where the module expression ends."""
     depth, quote = 0, ""
     for index, char in enumerate(what):
         quote = "" if char == quote else quote or (char if char in "'\"" else "")
         depth += 0 if quote else (char == "(") - (char == ")")
         if not (quote or depth) and re.match(r"\s+(-|\w+=)", what[index:]):
-            return _bare(what[:index]), shlex.split(what[index:])
-    return _bare(what), []
+            return index
+    return len(what)
+
+
+def mapped(edit: str, change: Callable[[str], str]) -> str:
+    """The edit with its module expression changed; as it is where nothing changes, or where it has none."""
+    found = EDIT.fullmatch(edit)
+    if found is None or found["operation"] == "head":
+        return edit
+    what = found["what"]
+    try:
+        module = _bare(what[: _end(what)])
+    except ValueError:  # `words` tells what is wrong
+        return edit
+    other = change(module)
+    return edit if other == module else f"{found['operation']} {found['site']}: {other}{what[_end(what) :]}"
 
 
 def _bare(module: str) -> str:
@@ -96,7 +116,8 @@ def said(request: Request) -> str:
     given += [("--width", request.width), ("--combine", request.combine), ("--name", request.name)]
     options = [f"{key}={value}" for key, value in request.arguments]
     options += [word for name, value in given if value for word in (name, value)]
-    options += ["--identity"] * request.identity + ["--emit-groups"] * request.groups
+    flags = {"--identity": request.identity, **emit.inclusion(request), "--emit-groups": request.groups}
+    options += [option for option, on in flags.items() if on]
     return f"{request.operation} {request.site}: {shlex.join([request.module, *options])}"
 
 

@@ -46,9 +46,15 @@ def command(request: Request, source: str) -> str:
     )
     for option, value in options:
         words += [option, value] if value else []
-    for option, on in (("--identity", request.identity), ("--emit-groups", request.groups), ("--static", request.static)):
-        words += [option] if on else []
+    flags = {"--identity": request.identity, **inclusion(request)}
+    flags |= {"--emit-groups": request.groups, "--static": request.static}
+    words += [option for option, on in flags.items() if on]
     return shlex.join(words)
+
+
+def inclusion(request: Request) -> dict[str, bool]:
+    """The options that say how a class of the user's own file comes in, and whether each is given."""
+    return {"--import": request.inclusion == "import", "--accept-licence": request.inclusion == "copy"}
 
 
 def _edit(request: Request) -> list[str]:

@@ -61,7 +61,7 @@ def text(report: Report, target: Path) -> str:
         library=source.library,
         inserted=inserted,
         base_module=module,
-        base_root=_root(source, target),
+        roots=[*_roots(source, report, target)],
         base_file="" if module else _relative(source.file.path, target),
         build=variant.build,
         base_build=request.build or (f"{source.entry}()" if source.entry else _base_build(source, variant.build)),
@@ -89,11 +89,12 @@ def _is_tensor(report: Report) -> bool:
     return all(step.site and step.site.module.output_kind == "tensor" for step in report.steps or (report,))
 
 
-def _root(source: Source, target: Path) -> str:
-    """The folder from which the base is imported, seen from the test; "" where it is installed."""
-    if source.library or source.distribution:
-        return ""
-    return _relative(source.file.root if source.file.module and source.file.root else source.file.path.parent, target)
+def _roots(source: Source, report: Report, target: Path) -> Iterator[str]:
+    """The folders from which base and variant are imported, seen from the test; none for what is installed."""
+    if not (source.library or source.distribution):
+        yield _relative(source.file.root if source.file.module and source.file.root else source.file.path.parent, target)
+    if any(step.request.inclusion == "import" for step in report.steps or (report,)):
+        yield _relative(Path.cwd(), target)
 
 
 def _relative(path: Path, target: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ SPEC = re.compile(r"[\w./\\~-]+:[A-Za-z_]\w*")
 LONGEST = 2000  # characters
 MOST = 32  # modules
 SCALES = {"scale": "scale", "drop_path": "droppath"}  # scale(0.1)(se): se, and what the catalogue has behind it
+WORDS = ("residual", "cat", "gate", *SCALES)  # of the expressions themselves
 EXAMPLE = "for example se >> eca, se + cbam, residual(se(reduction=8)), drop_path(0.1)(se)"
 
 
@@ -139,6 +140,19 @@ def shown(node: Node) -> str:
 def mapped(text: str, change: Callable[[str], str]) -> str:
     """The text with every `file.py:Class` in it changed."""
     return change(text) if is_plain(text) else SPEC.sub(lambda found: change(found[0]), text)
+
+
+def replaced(text: str, modules: Mapping[str, str]) -> str:
+    """The text with other modules in place of those of these names: `se >> a` -> `se >> my.py:A`."""
+    if is_plain(text):
+        return modules.get(text, text)
+    text = " ".join(text.splitlines())  # a column is one of the whole text then
+    for leaf in sorted(leaves(parse(text)), key=lambda leaf: -leaf.column):
+        if leaf.module in modules:
+            start, said = leaf.column - 1, modules[leaf.module]
+            said = said if SPEC.fullmatch(said) else f'"{said}"'
+            text = text[:start] + said + text[start + len(leaf.module) :]
+    return text
 
 
 def _bad(text: str, column: int, what: str) -> CodegenError:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from codegen import catalogue
 from codegen.errors import CodegenError
+from codegen.provided import Provided
 
 
-def find(words: Sequence[str], layout: str, *, free: bool) -> list[catalogue.Entry]:
+def find(words: Sequence[str], layout: str, others: Sequence[Provided] = (), *, free: bool) -> list[catalogue.Entry]:
     """The modules whose description has every word, in any case; `free`: those without parameters only.
 
-    Raises `unknown-layout`, and `unknown-module` where there is none.
+    Raises `unknown-layout`, and `unknown-module` where there is none, and none among the others, which have no layouts.
     """
     every = catalogue.entries()
     layouts = list(dict.fromkeys(kind for entry in every for kind in entry.layouts))
@@ -21,13 +22,18 @@ def find(words: Sequence[str], layout: str, *, free: bool) -> list[catalogue.Ent
     described = [entry for entry in every if all(word.lower() in _description(entry) for word in words)]
     found = [entry for entry in described if not layout or layout in entry.layouts]
     found = [entry for entry in found if not free or not catalogue.count(entry, 64, {})]
-    if found:
+    if found or not layout and not free and provided(others, words):
         return found
     if len(words) == 1 and not described:
         catalogue.entry(words[0])  # raises, with the names that are near
     asked = [f"`{word}`" for word in words] + [f"the layout {layout}"] * bool(layout) + ["no parameters"] * free
     message = f"no module of the catalogue has {' and '.join(asked)}"
     raise CodegenError("unknown-module", message, "fewer of these find more; codegen modules lists all")
+
+
+def provided(every: Sequence[Provided], words: Sequence[str]) -> list[Provided]:
+    """Those whose description has every word, in any case."""
+    return [each for each in every if all(word.lower() in each.description for word in words)]
 
 
 def _description(entry: catalogue.Entry) -> str:

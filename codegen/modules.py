@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import catalogue, expressions, siblings, sources, syntax
+from codegen import catalogue, expressions, owned, sources, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Request, Site
@@ -125,9 +125,12 @@ def resolve(request: Request, site: Site) -> Component:
         raise CodegenError("unknown-module", f"{found.name} has no class {name}", f"it has {', '.join(near) or 'none'}")
     construct = _construct(request, site, name, _constructor(code, cls))
     attribute = expressions.attribute_name(name)
-    if own:
-        brought = siblings.bring(file, code, name)
-        made = Component(attribute, name, construct, brought.imports, style_body(brought.body))
+    if own and request.inclusion == "import":
+        line = owned.statement(file, name)
+        made = Component(attribute, name, construct, (line,), notes=(f"`{line}`: this must work wherever the variant is used",))
+    elif own:
+        brought = owned.inlined(file, code, name, any_licence=request.inclusion == "copy")
+        made = Component(attribute, name, construct, brought.imports, brought.body)
     elif head == "torch.nn":
         made = Component(attribute, name, f"nn.{construct}", ("from torch import nn",))
     else:
@@ -150,11 +153,6 @@ def constructor(module: str, name: str) -> Constructor:
     cls = _class(code, name)
     assert cls is not None
     return _constructor(code, cls)
-
-
-def style_body(text: str) -> str:
-    """A user's own code as it stands, without surrounding blank lines."""
-    return text.strip("\n").replace("\r\n", "\n") + "\n"
 
 
 def zero_gated(made: Component) -> Component:

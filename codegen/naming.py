@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from codegen import defaults, rewrite, scoping, syntax
+from codegen import closure, defaults, rewrite, scoping, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Edit
@@ -61,6 +61,7 @@ def fitted(component: Component, *files: Code) -> Component:
     for name in sorted(clashing - same):
         names[name] = free(name, {*existing, *defined, *names.values()})
     edits = [Edit(code.start(defined[n]), code.end(defined[n]), "", "already there") for n in same]
+    edits += _comments(code, same, files)
     gone = [(e.start, e.end) for e in edits]
     edits += [e for e in scoping.renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]
     construct = Code(defaults.given(component, settings if component.class_name in same else {}))
@@ -71,3 +72,20 @@ def fitted(component: Component, *files: Code) -> Component:
         construct=rewrite.apply(construct.text, renamed),
         class_name=names.get(component.class_name, component.class_name),
     )
+
+
+def _comments(code: Code, same: Collection[str], files: Collection[Code]) -> Iterator[Edit]:
+    """Edits that take out the comments above definitions which the file has already, and licence notices that it has."""
+    texts = ["\n".join(each.text.splitlines()) for each in files]
+    all_gone = all(syntax.bound_names(node) <= {*same} for node in code.tree.body)
+    for node in code.tree.body:
+        start, end = closure.block_start(code, node), code.start(node)
+        block = code.text[start:end].rstrip("\n")
+        parts = block.split("\n#\n")  # a notice, and behind it what stood above the definition
+        above = ("\n#\n".join(parts[:count]) for count in range(len(parts), 0, -1))
+        there = next((text for text in above if closure.NOTICE.search(text) and any(text in each for each in texts)), "")
+        left = block.removeprefix(there).removeprefix("\n#").lstrip("\n")
+        if syntax.bound_names(node) & {*same} and (all_gone or not closure.NOTICE.search(left)):
+            left = ""
+        if left != block:
+            yield Edit(start, end, f"{left}\n" if left else "", "already there")

@@ -54,6 +54,8 @@ MODULE = _options(
         help='se, eca, ... | my.py:MyAttn | timm.layers:EcaModule | several: "se >> eca", "residual(se(reduction=8) + cbam)"',
     ),
     click.option("--as-class", default="", metavar="NAME", help="What the class of several is called. Default: SeEca."),
+    click.option("--import", "imported", is_flag=True, help="Of my.py:MyAttn: import the class, do not copy it."),
+    click.option("--accept-licence", is_flag=True, help="Copy the class even where its file is under the GPL or the AGPL."),
 )
 ARGUMENTS = click.option(
     "--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the module; {width} is the channel count."

@@ -20,6 +20,7 @@ from codegen.errors import CodegenError
 
 FILES = ("codegen.toml", "pyproject.toml")
 TABLE = "variants"
+MODULES = "modules"
 # key -> (type, what it says); `source` and `edits` must be there
 KEYS: dict[str, tuple[type, str]] = {
     "source": (str, "timm:resnet50, torchvision:resnet50, path/model.py or pkg.module:Class"),
@@ -64,8 +65,22 @@ def find(start: Path) -> Path:
     raise CodegenError("no-recipes", what, 'write one: [tool.codegen.variants.NAME] with source = "..." and edits = ["..."]')
 
 
-def read(path: Path) -> Book:
-    """The recipes of a file. Raises CodegenError("bad-recipe") with the line where it stands."""
+def module_paths(path: Path) -> tuple[Path, ...]:
+    """The files and folders with modules of the project's own. Raises CodegenError("bad-recipe")."""
+    text, table = _table(path)
+    named = table.get(MODULES, [])
+    hint = f'for example {MODULES} = ["my_modules/"], from the folder of {path.name}'
+    if not isinstance(named, list) or not all(isinstance(name, str) and name for name in named):
+        raise _bad(path, text, [MODULES], f"{MODULES} is not a list of files and folders", hint)
+    for name in named:
+        place = path.parent / name
+        if not (place.is_dir() or place.is_file() and place.suffix == ".py"):
+            raise _bad(path, text, [MODULES], f"{name} in {MODULES} is neither a folder nor a Python file", hint)
+    return tuple(path.parent / name for name in dict.fromkeys(named))
+
+
+def _table(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of the file, and its table `[tool.codegen]`."""
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
@@ -73,8 +88,13 @@ def read(path: Path) -> Book:
         raise CodegenError("no-recipes", f"{path}: {error.strerror}", "--config FILE names another") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CodegenError("bad-recipe", f"{path.name}: {error}", "it is no TOML: mend it there") from None
-    table = data.get("tool", {}).get("codegen", {} if path.name == FILES[1] else data)
-    for key in table.keys() - {TABLE}:
+    return text, data.get("tool", {}).get("codegen", {} if path.name == FILES[1] else data)
+
+
+def read(path: Path) -> Book:
+    """The recipes of a file. Raises CodegenError("bad-recipe") with the line where it stands."""
+    text, table = _table(path)
+    for key in table.keys() - {TABLE, MODULES}:
         raise _bad(path, text, [key], f"unknown key {key}", f"[tool.codegen.{TABLE}.NAME] holds a variant")
     variants = table.get(TABLE, {})
     if not isinstance(variants, dict) or not all(isinstance(value, dict) for value in variants.values()):
@@ -129,7 +149,7 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "codegen",
         "type": "object",
-        "properties": {TABLE: table},
+        "properties": {TABLE: table, MODULES: {**types[list], "description": "files and folders with modules of your own"}},
         "additionalProperties": False,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from codegen import catalogue, selection
+from codegen.provided import Provided
 from codegen.types import Layout, Report, Trace, TracedModule
 
 
@@ -90,7 +91,16 @@ def sites_json(trace: Trace) -> dict[str, Any]:
 def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
     """One catalogue module with its rendered source."""
     cost = {"formula": entry.parameters, "at_64": catalogue.count(entry, 64, {})}
-    return {**asdict(entry), "arguments": dict(entry.arguments), "parameters": cost, "source": rendered(entry, layout)}
+    made = {"arguments": dict(entry.arguments), "parameters": cost, "source": rendered(entry, layout)}
+    return {**asdict(entry), **made, "module": entry.name, "origin": "catalogue"}
+
+
+def provided_json(each: Provided) -> dict[str, Any]:
+    """A class of a project or a package under the same keys; what only the catalogue knows of its own is empty."""
+    unknown: dict[str, Any] = {"layouts": [], "imports": [], "parameters": None}
+    unknown |= dict.fromkeys(("paper", "url", "equation", "licence"), "")
+    own = {"name": each.name, "class_name": each.class_name, "summary": each.summary, "arguments": dict(each.arguments)}
+    return {**own, **unknown, "source": each.text, "module": each.module, "origin": each.origin}
 
 
 def rendered(entry: catalogue.Entry, layout: str) -> str:

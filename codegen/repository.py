@@ -131,8 +131,9 @@ def save(name: str, requests: Sequence[Request], output: Path) -> None:
             return spec
         return Path(os.path.relpath(Path(path).absolute(), file.parent)).as_posix() + colon + rest
 
-    said = [edits.said(replace(first, module=expressions.mapped(first.module, seen)))]
-    values: dict[str, str | list[str]] = {"source": seen(first.source), "edits": [*first.edits] or said}
+    several = [edits.mapped(edit, lambda module: expressions.mapped(module, seen)) for edit in first.edits]
+    said = several or [edits.said(replace(first, module=expressions.mapped(first.module, seen)))]
+    values: dict[str, str | list[str]] = {"source": seen(first.source), "edits": said}
     where = Path(os.path.relpath(output.absolute(), file.parent)).as_posix()
     options = {"output": where if where != f"generated/{name}.py" else "", "build": first.build, "input": first.input}
     options |= {"suffix": first.suffix, "keep": first.keep}

@@ -7,7 +7,7 @@ import keyword
 import re
 from typing import Any
 
-from codegen import catalogue, expressions, pools
+from codegen import expressions, pools, provided
 from codegen.branch import EXTRA
 from codegen.errors import CodegenError
 from codegen.modules import IDENTITY
@@ -68,12 +68,22 @@ def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options
 def _demand_module(options: dict[str, Any]) -> None:
     if not options["module"]:
         raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
-    for leaf in expressions.leaves(expressions.parse(options["module"])):
-        if ":" not in leaf.module:
-            catalogue.entry(leaf.module)  # a name that nothing has is told before the model runs
+    options["module"] = provided.expanded(options["module"])  # a name that nothing has is told before the model runs
+    options["inclusion"] = _inclusion(options["module"], options.pop("imported", False), options.pop("accept_licence", False))
     name = options.get("as_class") or "Usable"
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         raise CodegenError("usage", f"--as-class {name} is no name of a class", "for example --as-class SqueezeThenGate")
+
+
+def _inclusion(module: str, imported: bool, accepted: bool) -> str:
+    """How classes of the user's own files come in. Raises CodegenError("usage") where there is none, or both are asked for."""
+    if imported and accepted:
+        raise CodegenError("usage", "--accept-licence copies the class, --import does not", "give one of the two")
+    own = any(":" in leaf.module for leaf in expressions.leaves(expressions.parse(module)))
+    if (imported or accepted) and not own:
+        what = f"{'--import' if imported else '--accept-licence'} is of a class of your own, and {module} names none"
+        raise CodegenError("usage", what, "leave it out, or give --module my.py:MyAttn")
+    return "import" if imported else "copy" if accepted else ""
 
 
 def removal(source: str, *, site: str, **options: Any) -> Request:
@@ -112,7 +122,8 @@ def headed(source: str, *, site: str, **options: Any) -> Request:
 
 def certification(module: str, *, arguments: tuple[str, ...], **limits: Any) -> Request:
     """The Request of `codegen certify`: a module without a source. Raises CodegenError("usage")."""
-    return made("", operation="after", module=module, arguments=_pairs(arguments), **limits)
+    module = provided.expanded(module)
+    return made("", operation="after", module=module, arguments=_pairs(arguments), inclusion="copy", **limits)
 
 
 def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

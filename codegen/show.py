@@ -14,6 +14,7 @@ from rich.text import Text
 from codegen import catalogue, emit, selection
 from codegen.branch import EXTRA
 from codegen.modules import removes
+from codegen.provided import Provided
 from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
@@ -183,8 +184,8 @@ def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
     return calls or ("element by element" if by_element else "never called")
 
 
-def entries(found: Sequence[catalogue.Entry]) -> None:
-    """The catalogue as a table."""
+def entries(found: Sequence[catalogue.Entry], others: Sequence[Provided] = ()) -> None:
+    """The catalogue as a table, and behind it what a project and packages add to it."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
     console = _console()
     wide = console.width >= 140  # in less, what it does would be a word a line
@@ -197,7 +198,31 @@ def entries(found: Sequence[catalogue.Entry]) -> None:
         cost = f"{catalogue.count(entry, 64, {}):,}"
         cells = [entry.name, " ".join(entry.layouts), cost, arguments, entry.paper, *[entry.summary] * wide]
         table.add_row(*map(escape, cells))
-    console.print(table)
+    if found:
+        console.print(table)
+    for origin in dict.fromkeys(each.origin for each in others):
+        table = Table(box=None, padding=(0, 1), header_style="bold", title=escape(f"of {origin}"), title_justify="left")
+        for column in ("name", "--module", "arguments", "what it does"):
+            table.add_column(column, overflow="fold", no_wrap=column == "name")
+        for each in (each for each in others if each.origin == origin):
+            table.add_row(*map(escape, (each.name, each.module, _signature(each), each.summary)))
+        console.print(table)
+
+
+def _signature(each: Provided) -> str:
+    return ", ".join(f"{name}={default}" if default else name for name, default in each.arguments)
+
+
+def provided(each: Provided) -> None:
+    """One class of a project or a package: where it is, and its source."""
+    from rich.syntax import Syntax
+
+    console = _console()
+    console.print(f"[bold]{each.name}[/bold] ({each.class_name}): {escape(each.summary)}")
+    console.print(f"module     {escape(each.module)}")
+    console.print(f"of         {escape(each.origin)}")
+    console.print(f"arguments  {escape(_signature(each)) or 'none'}\n")
+    console.print(Syntax(each.text, "python", background_color="default"))
 
 
 def entry(found: catalogue.Entry, layout: str) -> None:

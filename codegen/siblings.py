@@ -25,7 +25,8 @@ class Gathered:
     """What stands in for the imports of siblings: import statements, definitions, and edits of the file itself."""
 
     imports: tuple[str, ...] = ()
-    bodies: tuple[str, ...] = ()
+    bodies: tuple[str, ...] = ()  # of `codes`, then what gives definitions a second name
+    codes: tuple[Code, ...] = ()
     statements: frozenset[ast.stmt] = frozenset()  # the import statements of the file itself
     edits: tuple[Edit, ...] = ()  # layers.ConvBlock -> ConvBlock
     attributes: tuple[tuple[str, str], ...] = ()  # ("layers.ConvBlock", "ConvBlock")
@@ -66,11 +67,13 @@ def gather(file: SourceFile, code: Code, found: closure.Needs | None, edited: It
     order = search.ordered()
     names = _named(main, order, read, hosts)
     edits_of = {path: each.edits for path, each in changes.items()}
-    bodies = [_body(each, names, edits_of.get(each.file.path, ())) for each in order if each.roots]
+    rooted = [each for each in order if each.roots]
+    bodies = [_body(each, names, edits_of.get(each.file.path, ())) for each in rooted]
     bodies += [f"{name} = {names[origin]}\n" for name, origin in main.local.items() if names[origin] != name]
     edits = [Edit(code.start(n), code.end(n), names[o], "from a sibling") for n, o in main.attributes.items()]
     said = tuple((ast.unparse(n), names[o]) for n, o in main.attributes.items())
-    return Gathered(tuple(_imports(order)), tuple(bodies), frozenset(main.statements), tuple(edits), said)
+    files = tuple(each.code for each in rooted)
+    return Gathered(tuple(_imports(order)), tuple(bodies), files, frozenset(main.statements), tuple(edits), said)
 
 
 def _parsed(text: str) -> tuple[Code, int]:
@@ -96,17 +99,6 @@ def _translated(text: str, attributes: Mapping[str, str], names: Mapping[str, st
     whole = [(n, attributes[said]) for n in found if (said := ast.unparse(n)) in attributes]
     edits += [Edit(code.start(n), code.end(n), name) for n, name in whole]
     return rewrite.apply(code.text, edits)[above:]
-
-
-def bring(file: SourceFile, code: Code, name: str) -> closure.Brought:
-    """A definition with everything that it needs, from its own file and from those beside it."""
-    beside = gather(file, code, closure.needs(code, [name]))
-    local = frozenset().union(*(syntax.bound_names(s) for s in beside.statements))
-    own = closure.bring(file, code, [name], beside.edits, local)
-    stars = {ast.unparse(s) for s in beside.statements}
-    texts = [*beside.imports, *(text for text in own.imports if ast.unparse(ast.parse(text)) not in stars)]
-    body = "\n\n\n".join(piece.strip("\n") for piece in (*beside.bodies, own.body))
-    return closure.Brought(tuple(dict.fromkeys(texts)), body + "\n")
 
 
 def codes(file: SourceFile, code: Code) -> list[Code]:

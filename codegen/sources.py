@@ -79,7 +79,7 @@ def file(path: Path) -> SourceFile:
         raise CodegenError("unreadable-source", f"{path} is not a file", "give a Python file")
     text, encoding = syntax.read(path)
     tree = syntax.shared(text, path).tree
-    module, root = _package(path)
+    module, root = package(path)
     dotted = re.search(r"\bfrom[\s\\]*\.", text) is not None
     relative = dotted and any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(tree))
     alone = "." not in module and path.stem != "__init__"  # nothing that it could import relatively to
@@ -88,7 +88,7 @@ def file(path: Path) -> SourceFile:
     return SourceFile(path, text, encoding, module, root)
 
 
-def _package(path: Path) -> tuple[str, Path]:
+def package(path: Path) -> tuple[str, Path]:
     """(dotted name, folder to put on sys.path) of a file by the `__init__.py` files around it."""
     parts = [] if path.stem == "__init__" else [path.stem]
     folder = path.parent

@@ -45,6 +45,7 @@ class Request:
     element: str = ""  # --output-index, --output-key: where the tensor stands in what the site returns
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
+    inclusion: str = ""  # of a class of the user's file: "import" (--import), "copy" (--accept-licence: whatever its licence)
     as_class: str = ""  # what the class of a composition is called
     test: bool = False  # --with-test: a test file beside the variant
     groups: bool = False  # --emit-groups: a method that gives the new parameters
@@ -171,10 +172,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class HostClass:
-    """A class whose code runs sites (or a function that makes the model), and where it stands.
-
-    inherited: `instances` are also those of derived classes.
-    """
+    """A class whose code runs sites (or a function that makes the model). inherited: `instances` are of derived classes too."""
 
     name: str
     file: str

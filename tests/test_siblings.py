@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen import rewrite, siblings, sources, standalone
+from codegen import owned, rewrite, siblings, sources, standalone
 from codegen.errors import CodegenError
 from codegen.standalone import Parts
 from codegen.syntax import Code
@@ -185,7 +185,7 @@ def test_what_cannot_be_brought_in_is_named(tmp_path: Path, text: str, files: di
 def test_a_definition_with_what_it_needs_from_files_beside_its_own(tmp_path: Path) -> None:
     text = "from torch import nn\nfrom layers_beside import *\nimport consts_beside as c\n\n\n"
     made = parts(tmp_path, text + "class Gate(ConvBlock):\n    width = c.OTHER\n", {})
-    brought = siblings.bring(made.file, made.main, "Gate")
+    brought = owned.inlined(made.file, made.main, "Gate")
     scope: dict[str, object] = {}
     exec("\n".join([*brought.imports, brought.body]), scope)
     assert scope["Gate"].width == 5 and scope["Gate"]().forward(3) == 12.0  # type: ignore[attr-defined, operator]
