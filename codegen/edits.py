@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from codegen import emit, expressions, modules, selection
+from codegen import components, emit, expressions, selection
 from codegen.errors import CodegenError
 from codegen.types import Request, Trace
 
@@ -117,7 +117,7 @@ def _of(request: Request) -> frozenset[tuple[str, str]]:
     """What of an edit says where it goes and what goes there, as options and their values."""
     place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
     what = ("--layers", request.layers) if request.layers else ("--module", expressions.mapped(request.module, emit.portable))
-    said = {place} if modules.removes(request) else {place, what}
+    said = {place} if components.removes(request) else {place, what}
     said |= {("--output", request.element)} if request.element else set()
     return frozenset(said | ({("--class", request.host)} if request.host else set()))
 

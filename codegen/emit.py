@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, expressions, modules
+from codegen import __version__, components, expressions
 from codegen.errors import CodegenError
 from codegen.syntax import COOKIE, Code, encodable
 from codegen.types import Request, Source, SourceFile
@@ -30,7 +30,7 @@ WORDS = {"replace": "in the place of"}  # what an operation is called in a sente
 
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
-    removed = modules.removes(request)
+    removed = components.removes(request)
     verb = "head" if request.layers else "remove" if removed else "replace" if request.operation == "replace" else "insert"
     words = ["codegen", "insert" if request.edits else verb, source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
@@ -54,7 +54,7 @@ def command(request: Request, source: str) -> str:
 def _edit(request: Request) -> list[str]:
     """What is put where."""
     words = ["--layers", request.layers] if request.layers else ["--module", expressions.mapped(request.module, portable)]
-    words = [] if modules.removes(request) else words
+    words = [] if components.removes(request) else words
     words += ["--site" if request.operation == "replace" else f"--{request.operation}", request.site]
     element = "--output-index" if request.element.isdigit() else "--output-key"
     words += [element, request.element] if request.element else []
@@ -99,7 +99,7 @@ def digest(file: SourceFile) -> str:
 
 def _what(request: Request) -> str:
     """`with se after stem`, `without layer3.0.act2`."""
-    if modules.removes(request):
+    if components.removes(request):
         return f"without {request.site}"
     made = request.layers or expressions.mapped(request.module, portable)
     return f"with {made} {WORDS.get(request.operation, request.operation)} {request.site}"

@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from codegen import catalogue, expressions
+from codegen.components import IDENTITY
 from codegen.errors import CodegenError
-from codegen.modules import IDENTITY
 from codegen.selection import SIGN
 from codegen.types import Limits, Request
 

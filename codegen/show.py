@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codegen import catalogue, emit, selection
-from codegen.modules import removes
+from codegen.components import removes
 from codegen.records import call_sites, rendered, unified
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
