@@ -37,7 +37,7 @@ class Result:
     error: CodegenError | None = None
 
 
-def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], None]) -> list[Result]:
+def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], object]) -> list[Result]:
     """Make all that are not as their recipes make them, each in a child process of its own; `done` hears of each as it ends."""
     pool = ThreadPoolExecutor(workers)
     try:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, components, expressions
+from codegen import components, expressions
 from codegen.errors import CodegenError
-from codegen.syntax import COOKIE, Code, encodable
+from codegen.syntax import COOKIE, Code, encodable, read
 from codegen.types import Request, Source, SourceFile
+from codegen.version import __version__
 
 COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head|remove) )")
 _HEADER = re.compile(
@@ -253,3 +254,21 @@ def write(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+@dataclass(frozen=True)
+class Ejected:
+    """A file that is no variant any more, and how many headers it had."""
+
+    output: str
+    headers: int
+
+
+def eject(path: Path) -> Ejected:
+    """Take every header off a file. Raises CodegenError("no-recipe", "unreadable-source")."""
+    text, encoding = read(path)
+    count = len(headers(text))
+    for _ in range(count):
+        text = without_header(text)
+    write(path, text.encode(encoding))
+    return Ejected(str(path), count)

@@ -90,11 +90,4 @@ def sites_json(trace: Trace) -> dict[str, Any]:
 def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
     """One catalogue module with its rendered source."""
     cost = {"formula": entry.parameters, "at_64": catalogue.count(entry, 64, {})}
-    return {**asdict(entry), "arguments": dict(entry.arguments), "parameters": cost, "source": rendered(entry, layout)}
-
-
-def rendered(entry: catalogue.Entry, layout: str) -> str:
-    """A catalogue module's class for a layout, by default the first that it fits, with its own settings."""
-    kind = layout or entry.layouts[0]
-    grid = (14, 14) if kind == "NLC" else None
-    return catalogue.render(entry, Layout(kind, 0, grid), {}, identity=False, factory=False)
+    return {**asdict(entry), "arguments": dict(entry.arguments), "parameters": cost, "source": entry.source(layout)}

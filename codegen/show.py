@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from codegen import catalogue, emit, selection
+from codegen import catalogue, changes, emit, selection
 from codegen.components import removes
-from codegen.records import call_sites, rendered, unified
+from codegen.records import call_sites
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -39,6 +39,10 @@ def diff(lines: Iterable[str]) -> None:
 
 def report(report: Report, *, full_diff: bool) -> None:
     """Where the file is, the diff's few lines, the checks, the costs."""
+    lines = changes.of_report(report).lines
+    if changes.takes_out(report):
+        _undone(report, lines if full_diff else ())
+        return
     console = _console(soft_wrap=True)
     variant, request = report.variant, report.request
     assert variant is not None and report.site is not None
@@ -46,9 +50,6 @@ def report(report: Report, *, full_diff: bool) -> None:
     made = report.steps or (report,)
     lead = f"[bold]{verb} {escape(report.output)}[/bold]:"
     console.print(f"{lead} {_what(report)}" if len(made) == 1 else "\n  ".join([lead, *map(_what, made)]))
-    header = emit.header_of(variant.text)
-    base = emit.with_header(variant.base, header) if header else variant.base
-    lines = unified(base, variant.text, report.output)
     diff(lines if full_diff else _few(lines, "|".join(map(_mention, made))))
     checks(report)
     for note in report.notes:
@@ -71,7 +72,9 @@ def _mention(report: Report) -> str:
     assert report.variant
     called = rf"\b{report.variant.class_name}\("
     return called if report.request.operation == "replace" else rf"\.{re.escape(report.variant.attribute)}\b"
-def undone(report: Report, *, full_diff: bool) -> None:
+
+
+def _undone(report: Report, lines: Sequence[str]) -> None:
     """Where the file is, what was taken out, what the result was compared with."""
     console = _console(soft_wrap=True)
     variant, site = report.variant, report.site
@@ -80,8 +83,7 @@ def undone(report: Report, *, full_diff: bool) -> None:
     where = f"{emit.WORDS.get(report.request.operation, report.request.operation)} {escape(site.name)}"
     what = variant.class_name if report.request.operation == "replace" else f"{variant.host}.{variant.attribute}"
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
-    if full_diff:
-        diff(unified(variant.base, variant.text, report.output, ("variant", "base")))
+    diff(lines)
     checks(report)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
@@ -213,4 +215,4 @@ def entry(found: catalogue.Entry, layout: str) -> None:
     number = catalogue.count(found, 64, {})
     formula = "" if found.parameters == str(number) else f"{escape(found.parameters)}; "
     console.print(f"parameters {formula}{number:,} for 64 channels\n")
-    console.print(Syntax(rendered(found, layout), "python", background_color="default"))
+    console.print(Syntax(found.source(layout), "python", background_color="default"))

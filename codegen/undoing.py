@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
+from codegen import carry, emit, expressions, pipeline, rewrite, sources, static, syntax
 from codegen.child import Child
 from codegen.draft import Draft, Lesson
 from codegen.emit import Header
@@ -21,6 +21,7 @@ from codegen.errors import CONTRACT, CodegenError
 from codegen.pipeline import Subject
 from codegen.syntax import Code
 from codegen.types import Check, Report, Request, Source
+from codegen.version import __version__
 
 
 @dataclass(frozen=True)

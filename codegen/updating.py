@@ -24,7 +24,7 @@ MARKER = re.compile(r"^<{7} .*$.*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
 SHOWN = 60  # lines of a two-way diff
 
 
-def run(jobs: Sequence[Job], *, done: Callable[[Result], None]) -> list[Result]:
+def run(jobs: Sequence[Job], *, done: Callable[[Result], object]) -> list[Result]:
     """Update each variant in turn; `done` hears of each as it ends."""
     results = []
     for job in jobs:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import torch
 from conftest import Run
 from torch import nn
 
-from codegen import cli, commandlines, components, construct, emit, ending, pipeline, static, syntax, undoing
+from codegen import commandlines, components, construct, emit, ending, pipeline, static, syntax, undoing
 from codegen.child import Child
 from codegen.types import Limits, Request
 
@@ -246,8 +245,7 @@ def name(path: Path) -> str:
 
 
 def recorded(text: str) -> Request:
-    with click.Context(cli.cli):
-        return commandlines.recorded(text, "")[0]
+    return commandlines.recorded(text, "")[0]
 
 
 @pytest.mark.parametrize(
