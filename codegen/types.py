@@ -63,7 +63,7 @@ class SourceFile:
     """A Python file: its text with line ends as they are, and how to write it back byte for byte."""
 
     path: Path
-    text: str
+    text: str = field(repr=False)
     encoding: str = "utf-8"  # "utf-8-sig" where the file starts with a BOM
     module: str = ""  # dotted name under which it is imported, "" for a loose file
     root: Path | None = None  # folder that makes `module` importable
@@ -265,8 +265,8 @@ class Check:
 class Variant:
     """The base and the variant as text, and how each is built."""
 
-    base: str
-    text: str
+    base: str = field(repr=False)
+    text: str = field(repr=False)
     encoding: str
     build: str  # the expression that builds the variant in its own namespace
     base_build: str

@@ -31,7 +31,7 @@ def build(
 
     Returns a Result for each: `status` ("made", "up to date", "failed"), `output`, `report`, `error`. One that fails raises
     nothing and stops no other: its `error` is the CodegenError. Outputs of recipes are paths from the folder of config.
-    Raises CodegenError("usage", "no-recipes", "bad-recipe", "unknown-recipe").
+    Raises CodegenError("usage", "no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
     """
     from codegen import building, wanted
 
@@ -47,7 +47,7 @@ def check(*names: Spec, config: Spec = "") -> tuple[State, ...]:
 
     Returns a State for each: `problems` is empty where it is so; else each has a `kind`: "missing", "recipe-changed",
     "upstream-changed", "source-missing", "edited-by-hand", "other-version" or "no-header".
-    Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe").
+    Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
     """
     from codegen import keeping, wanted
 
