@@ -13,6 +13,7 @@ from codegen.version import __version__
 
 if TYPE_CHECKING:
     from codegen.api import (
+        base,
         build,
         certify,
         check,
@@ -49,6 +50,7 @@ __all__ = [
     "Report",
     "Trace",
     "__version__",
+    "base",
     "build",
     "certify",
     "check",

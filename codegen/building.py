@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import keeping, pipeline, pristine, steps
+from codegen import keeping, pristine, variants
 from codegen.errors import BUG, CodegenError
 from codegen.keeping import State
 from codegen.types import Report, Request
@@ -58,7 +58,7 @@ def _built(job: Job, force: bool) -> Result:
             return Result(job.name, job.output, "up to date")
         _demand_untouched(state, force)
         requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
-        report = steps.run(requests) if requests[0].edits else pipeline.run(requests[0])
+        report = variants.run(requests)
         if report.variant:
             pristine.keep(report.variant.text)
         return Result(job.name, job.output, "made", report)

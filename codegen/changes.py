@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import commandlines, emit, imports, records, static, steps, syntax
+from codegen import commandlines, emit, imports, records, sources, static, steps, syntax
 from codegen.types import Report
 
 
@@ -24,7 +24,10 @@ def of_file(file: Path, against: str) -> Diff:
     """Base -> variant of a file that codegen wrote. Raises CodegenError("no-recipe") and what the source's name raises."""
     imports.forget()
     text, _ = syntax.read(file)
-    base = static.base(steps.first(commandlines.recorded(text, against)), text)
+    request = steps.first(commandlines.recorded(text, against))
+    plain = request.base and not request.edits  # a base: what changed is what makes the source stand alone
+    source = emit.with_header(sources.resolve(request.source).file.text, emit.header_of(text)) if plain else ""
+    base = source or static.base(request, text)
     return Diff(str(file), tuple(records.unified(base, text, str(file))))
 
 

@@ -14,7 +14,7 @@ import click
 
 from codegen import api, catalogued, repository
 from codegen.errors import CONTRACT
-from codegen.options import CHECKS, DIFF, HEAD, INSERT, REMOVE, REPLACE, RUN, SHOW, WRAP
+from codegen.options import BASE, CHECKS, DIFF, HEAD, INSERT, REMOVE, REPLACE, RUN, SHOW, WRAP
 from codegen.types import Report
 from codegen.version import __version__
 
@@ -101,6 +101,19 @@ def remove(*, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> 
     Where it is written by default: generated/<source>_identity.py; with --name generated/<source>.py, and --in-place is FILE.
     """
     _tell(api.remove(**options), show_diff, as_json)
+
+
+@cli.command()
+@BASE
+@DIFF
+@SHOW
+def base(*, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Write SOURCE as one standalone file, without any edit: what a variant is reviewed against.
+
+    It is proved to be the same model: keys, numbers under a seed, values on every path. Registered names get a suffix, so that
+    importing it overwrites nothing. codegen insert FILE --in-place on it is a small diff, and is kept in the header's recipe.
+    """
+    _tell(api.base(**options), show_diff, as_json)
 
 
 @cli.command()

@@ -39,6 +39,12 @@ def several(source: str, *, edits: tuple[str, ...], **options: Any) -> tuple[Req
     return tuple(dataclasses.replace(request, edits=edits, suffix=options.get("suffix") or "") for request in requests)
 
 
+def based(source: str, *, edits: tuple[str, ...] = (), suffix: str = "", **options: Any) -> tuple[Request, ...]:
+    """The Requests of `codegen base`: one, or those of the edits that were made to the base."""
+    options |= {"base": True, "suffix": suffix or given.BASE}
+    return several(source, edits=edits, **options) if edits else (requested.made(source, **options),)
+
+
 def recorded(text: str, against: str, **options: Any) -> tuple[Request, ...]:
     """The Requests that a variant's header records, with what the command line says otherwise."""
     from codegen import emit
@@ -59,4 +65,6 @@ def parsed(verb: str, words: list[str], changed: dict[str, Any]) -> tuple[Reques
         raise CodegenError("usage", error.format_message(), f"see codegen {verb} --help") from None
     options = {name: value for name, value in options.items() if name not in ("against", "save")}
     options.update({k: v for k, v in changed.items() if v})
+    if verb == "base":
+        return based(**options)
     return several(**options) if options.get("edits") else (REQUESTS[verb](**options),)

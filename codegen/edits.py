@@ -89,10 +89,15 @@ def of_each_call(trace: Trace, request: Request) -> tuple[str, ...]:
 
 
 def said(request: Request) -> str:
-    """An insertion in the words of `--edit`: `after layer1: se reduction=8 --class Net`."""
+    """An edit in the words of `--edit`: `after layer1: se reduction=8 --class Net`, `head fc: Linear(10)`, `remove act`."""
+    if request.layers:
+        return f"head {request.site}: {request.layers}"
+    if components.removes(request):
+        return f"remove {request.site}"
     element = "--output-index" if request.element.isdigit() else "--output-key"
     given = [("--class", request.host), ("--as-class", request.as_class), (element, request.element)]
-    given += [("--width", request.width), ("--combine", request.combine), ("--name", request.name)]
+    given += [("--width", request.width), ("--out-width", request.out_width)]
+    given += [("--combine", request.combine), ("--name", request.name)]
     options = [f"{key}={value}" for key, value in request.arguments]
     options += [word for name, value in given if value for word in (name, value)]
     options += ["--identity"] * request.identity + ["--emit-groups"] * request.groups

@@ -26,6 +26,7 @@ COUNTS = ("call", "jobs")  # from 1
 NUMBERS = (*COUNTS, "output_index", "timeout")
 FLAGS = ("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run")
 PATHS = ("source", "file", "output", "against", "names", "config")
+BASE = "_base"  # what `codegen base` appends to registered names, where nothing else is said
 WORDS = {"args": "arg", "checks": "check", "edits": "edit"}  # several values are one name here, one option each there
 
 

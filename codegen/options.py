@@ -29,13 +29,15 @@ LIMITS = _options(
         "--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."
     ),
 )
-RUN = _options(
-    click.option("--class", "class_", default="", metavar="NAME", help="The host class, where the default is not it."),
+MODEL = _options(
     click.option("--build", default="", metavar="EXPR", help='How the model is built: "VisionTransformer(depth=2)".'),
     click.option(
         "--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."
     ),
     LIMITS,
+)
+RUN = _options(
+    click.option("--class", "class_", default="", metavar="NAME", help="The host class, where the default is not it."), MODEL
 )
 CHECKS = click.option(
     "--check",
@@ -91,17 +93,21 @@ NAMED = _options(
         "--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."
     ),
 )
+HOW_MUCH = click.option(
+    "--keep", type=click.Choice(given.CHOICES["keep"]), default=None, help="Default: all for a path, used for a library."
+)
 KEEP = _options(
     click.option("--suffix", default="", metavar="TEXT", help="Appended to registered names. Default: _<module>."),
-    click.option(
-        "--keep", type=click.Choice(given.CHOICES["keep"]), default=None, help="Default: all for a path, used for a library."
-    ),
+    HOW_MUCH,
+)
+WRITING = _options(
+    click.option("--force", is_flag=True, help="Replace an output that exists."),
+    click.option("--dry-run", is_flag=True, help="Write nothing."),
 )
 OUTPUT = _options(
     click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_<module>.py"),
     click.option("--in-place", is_flag=True, help="Change the source itself."),
-    click.option("--force", is_flag=True, help="Replace an output that exists."),
-    click.option("--dry-run", is_flag=True, help="Write nothing."),
+    WRITING,
 )
 DIFF = click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant.")
 WIDTH = click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured.")
@@ -154,4 +160,13 @@ REMOVE = _options(
     CHECKS,
     RUN,
 )
-RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE}  # what a header or a recipe has
+BASE = _options(
+    SOURCE,
+    click.option("--edit", "edits", multiple=True, metavar="EDIT", help='What was made of it since: "after layer1: se".'),
+    click.option("--suffix", default="", metavar="TEXT", help=f"Appended to registered names. Default: {given.BASE}."),
+    HOW_MUCH,
+    click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_base.py"),
+    WRITING,
+    MODEL,
+)
+RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE, "base": BASE}  # what a header or a recipe has

@@ -139,11 +139,10 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
     """Run the source's model in the child and learn where its modules are called. alike: no build of other widths or with
     fewer blocks stands for the model.
     """
-    file = {"path": str(source.file.path), "module": source.file.module, "root": str(source.file.root or "")}
     answer = child.ask(
         "trace",
         {
-            "file": file,
+            "file": located(source),
             "text": source.file.text,
             "entry": source.entry,
             "host": request.host,
@@ -157,6 +156,11 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
         },
     )
     return trace_from_json(answer)
+
+
+def located(source: Source) -> dict[str, str]:
+    """How the child imports the source's file."""
+    return {"path": str(source.file.path), "module": source.file.module, "root": str(source.file.root or "")}
 
 
 def measure(child: Child, source: Source, request: Request, *, alike: bool = False) -> Subject:

@@ -19,9 +19,12 @@ def unified(base: str, variant: str, name: str, sides: tuple[str, str] = ("base"
 
 
 def report_json(report: Report) -> dict[str, Any]:
-    """The fixed fields of a command that makes a variant."""
+    """The fixed fields of a command that makes a variant; of a base those that it has."""
     site, variant = report.site, report.variant
-    assert site is not None and variant is not None
+    assert variant is not None
+    if site is None:
+        whole = {"output": report.output, "host": variant.host, "build": variant.build, "input": report.input}
+        return {**whole, "parameters": report.parameters, **_proved(report)}
     width = {"expr": site.width.expr, "value": site.width.value, "kind": site.width.kind, "builds": site.width.builds}
     steps = {"edits": [report_json(step) for step in report.steps]} if report.steps else {}
     return {
@@ -38,10 +41,16 @@ def report_json(report: Report) -> dict[str, Any]:
         "new_parameters": report.new_parameters,
         "parameters": report.parameters,
         "drift": report.drift,
+        **_proved(report),
+        **steps,
+    }
+
+
+def _proved(report: Report) -> dict[str, Any]:
+    return {
         "checks": [{"name": c.name, "status": c.status, "detail": c.detail} for c in report.checks],
         "notes": list(report.notes),
         "seconds": {name: round(seconds, 3) for name, seconds in report.seconds},
-        **steps,
     }
 
 

@@ -1,4 +1,4 @@
-"""Requests -> one Report: which of the ways of making a variant is meant, and the same for the other words of `insert`."""
+"""What functions of the API do beside making a variant: each call of a site, an insertion taken out, a file verified."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codegen import commandlines, edits, emit, imports, pipeline, selection, static, steps, syntax, undoing
+from codegen import basing, commandlines, edits, emit, imports, pipeline, selection, steps, syntax, undoing, variants
 from codegen.errors import CodegenError
 from codegen.types import Report, Request
 
 
 def run(requests: Sequence[Request]) -> Report:
-    """Make one variant: by reading alone, by one edit, or by several in order. Raises what each of them raises."""
+    """Make one variant. Raises what `variants.run` raises."""
     imports.forget()
-    request = requests[0]
-    if request.edits:
-        return steps.run(requests)
-    return static.run(request) if request.static else pipeline.run(request)
+    return variants.run(requests)
 
 
 def of_each_call(request: Request, options: Mapping[str, Any]) -> tuple[Request, ...]:
@@ -34,14 +31,17 @@ def undo(file: Path, name: str, against: str, **options: Any) -> Report:
     text, _ = syntax.read(file)
     emit.headers(text)  # a file without one is refused in words of this command
     request, *others = commandlines.recorded(text, against, **options)
-    if others or request.edits:
+    if others or request.edits and not request.base:
         what = f"{file} was made by {len(others) + 1} edits in one command"
         raise CodegenError("several-edits", what, "make it again with the others: the header has the command")
-    return undoing.run(request, file, name)
+    return undoing.run(dataclasses.replace(request, edits=()), file, name)
 
 
 def verify(file: Path, against: str, **options: Any) -> Report:
     """The contract, again, of a variant that exists: beside the base that its header names."""
     imports.forget()
     text, encoding = syntax.read(file)
-    return steps.verify(commandlines.recorded(text, against, **options), file, text, encoding)
+    requests = commandlines.recorded(text, against, **options)
+    if requests[0].base and not requests[0].edits:
+        return basing.verify(requests[0], file, text, encoding)
+    return steps.verify(requests, file, text, encoding)

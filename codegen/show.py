@@ -44,13 +44,13 @@ def report(report: Report, *, full_diff: bool) -> None:
         _undone(report, lines if full_diff else ())
         return
     console = _console(soft_wrap=True)
-    variant, request = report.variant, report.request
-    assert variant is not None and report.site is not None
+    request = report.request
     verb = "would write" if request.dry_run else "wrote"
     made = report.steps or (report,)
     lead = f"[bold]{verb} {escape(report.output)}[/bold]:"
     console.print(f"{lead} {_what(report)}" if len(made) == 1 else "\n  ".join([lead, *map(_what, made)]))
-    diff(lines if full_diff else _few(lines, "|".join(map(_mention, made))))
+    few = [] if report.site is None else _few(lines, "|".join(map(_mention, made)))
+    diff(lines if full_diff else few)
     checks(report)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
@@ -61,7 +61,9 @@ def report(report: Report, *, full_diff: bool) -> None:
 def _what(report: Report) -> str:
     """`Net.se after layer1, width 64, NCHW`."""
     site, variant, operation = report.site, report.variant, report.request.operation
-    assert site and variant
+    assert variant
+    if site is None:
+        return f"the base of {escape(report.request.source)}, built by {escape(variant.build)}"
     width = f", width {escape(_width(site.width))}" if site.width.expr and not removes(report.request) else ""
     what = variant.class_name if operation == "replace" else f"{variant.host}.{variant.attribute}"
     return f"{what} {emit.WORDS.get(operation, operation)} {escape(site.name)}{width}, {_layout(site.layout)}"
@@ -113,7 +115,7 @@ def checks(report: Report) -> None:
         for check in report.checks:
             table.add_row(f"[{COLOURS[check.status]}]{check.status}[/]", check.name, escape(check.detail))
         console.print(table)
-    if report.parameters:
+    if report.parameters and report.site:
         share = 100 * report.new_parameters / report.parameters
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:

@@ -45,6 +45,7 @@ class Request:
     element: str = ""  # --output-index, --output-key: where the tensor stands in what the site returns
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
+    base: bool = False  # of `codegen base`: the source standalone, and the edits that were made to that
     as_class: str = ""  # what the class of a composition is called
     test: bool = False  # --with-test: a test file beside the variant
     groups: bool = False  # --emit-groups: a method that gives the new parameters
@@ -171,16 +172,13 @@ class Chosen:
 
 @dataclass(frozen=True)
 class HostClass:
-    """A class whose code runs sites (or a function that makes the model), and where it stands.
-
-    inherited: `instances` are also those of derived classes.
-    """
+    """A class whose code runs sites (or a function that makes the model), and where it stands."""
 
     name: str
     file: str
     line: int
     instances: tuple[str, ...]  # dotted paths of the model's modules that are exactly of this class; "" is the model
-    inherited: bool = False
+    inherited: bool = False  # `instances` are also those of derived classes
     indexed: bool = False  # its objects are lists of modules: `self[0]` is a child
     keyed: bool = False  # likewise by name: `self["0"]`
     variable: str = ""  # it is no class but a function that returns the model, an nn.Sequential of torch's, and calls it so

@@ -6,10 +6,11 @@ What a function does not need is not imported for it.
 """
 
 from codegen.api.looking import certify, diff, modules, sites, verify
-from codegen.api.making import head, insert, remove, replace, wrap
+from codegen.api.making import base, head, insert, remove, replace, wrap
 from codegen.api.recipes import build, check, eject, schema, update
 
 __all__ = [
+    "base",
     "build",
     "certify",
     "check",

@@ -1,4 +1,4 @@
-"""What makes a variant: insert, replace, wrap, head, remove. Each is its signature, and one call of what does it."""
+"""What makes a file: insert, replace, wrap, head, remove, base. Each is its signature, and one call of what does it."""
 
 from __future__ import annotations
 
@@ -215,6 +215,35 @@ def remove(
     from codegen import running
 
     return running.undo(Path(options.pop("source")), options.pop("name"), options.pop("against"), **options)
+
+
+def base(
+    source: Spec,
+    *,
+    edits: Sequence[str] = (),
+    suffix: str = "",
+    keep: Keep | None = None,
+    output: Spec = "",
+    force: bool = False,
+    dry_run: bool = False,
+    build: str = "",
+    input: str = "",
+    timeout: float = 600.0,
+    memory: str = "",
+) -> Report:
+    """Write a model's source as one standalone file, without any edit, and prove that it is the same model: `codegen base`.
+
+    A repository can commit it and review a variant as the few lines that `codegen.insert(file, ..., in_place=True)` changes;
+    the recipe in the file's header then has the insertion, too, and `codegen.remove(file, name=...)` gives the base back.
+
+    edits: what was made of it since, as its header says: ["after layer1: se"]. suffix: appended to registered names, so that
+    nothing of the library is overwritten (default "_base"). output: default generated/<source>_base.py.
+    All else is as in `codegen.insert`.
+
+    Returns a Report without a site: `output`, `variant.text`, `variant.build`, `checks`.
+    Raises CodegenError, and has written nothing then: "unknown-source", "output-exists", "contract-failed" ...
+    """
+    return _run(*commandlines.based(**given.checked(locals())))
 
 
 def _run(*requests: Request) -> Report:
