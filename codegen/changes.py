@@ -43,7 +43,11 @@ def of_report(report: Report) -> Diff:
 
 
 def takes_out(report: Report) -> bool:
-    """Whether the run took an insertion out of a file: what it began with has a header more than what it ended with."""
+    """Whether the run took an insertion out of a file: the headers of what it began with record more than those behind it."""
     assert report.variant is not None
-    before, behind = (len([*emit.recorded_commands(text)]) for text in (report.variant.base, report.variant.text))
-    return before > behind
+    return _edits(report.variant.base) > _edits(report.variant.text)
+
+
+def _edits(text: str) -> int:
+    """How many edits the headers of a file record."""
+    return sum(command.count("--edit") or command[0] != "base" for command in emit.recorded_commands(text))
