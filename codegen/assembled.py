@@ -16,6 +16,7 @@ from codegen import (
     construct,
     draft,
     emit,
+    locating,
     loops,
     naming,
     notes,
@@ -24,7 +25,6 @@ from codegen import (
     renaming,
     selection,
     siblings,
-    sites,
     standalone,
     style,
 )
@@ -42,7 +42,7 @@ def made(
     """`draft.draft`, also of a site that a list holds which a function makes."""
     if not trace.hosts or not trace.hosts[0].variable:
         return draft.draft(request, source, trace, others, lessons)
-    site = sites.find(trace, request)
+    site = locating.find(trace, request)
     if not site.host.variable:
         return draft.draft(request, source, trace, others, lessons)
     _demand(request, site)

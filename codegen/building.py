@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import keeping, pipeline, pristine, steps
+from codegen import keeping, pristine, variants
 from codegen.errors import BUG, CodegenError
 from codegen.keeping import State
 from codegen.types import Report, Request
@@ -37,7 +37,7 @@ class Result:
     error: CodegenError | None = None
 
 
-def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], None]) -> list[Result]:
+def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], object]) -> list[Result]:
     """Make all that are not as their recipes make them, each in a child process of its own; `done` hears of each as it ends."""
     pool = ThreadPoolExecutor(workers)
     try:
@@ -58,7 +58,7 @@ def _built(job: Job, force: bool) -> Result:
             return Result(job.name, job.output, "up to date")
         _demand_untouched(state, force)
         requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
-        report = steps.run(requests) if requests[0].edits else pipeline.run(requests[0])
+        report = variants.run(requests)
         if report.variant:
             pristine.keep(report.variant.text)
         return Result(job.name, job.output, "made", report)

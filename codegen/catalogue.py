@@ -49,6 +49,12 @@ class Entry:
     arguments: tuple[tuple[str, str], ...]
     imports: tuple[str, ...]
 
+    def source(self, layout: str = "") -> str:
+        """The class for a layout, by default the first that it fits, with its own settings. Raises what `render` raises."""
+        kind = layout or self.layouts[0]
+        grid = (14, 14) if kind == "NLC" else None
+        return render(self, Layout(kind, 0, grid), {}, identity=False, factory=False)
+
 
 def templates_folder() -> Path:
     """`codegen/templates` inside an installed wheel, `templates/` beside the package in a checkout."""

@@ -1,7 +1,4 @@
-"""The commands about modules, not models: what the catalogue has, what a module is worth.
-
-Like `cli` it prints; it imports what a command needs.
-"""
+"""The commands about modules, not models: what the catalogue has, what a module is worth. Like `cli` they only show it."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from typing import Any
 
 import click
 
-from codegen import catalogue
-from codegen.errors import CONTRACT, CodegenError
+from codegen import api
+from codegen.errors import CONTRACT
 from codegen.options import ARGUMENTS, LIMITS, SHOW
 
 
@@ -21,34 +18,32 @@ from codegen.options import ARGUMENTS, LIMITS, SHOW
 @click.option("--layout", default="", help="Only those for this layout: NCHW, NHWC, NLC, NC. With NAME: its source there.")
 @click.option("--no-params", is_flag=True, help="Only those without parameters.")
 @SHOW
-def modules(words: tuple[str, ...], *, layout: str, no_params: bool, as_json: bool, verbose: bool) -> None:
+def modules(words: tuple[str, ...], *, layout: str, as_json: bool, verbose: bool, **options: Any) -> None:
     """The catalogue as a table; with words, the modules whose name, summary, paper or equation has them all.
 
     With NAME one module: arguments, parameters, layouts, paper, its rendered source. Behind the catalogue's own stand the
     classes of the files in `modules` of [tool.codegen], and of packages with an entry point in the group codegen.modules.
     """
-    from codegen import finding, provided, records
+    from codegen.provided import Provided
 
-    words = tuple(" ".join(words).split())
-    ours = provided.everything()
-    name = words[0] if len(words) == 1 and not no_params else ""
-    own = [each for each in ours if each.name == name and not layout]
-    one = bool(own) or name in catalogue.names()
-    found = [] if own else [catalogue.entry(name)] if one else finding.find(words, layout, ours, free=no_params)
-    if not one and not layout and not no_params:  # neither is known of what is only read
-        own = finding.provided(ours, words)
+    found = api.modules(*words, layout=layout, **options)
+    own = [each for each in found if isinstance(each, Provided)]
+    entries = [each for each in found if not isinstance(each, Provided)]
+    one = not options["no_params"] and words == (found[0].name,)
     if as_json:
-        values = [*(records.entry_json(entry, layout) for entry in found), *map(records.provided_json, own)]
+        from codegen import records
+
+        values = [*(records.entry_json(entry, layout) for entry in entries), *map(records.provided_json, own)]
         click.echo(json_module.dumps(values[0] if one else values, indent=2))
         return
     from codegen import show
 
     if not one:
-        show.entries(found, own)
+        show.entries(entries, own)
     elif own:
         show.provided(own[0])
     else:
-        show.entry(found[0], layout)
+        show.entry(entries[0], layout)
 
 
 @click.command()
@@ -58,18 +53,15 @@ def modules(words: tuple[str, ...], *, layout: str, no_params: bool, as_json: bo
 @ARGUMENTS
 @LIMITS
 @SHOW
-def certify(module: str, *, width: int, layout: str, as_json: bool, verbose: bool, **options: Any) -> None:
+def certify(*, as_json: bool, verbose: bool, **options: Any) -> None:
     """Try MODULE out by itself: se, my.py:MyAttn, timm.layers:EcaModule, "se >> eca". No model is needed.
 
     Does it build, keep its tensor's shape at every size, and in which layouts; does it train, on a batch of one too, run in
     bfloat16, and can it be scripted, exported, compiled, copied and saved.
     """
-    from codegen import certificate, certifying, requested
+    from codegen import certificate
 
-    if layout and layout not in certifying.KINDS:
-        what = f"--layout {layout} is none of {', '.join(certifying.KINDS)}"
-        raise CodegenError("unknown-layout", what, "leave it out, and each is tried")
-    found = certifying.run(requested.certification(module, **options), width, layout)
+    found = api.certify(**options)
     if as_json:
         click.echo(json_module.dumps(certificate.as_json(found), indent=2))
     else:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from codegen import catalogue, construct, expressions, modules, naming, style
+from codegen import catalogue, components, construct, expressions, naming, style
 from codegen.errors import CodegenError
 from codegen.expressions import Around, Chain, Joined, Leaf, Node
 from codegen.syntax import Code
@@ -21,16 +21,16 @@ LAYERS = {"NCHW": "nn.Conv2d", "NCXX": "nn.Conv2d", "NCL": "nn.Conv1d", "NCDHW":
 def resolve(request: Request, site: Site) -> Component:
     """The Component for `--module`, made for the site's width and layout.
 
-    Raises what `expressions.parse` and `modules.resolve` raise, "usage" for --arg beside a composition.
+    Raises what `expressions.parse` and `components.resolve` raise, "usage" for --arg beside a composition.
     """
     node = expressions.parse(request.module)
     if isinstance(node, Leaf) and not request.as_class:
-        return modules.resolve(_asked(request, node), site)
+        return components.resolve(_asked(request, node), site)
     if request.arguments:
         what = "--arg is of one module, and --module composes several, or makes a class of its own of one"
         raise CodegenError("usage", what, "write it in the expression: se(reduction=8) >> eca")
     made = _composed(request, node, site)
-    return modules.zero_gated(made) if request.identity and not request.combine else made
+    return components.zero_gated(made) if request.identity and not request.combine else made
 
 
 def needs_grid(request: Request, layout: Layout) -> bool:
@@ -90,7 +90,7 @@ class Writing:
     def component(self, leaf: Leaf) -> Component:
         """One module, with its class as it is called here."""
         try:
-            found = modules.resolve(_asked(self.request, leaf), self.site)
+            found = components.resolve(_asked(self.request, leaf), self.site)
         except CodegenError as error:
             raise replace(error, message=f"{error.message} (column {leaf.column} of the module expression)") from None
         fitted = naming.fitted(found, Code(self.code))

@@ -18,13 +18,13 @@ from codegen import (
     expressions,
     foreign,
     groups,
+    locating,
     loops,
     naming,
     notes,
     plans,
     renaming,
     siblings,
-    sites,
     sources,
     standalone,
     style,
@@ -100,8 +100,8 @@ def draft(
 def _drafted(
     request: Request, source: Source, trace: Trace, others: Sequence[Trace], lessons: frozenset[Lesson], *, whole: bool
 ) -> Draft:
-    site = sites.find(trace, request, whole=whole)
-    others = [o for o in others if sites.holds(o, request, whole=whole)]
+    site = locating.find(trace, request, whole=whole)
+    others = [o for o in others if locating.holds(o, request, whole=whole)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
@@ -205,10 +205,10 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
-        there = sites.find(other, request, whole=site.whole)
+        there = locating.find(other, request, whole=site.whole)
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     site = behind.named(site, parts, place, trace) if trace and site.chosen else site
-    about = notes.about(site, cls, sites.misfits(trace, site, request.sides) if trace else [], ground.uses)
+    about = notes.about(site, cls, locating.misfits(trace, site, request.sides) if trace else [], ground.uses)
     return Draft(
         site,
         variant,

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from codegen import emit, expressions, modules, selection
+from codegen import components, emit, expressions, selection
 from codegen.errors import CodegenError
 from codegen.types import Request, Trace
 
@@ -110,10 +110,15 @@ def of_each_call(trace: Trace, request: Request) -> tuple[str, ...]:
 
 
 def said(request: Request) -> str:
-    """An insertion in the words of `--edit`: `after layer1: se reduction=8 --class Net`."""
+    """An edit in the words of `--edit`: `after layer1: se reduction=8 --class Net`, `head fc: Linear(10)`, `remove act`."""
+    if request.layers:
+        return f"head {request.site}: {request.layers}"
+    if components.removes(request):
+        return f"remove {request.site}"
     element = "--output-index" if request.element.isdigit() else "--output-key"
     given = [("--class", request.host), ("--as-class", request.as_class), (element, request.element)]
-    given += [("--width", request.width), ("--combine", request.combine), ("--name", request.name)]
+    given += [("--width", request.width), ("--out-width", request.out_width)]
+    given += [("--combine", request.combine), ("--name", request.name)]
     options = [f"{key}={value}" for key, value in request.arguments]
     options += [word for name, value in given if value for word in (name, value)]
     flags = {"--identity": request.identity, **emit.inclusion(request), "--emit-groups": request.groups}
@@ -139,7 +144,7 @@ def _of(request: Request) -> frozenset[tuple[str, str]]:
     """What of an edit says where it goes and what goes there, as options and their values."""
     place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
     what = ("--layers", request.layers) if request.layers else ("--module", expressions.mapped(request.module, emit.portable))
-    said = {place} if modules.removes(request) else {place, what}
+    said = {place} if components.removes(request) else {place, what}
     said |= {("--output", request.element)} if request.element else set()
     return frozenset(said | ({("--class", request.host)} if request.host else set()))
 

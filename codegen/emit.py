@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, expressions, modules
+from codegen import components, expressions
 from codegen.errors import CodegenError
-from codegen.syntax import COOKIE, Code, encodable
+from codegen.given import BASE
+from codegen.syntax import COOKIE, Code, encodable, read
 from codegen.types import Request, Source, SourceFile
+from codegen.version import __version__
 
-COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head|remove) )")
+COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head|remove|base) )")
 _HEADER = re.compile(
     r"# .*: host (?P<host>\S+), built by .*\.\n"
     r"# Made by codegen (?P<version>\S+) from .* \(sha256 (?P<digest>[0-9a-f]{16})\), changed, with\n"
@@ -30,16 +32,17 @@ WORDS = {"replace": "in the place of"}  # what an operation is called in a sente
 
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
-    removed = modules.removes(request)
+    removed = components.removes(request)
     verb = "head" if request.layers else "remove" if removed else "replace" if request.operation == "replace" else "insert"
-    words = ["codegen", "insert" if request.edits else verb, source]
+    words = ["codegen", "base" if request.base else "insert" if request.edits else verb, source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
     words += [word for edit in request.edits for word in ("--edit", edit)] or _edit(request)
+    suffix = "" if request.base and request.suffix == BASE else request.suffix
     options = (
         ("--as-class", request.as_class),
         ("--name", "" if request.layers else request.name),
-        ("--suffix", request.suffix),
+        ("--suffix", suffix),
         ("--keep", request.keep),
         ("--width", request.width),
         ("--out-width", request.out_width),
@@ -59,8 +62,10 @@ def inclusion(request: Request) -> dict[str, bool]:
 
 def _edit(request: Request) -> list[str]:
     """What is put where."""
+    if request.base:
+        return []
     words = ["--layers", request.layers] if request.layers else ["--module", expressions.mapped(request.module, portable)]
-    words = [] if modules.removes(request) else words
+    words = [] if components.removes(request) else words
     words += ["--site" if request.operation == "replace" or request.layers else f"--{request.operation}", request.site]
     element = "--output-index" if request.element.isdigit() else "--output-key"
     words += [element, request.element] if request.element else []
@@ -78,7 +83,8 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
     path = source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     origin = f"{source.distribution}, " if source.distribution else ""
-    what = f"with {len(request.edits)} edits" if request.edits else _what(request)
+    count = len(request.edits)
+    what = f"with {count} edit{'s' * (count > 1)}" if count else "standalone" if request.base else _what(request)
     lines = [
         f"# {_plain(source.entry or path.stem)} {_plain(what)}: host {host}, built by {_plain(build)}.",
         f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest(source.file)}), changed, with",
@@ -92,7 +98,7 @@ def header(request: Request, source: Source, host: str, build: str) -> str:
 def recorded_line(request: Request, source: Source) -> str:
     """The command that the header records: `codegen insert timm:resnet50 --module se --after layer1`."""
     if request.edits:  # what belongs to the first of them stands in it
-        shared = ("source", "build", "input", "keep", "suffix", "edits")
+        shared = ("source", "build", "input", "keep", "suffix", "edits", "base")
         request = Request(**{name: getattr(request, name) for name in shared})
     spec = recorded_source(source)
     if spec != source.spec and source.file.module:
@@ -107,7 +113,7 @@ def digest(file: SourceFile) -> str:
 
 def _what(request: Request) -> str:
     """`with se after stem`, `without layer3.0.act2`."""
-    if modules.removes(request):
+    if components.removes(request):
         return f"without {request.site}"
     made = request.layers or expressions.mapped(request.module, portable)
     return f"with {made} {WORDS.get(request.operation, request.operation)} {request.site}"
@@ -261,3 +267,21 @@ def write(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+@dataclass(frozen=True)
+class Ejected:
+    """A file that is no variant any more, and how many headers it had."""
+
+    output: str
+    headers: int
+
+
+def eject(path: Path) -> Ejected:
+    """Take every header off a file. Raises CodegenError("no-recipe", "unreadable-source")."""
+    text, encoding = read(path)
+    count = len(headers(text))
+    for _ in range(count):
+        text = without_header(text)
+    write(path, text.encode(encoding))
+    return Ejected(str(path), count)

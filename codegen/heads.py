@@ -6,7 +6,7 @@ import ast
 import math
 import re
 
-from codegen import modules, pools
+from codegen import components, pools
 from codegen.errors import CodegenError
 from codegen.types import Component, Request, Site
 
@@ -90,12 +90,12 @@ def _layer(node: ast.expr, width: str, factory: str = "") -> tuple[str, str]:
     call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
     name = ast.unparse(call.func)
     own = pools.CLASSES.get(name)
-    parameters = [*own[1]] if own else [parameter for parameter, _ in modules.constructor("torch.nn", name).parameters]
+    parameters = [*own[1]] if own else [parameter for parameter, _ in components.constructor("torch.nn", name).parameters]
     given = [ast.unparse(argument) for argument in call.args]
     named = {keyword.arg or "": ast.unparse(keyword.value) for keyword in call.keywords}
     if parameters[:1] and parameters[0] in TAKES and parameters[0] not in named:
         given = [width, *given]
-        if parameters[1:] and parameters[1] in modules.OUTGOING:
+        if parameters[1:] and parameters[1] in components.OUTGOING:
             if len(given) < 2 and parameters[1] not in named:
                 raise CodegenError("bad-layers", f"{name} needs its {parameters[1]}", f"for example {name}(256)")
             width = named.get(parameters[1]) or given[1]

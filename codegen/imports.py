@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import itertools
 import re
 import sys
@@ -46,6 +47,13 @@ def public_names(module: str) -> dict[str, str]:
             listed = [e.value for e in ast.walk(node.value) if isinstance(e, ast.Constant) and isinstance(e.value, str)]
             return {name: name for name in listed}
     return {name: name for node in body for name in syntax.bound_names(node) if not name.startswith("_") and name != "*"}
+
+
+def forget() -> None:
+    """Read other files again, where they are asked for: in a long session they may have changed."""
+    importlib.invalidate_caches()
+    public_names.cache_clear()
+    canonical.cache_clear()
 
 
 @functools.cache

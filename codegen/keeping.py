@@ -7,9 +7,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import __version__, emit, sources, syntax
+from codegen import emit, sources, syntax
 from codegen.errors import CodegenError
 from codegen.types import Request
+from codegen.version import __version__
 
 # what can be said of a variant, and what to do about it
 PROBLEMS = {

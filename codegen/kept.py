@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codegen import __version__
+from codegen import keeping
 from codegen.keeping import PROBLEMS, Problem, State
+from codegen.version import __version__
 
 COLOURS = {"made": "green", "merged": "yellow", "up to date": "blue", "failed": "red"}
 if TYPE_CHECKING:  # `check` needs nothing of it
@@ -51,6 +52,11 @@ def text(states: Sequence[State]) -> str:
     lines = [f"{state.output}: {problem.kind}: {_said(problem)}" for state in states for problem in state.problems]
     good = sum(not state.problems for state in states)
     return "".join(f"{line}\n" for line in [*lines, f"{good} of {len(states)} variants are what their recipes make"])
+
+
+def differences(states: Sequence[State]) -> str:
+    """What the headers say and what they would say now."""
+    return "".join(f"{line}\n" for state in states for line in keeping.diff(state))
 
 
 def as_json(states: Sequence[State]) -> str:

@@ -1,4 +1,4 @@
-"""The options that commands share, as click has them. Decides nothing."""
+"""The options of the commands, as click has them; a header and a recipe are read by them, too. Decides nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+
+from codegen import given
 
 Command = Callable[..., Any]
 
@@ -27,19 +29,21 @@ LIMITS = _options(
         "--memory", default="", metavar="SIZE", help="How much memory it may take: 8G. Default: 3/4 of the machine's."
     ),
 )
-RUN = _options(
-    click.option("--class", "host", default="", metavar="NAME", help="The host class, where the default is not it."),
+MODEL = _options(
     click.option("--build", default="", metavar="EXPR", help='How the model is built: "VisionTransformer(depth=2)".'),
     click.option(
         "--input", default="", metavar="SPEC", help="1x3x224x224, 1x3x64x64,1x10:int64, or a Python expression."
     ),
     LIMITS,
 )
+RUN = _options(
+    click.option("--class", "class_", default="", metavar="NAME", help="The host class, where the default is not it."), MODEL
+)
 CHECKS = click.option(
     "--check",
     "checks",
     multiple=True,
-    type=click.Choice(["script", "fx", "export", "onnx", "compile"]),
+    type=click.Choice(given.CHECKS),
     help="Beyond the contract, and only where the base passes: torch.jit.script, torch.fx, torch.export ...",
 )
 SHOW = _options(
@@ -54,11 +58,11 @@ MODULE = _options(
         help='se, eca, ... | my.py:MyAttn | timm.layers:EcaModule | several: "se >> eca", "residual(se(reduction=8) + cbam)"',
     ),
     click.option("--as-class", default="", metavar="NAME", help="What the class of several is called. Default: SeEca."),
-    click.option("--import", "imported", is_flag=True, help="Of my.py:MyAttn: import the class, do not copy it."),
+    click.option("--import", "import_", is_flag=True, help="Of my.py:MyAttn: import the class, do not copy it."),
     click.option("--accept-licence", is_flag=True, help="Copy the class even where its file is under the GPL or the AGPL."),
 )
 ARGUMENTS = click.option(
-    "--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the module; {width} is the channel count."
+    "--arg", "args", multiple=True, metavar="K=V", help="An argument of the module; {width} is the channel count."
 )
 EDITS = click.option(
     "--edit",
@@ -73,7 +77,7 @@ PLACES = _options(
     click.option("--beside", default="", metavar="SITE", help="Run on what this module receives, and join the results."),
     click.option(
         "--combine",
-        type=click.Choice(["add", "mul", "cat", "gate"]),
+        type=click.Choice(given.CHOICES["combine"]),
         default=None,
         help="Beside: how. cat: back to the channels by a 1x1 convolution; gate: a gain that starts at 0. Default: add.",
     ),
@@ -81,8 +85,8 @@ PLACES = _options(
     click.option("--separate", is_flag=True, help="A module of its own for each of its calls. Without it they share one."),
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
-    click.option("--emit-groups", "groups", is_flag=True, help="Write a method of the model that gives the new parameters."),
-    click.option("--with-test", "test", is_flag=True, help="Write test_<variant>.py beside it: plain pytest and torch."),
+    click.option("--emit-groups", is_flag=True, help="Write a method of the model that gives the new parameters."),
+    click.option("--with-test", is_flag=True, help="Write test_<variant>.py beside it: plain pytest and torch."),
     click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
 )
 NAMED = _options(
@@ -91,18 +95,82 @@ NAMED = _options(
         "--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."
     ),
 )
+HOW_MUCH = click.option(
+    "--keep", type=click.Choice(given.CHOICES["keep"]), default=None, help="Default: all for a path, used for a library."
+)
 KEEP = _options(
     click.option("--suffix", default="", metavar="TEXT", help="Appended to registered names. Default: _<module>."),
-    click.option(
-        "--keep", type=click.Choice(["all", "used"]), default=None, help="Default: all for a path, used for a library."
-    ),
+    HOW_MUCH,
+)
+WRITING = _options(
+    click.option("--force", is_flag=True, help="Replace an output that exists."),
+    click.option("--dry-run", is_flag=True, help="Write nothing."),
 )
 OUTPUT = _options(
     click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_<module>.py"),
     click.option("--in-place", is_flag=True, help="Change the source itself."),
-    click.option("--force", is_flag=True, help="Replace an output that exists."),
-    click.option("--dry-run", is_flag=True, help="Write nothing."),
-    click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant."),
+    WRITING,
 )
+DIFF = click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant.")
 WIDTH = click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured.")
 VARIANT = _options(KEEP, WIDTH, OUTPUT, CHECKS)
+SOURCE = click.argument("source")
+INSERT = _options(
+    SOURCE,
+    MODULE,
+    PLACES,
+    NAMED,
+    EDITS,
+    ARGUMENTS,
+    VARIANT,
+    click.option("--save", default="", metavar="NAME", help="Add the command as a recipe, which codegen build makes again."),
+    RUN,
+)
+REPLACE = _options(
+    SOURCE,
+    MODULE,
+    click.option("--site", required=True, metavar="SITE", help="The module, or modules, whose place is taken."),
+    ARGUMENTS,
+    VARIANT,
+    click.option("--out-width", default="", metavar="EXPR", help="The channels that it returns, where they are not measured."),
+    RUN,
+)
+WRAP = _options(
+    SOURCE,
+    click.option("--site", required=True, metavar="SITE", help="The module, or modules, around which it goes."),
+    click.option("--with", "with_", required=True, type=click.Choice(given.CHOICES["with_"]), help="What goes around it."),
+    NAMED,
+    ARGUMENTS,
+    VARIANT,
+    RUN,
+)
+LAYERS = 'Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".'
+HEAD = _options(
+    SOURCE,
+    click.option("--site", required=True, metavar="SITE", help="The classifier: fc, head, classifier.6 ...; or the pool."),
+    click.option("--layers", default="", metavar="LAYERS", help=LAYERS),
+    click.option("--pool", type=click.Choice(given.CHOICES["pool"]), default=None, help="Another pool in the place of SITE."),
+    click.option("--extra", default="", metavar="NAME", help="Leave the classifier, and give it a second one of this name."),
+    VARIANT,
+    RUN,
+)
+REMOVE = _options(
+    click.argument("source", metavar="SOURCE|FILE"),
+    click.option("--site", default="", metavar="SITE", help="Of SOURCE: the modules to leave out; nn.Identity stands there."),
+    click.option("--name", default="", metavar="ATTR", help="Of FILE, which codegen made: the insertion to take out again."),
+    click.option("--against", default="", metavar="SOURCE", help="With --name: the base. Default: what FILE's header names."),
+    KEEP,
+    OUTPUT,
+    CHECKS,
+    RUN,
+)
+BASE = _options(
+    SOURCE,
+    click.option("--edit", "edits", multiple=True, metavar="EDIT", help='What was made of it since: "after layer1: se".'),
+    click.option("--suffix", default="", metavar="TEXT", help=f"Appended to registered names. Default: {given.BASE}."),
+    HOW_MUCH,
+    click.option("-o", "--output", default="", metavar="FILE", help="Default: generated/<source>_base.py"),
+    WRITING,
+    MODEL,
+)
+RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE, "base": BASE}  # what a header or a recipe has

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import assembled, edits, emitted, expressions, modules, replacing, selection, sources, twins
+from codegen import assembled, components, edits, emitted, expressions, replacing, selection, sources, twins
 from codegen.child import Child, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
@@ -139,11 +139,10 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
     """Run the source's model in the child and learn where its modules are called. alike: no build of other widths or with
     fewer blocks stands for the model.
     """
-    file = {"path": str(source.file.path), "module": source.file.module, "root": str(source.file.root or "")}
     answer = child.ask(
         "trace",
         {
-            "file": file,
+            "file": located(source),
             "text": source.file.text,
             "entry": source.entry,
             "host": request.host,
@@ -157,6 +156,11 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
         },
     )
     return trace_from_json(answer)
+
+
+def located(source: Source) -> dict[str, str]:
+    """How the child imports the source's file."""
+    return {"path": str(source.file.path), "module": source.file.module, "root": str(source.file.root or "")}
 
 
 def measure(child: Child, source: Source, request: Request, *, alike: bool = False) -> Subject:
@@ -200,7 +204,7 @@ def output(request: Request, source: Source) -> Path:
         return Path(request.output)
     stem = source.entry or source.file.path.stem
     name = expressions.called(request.module, request.as_class)
-    name = request.suffix.strip("_") or name if request.module == modules.IDENTITY else name  # of a residual connection
+    name = request.suffix.strip("_") or name if request.module == components.IDENTITY else name  # of a residual connection
     return Path("generated", f"{stem}_{name}.py")
 
 
@@ -228,7 +232,7 @@ def demand(report: Report) -> None:
         return
     name, what = "contract-failed", "; ".join(f"{c.name}: {c.detail}" for c in failed)
     hint = "nothing was written; choose another site or module, or report it"
-    if modules.removes(report.request) and failed[0].name == "shape":
+    if components.removes(report.request) and failed[0].name == "shape":
         name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
         hint = "nothing was written; codegen replace and codegen head put something else there"
     elif report.site and report.site.parted and f"{report.site.module.name}.0" in report.site.names:  # it is a list itself

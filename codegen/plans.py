@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from codegen import branch, selection, sites
+from codegen import branch, locating, selection
 from codegen.types import Request, Site, Source, Trace, Variant
 
 
@@ -13,7 +13,7 @@ def made(
     request: Request, source: Source, site: Site, variant: Variant, trace: Trace | None, names: dict[str, str]
 ) -> dict[str, Any]:
     """The fields of `worker.subject.Plan`."""
-    mixed = trace and request.operation != "replace" and sites.misfits(trace, site, request.sides)
+    mixed = trace and request.operation != "replace" and locating.misfits(trace, site, request.sides)
     extra = request.combine == branch.EXTRA
     small = json.loads(trace.small) if trace and trace.small else {}
     entry = names.get(source.entry, source.entry) if source.library else ""

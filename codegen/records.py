@@ -20,9 +20,12 @@ def unified(base: str, variant: str, name: str, sides: tuple[str, str] = ("base"
 
 
 def report_json(report: Report) -> dict[str, Any]:
-    """The fixed fields of a command that makes a variant."""
+    """The fixed fields of a command that makes a variant; of a base those that it has."""
     site, variant = report.site, report.variant
-    assert site is not None and variant is not None
+    assert variant is not None
+    if site is None:
+        whole = {"output": report.output, "host": variant.host, "build": variant.build, "input": report.input}
+        return {**whole, "parameters": report.parameters, **_proved(report)}
     width = {"expr": site.width.expr, "value": site.width.value, "kind": site.width.kind, "builds": site.width.builds}
     steps = {"edits": [report_json(step) for step in report.steps]} if report.steps else {}
     return {
@@ -39,10 +42,16 @@ def report_json(report: Report) -> dict[str, Any]:
         "new_parameters": report.new_parameters,
         "parameters": report.parameters,
         "drift": report.drift,
+        **_proved(report),
+        **steps,
+    }
+
+
+def _proved(report: Report) -> dict[str, Any]:
+    return {
         "checks": [{"name": c.name, "status": c.status, "detail": c.detail} for c in report.checks],
         "notes": list(report.notes),
         "seconds": {name: round(seconds, 3) for name, seconds in report.seconds},
-        **steps,
     }
 
 
@@ -91,7 +100,7 @@ def sites_json(trace: Trace) -> dict[str, Any]:
 def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
     """One catalogue module with its rendered source."""
     cost = {"formula": entry.parameters, "at_64": catalogue.count(entry, 64, {})}
-    made = {"arguments": dict(entry.arguments), "parameters": cost, "source": rendered(entry, layout)}
+    made = {"arguments": dict(entry.arguments), "parameters": cost, "source": entry.source(layout)}
     return {**asdict(entry), **made, "module": entry.name, "origin": "catalogue"}
 
 
@@ -101,10 +110,3 @@ def provided_json(each: Provided) -> dict[str, Any]:
     unknown |= dict.fromkeys(("paper", "url", "equation", "licence"), "")
     own = {"name": each.name, "class_name": each.class_name, "summary": each.summary, "arguments": dict(each.arguments)}
     return {**own, **unknown, "source": each.text, "module": each.module, "origin": each.origin}
-
-
-def rendered(entry: catalogue.Entry, layout: str) -> str:
-    """A catalogue module's class for a layout, by default the first that it fits, with its own settings."""
-    kind = layout or entry.layouts[0]
-    grid = (14, 14) if kind == "NLC" else None
-    return catalogue.render(entry, Layout(kind, 0, grid), {}, identity=False, factory=False)

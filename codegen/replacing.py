@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from codegen import (
+    components,
     composing,
     construct,
     elements,
     emit,
     expressions,
     heads,
-    modules,
+    locating,
     naming,
     notes,
     plans,
@@ -22,7 +23,6 @@ from codegen import (
     renaming,
     selection,
     siblings,
-    sites,
     standalone,
     style,
     syntax,
@@ -57,7 +57,7 @@ def draft(
     models = [(parts.host, c) for c in (cls, *classes) if c is not None]
     keyed = dropped(trace, site) > 0
     old = site.module.keys if Lesson.HOLDS_OLD in lessons else ()
-    stateful = Lesson.STATELESS not in lessons and not modules.removes(request)
+    stateful = Lesson.STATELESS not in lessons and not components.removes(request)
     made = plan(request, site, models, hooked=keyed or stateful, old=old)
     component = naming.fitted(made.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     pieces = (style.reindented(text, parts.host).strip("\n") for text in (component.code, made.hook) if text.strip())
@@ -118,7 +118,7 @@ def plan(
 
 def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[str, str]:
     """(name, definition) of the function that lets a base checkpoint load."""
-    if modules.removes(request):
+    if components.removes(request):
         return "load_removed", construct.rendered("remove_hook", name="load_removed")
     name = f"load_replaced_{component.name if request.layers else expressions.attribute_name(component.class_name)}"
     return name, construct.rendered("replace_hook", name=name, old=_set(old))
@@ -126,7 +126,7 @@ def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[s
 
 def find(trace: Trace, request: Request) -> Site:
     """The modules that are replaced, as one site of the model. Raises CodegenError("unknown-site", "not-measured", ...)."""
-    sites.demand_operation(request)
+    locating.demand_operation(request)
     chosen = trace.chosen
     if chosen is None or not chosen.names:
         near = ", ".join([m.name for m in trace.modules if m.name and "." not in m.name][:8])

@@ -1,4 +1,7 @@
-"""What a command was given, as a Request. Knows nothing of click; decides nothing but whether the options agree."""
+"""What a command or a function of the API was given, as a Request. Decides nothing but whether the options agree.
+
+The options have the names of the API and were checked one by one (`given`). Knows nothing of click.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 
 from codegen import expressions, pools, provided
 from codegen.branch import EXTRA
+from codegen.components import IDENTITY
 from codegen.errors import CodegenError
-from codegen.modules import IDENTITY
 from codegen.selection import SIGN
 from codegen.types import Limits, Request
 
@@ -21,18 +24,17 @@ WRAPS = {  # what `codegen wrap --with` puts around a site: (module, operation, 
     "scale": ("scale", "after", ""),
 }
 ONNX = ("onnx", "onnxscript")  # what torch.onnx.export imports
+FIELDS = {"class_": "host", "args": "arguments", "emit_groups": "groups", "with_test": "test"}  # other names in a Request
 
 
-def insertion(
-    source: str, *, after: str, before: str, beside: str, arguments: tuple[str, ...], **options: Any
-) -> Request:
+def insertion(source: str, *, after: str = "", before: str = "", beside: str = "", **options: Any) -> Request:
     """The Request of `codegen insert`. Raises CodegenError("usage")."""
     places = {"after": after, "before": before, "beside": beside}
-    given = [(operation, site) for operation, site in places.items() if site]
-    if len(given) != 1:
+    meant = [(operation, site) for operation, site in places.items() if site]
+    if len(meant) != 1:
         what = "give one of --after SITE, --before SITE and --beside SITE"
         raise CodegenError("usage", what, "codegen sites SOURCE lists the sites")
-    operation, site = given[0]
+    operation, site = meant[0]
     if options.pop("separate", False) and options.get("call"):
         raise CodegenError("usage", "--separate is of all calls, --call of one", "give one of the two")
     if (call := options.pop("call", None)) is not None:
@@ -43,33 +45,33 @@ def insertion(
     element = element if index is None else str(index)
     if element and operation == "before":
         raise CodegenError("usage", "--output-index and --output-key say which result is meant", "leave it out with --before")
-    combine = options.pop("combine") or ""
+    combine = options.pop("combine", "") or ""
     if combine and not beside:
         raise CodegenError("usage", f"--combine {combine} says how a module beside a site is joined", "give --beside SITE")
     combine = combine or ("add" if beside else "")
     if options.get("identity") and combine in ("add", "mul"):
         hint = "--combine gate starts as the identity, and cat can"
         raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
-    if options.get("static") and options.get("groups"):
+    if options.get("static") and options.get("emit_groups"):
         raise CodegenError("usage", "--emit-groups needs a run of the model, --static makes none", "leave one of the two out")
     if options.get("static") and options.get("checks"):
         raise CodegenError("usage", "--check runs the model, --static does not", "leave one of the two out")
     _demand_module(options)
     options |= {"operation": operation, "site": site, "element": element, "combine": combine}
-    return made(source, arguments=_pairs(arguments), **options)
+    return made(source, **options)
 
 
-def replacement(source: str, *, site: str, arguments: tuple[str, ...], **options: Any) -> Request:
+def replacement(source: str, *, site: str, **options: Any) -> Request:
     """The Request of `codegen replace`. Raises CodegenError("usage")."""
     _demand_module(options)
-    return made(source, operation="replace", site=site, arguments=_pairs(arguments), **options)
+    return made(source, operation="replace", site=site, **options)
 
 
 def _demand_module(options: dict[str, Any]) -> None:
-    if not options["module"]:
+    if not options.get("module"):
         raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
     options["module"] = provided.expanded(options["module"])  # a name that nothing has is told before the model runs
-    options["inclusion"] = _inclusion(options["module"], options.pop("imported", False), options.pop("accept_licence", False))
+    options["inclusion"] = _inclusion(options["module"], options.pop("import_", False), options.pop("accept_licence", False))
     name = options.get("as_class") or "Usable"
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         raise CodegenError("usage", f"--as-class {name} is no name of a class", "for example --as-class SqueezeThenGate")
@@ -91,22 +93,22 @@ def removal(source: str, *, site: str, **options: Any) -> Request:
     return made(source, operation="replace", site=site, module=IDENTITY, **options)
 
 
-def wrapped(source: str, *, site: str, way: str, arguments: tuple[str, ...], **options: Any) -> Request:
+def wrapped(source: str, *, site: str, with_: str, **options: Any) -> Request:
     """The Request of `codegen wrap`: an insertion, under another name."""
-    module, operation, name = WRAPS[way]
-    if operation == "beside" and (arguments or options.get("identity")):
-        what = f"--with {way} takes no {'--arg' if arguments else '--identity'}"
+    module, operation, name = WRAPS[with_]
+    if operation == "beside" and (options.get("args") or options.get("identity")):
+        what = f"--with {with_} takes no {'--arg' if options.get('args') else '--identity'}"
         raise CodegenError("usage", what, "leave it out; a gate around the site can start as the identity")
     options["name"] = options.get("name") or name
     options["combine"] = "add" if operation == "beside" else ""
-    options["suffix"] = options.get("suffix") or f"_{way.replace('-', '_')}"
-    return made(source, operation=operation, site=site, module=module, arguments=_pairs(arguments), **options)
+    options["suffix"] = options.get("suffix") or f"_{with_}"
+    return made(source, operation=operation, site=site, module=module, **options)
 
 
 def headed(source: str, *, site: str, **options: Any) -> Request:
     """The Request of `codegen head`. Raises CodegenError("usage")."""
     pool = options.pop("pool", None)
-    if bool(pool) == bool(options["layers"]) or pool and options.get("extra"):
+    if bool(pool) == bool(options.get("layers")) or pool and options.get("extra"):
         what = "give one of --layers LAYERS and --pool POOL; --extra goes with --layers"
         raise CodegenError("usage", what, '--layers "Linear(256), ReLU, Linear(10)" is for a classifier, --pool gem for a pool')
     if pool:
@@ -120,20 +122,10 @@ def headed(source: str, *, site: str, **options: Any) -> Request:
     return made(source, operation="replace", site=site, module=pool or "head", suffix=suffix, **options)
 
 
-def certification(module: str, *, arguments: tuple[str, ...], **limits: Any) -> Request:
+def certification(module: str, **options: Any) -> Request:
     """The Request of `codegen certify`: a module without a source. Raises CodegenError("usage")."""
     module = provided.expanded(module)
-    return made("", operation="after", module=module, arguments=_pairs(arguments), inclusion="copy", **limits)
-
-
-def _pairs(arguments: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in arguments:
-        key, equals, value = text.partition("=")
-        if not equals or not key.isidentifier():
-            raise CodegenError("usage", f"--arg {text} is not K=V", "for example --arg reduction=8")
-        pairs.append((key, value))
-    return tuple(pairs)
+    return made("", operation="after", module=module, inclusion="copy", **options)
 
 
 def made(source: str, *, timeout: float = 600.0, memory: str = "", **options: Any) -> Request:
@@ -149,4 +141,5 @@ def made(source: str, *, timeout: float = 600.0, memory: str = "", **options: An
         what = f"--check onnx needs packages that are not installed: {', '.join(missing)}"
         raise CodegenError("missing-package", what, f"pip install {' '.join(missing)}")
     options["keep"] = options.get("keep") or ""
-    return Request(source, limits=Limits(timeout, amount), **options)
+    fields = {FIELDS.get(name, name): value for name, value in options.items()}
+    return Request(source, limits=Limits(timeout, amount), **fields)

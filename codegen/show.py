@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from codegen import catalogue, emit, selection
+from codegen import catalogue, changes, emit, selection
 from codegen.branch import EXTRA
-from codegen.modules import removes
+from codegen.components import removes
 from codegen.provided import Provided
-from codegen.records import call_sites, rendered, unified
+from codegen.records import call_sites
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -41,17 +41,18 @@ def diff(lines: Iterable[str]) -> None:
 
 def report(report: Report, *, full_diff: bool) -> None:
     """Where the file is, the diff's few lines, the checks, the costs."""
+    lines = changes.of_report(report).lines
+    if changes.takes_out(report):
+        _undone(report, lines if full_diff else ())
+        return
     console = _console(soft_wrap=True)
-    variant, request = report.variant, report.request
-    assert variant is not None and report.site is not None
+    request = report.request
     verb = "would write" if request.dry_run else "wrote"
     made = report.steps or (report,)
     lead = f"[bold]{verb} {escape(report.output)}[/bold]:"
     console.print(f"{lead} {_what(report)}" if len(made) == 1 else "\n  ".join([lead, *map(_what, made)]))
-    header = emit.header_of(variant.text)
-    base = emit.with_header(variant.base, header) if header else variant.base
-    lines = unified(base, variant.text, report.output)
-    diff(lines if full_diff else _few(lines, "|".join(map(_mention, made))))
+    few = [] if report.site is None else _few(lines, "|".join(map(_mention, made)))
+    diff(lines if full_diff else few)
     checks(report)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
@@ -62,7 +63,9 @@ def report(report: Report, *, full_diff: bool) -> None:
 def _what(report: Report) -> str:
     """`Net.se after layer1, width 64, NCHW`."""
     site, variant, operation = report.site, report.variant, report.request.operation
-    assert site and variant
+    assert variant
+    if site is None:
+        return f"the base of {escape(report.request.source)}, built by {escape(variant.build)}"
     width = f", width {escape(_width(site.width))}" if site.width.expr and not removes(report.request) else ""
     what = variant.class_name if operation == "replace" else f"{variant.host}.{variant.attribute}"
     return f"{what} {emit.WORDS.get(operation, operation)} {escape(site.name)}{width}, {_layout(site.layout)}"
@@ -73,7 +76,9 @@ def _mention(report: Report) -> str:
     assert report.variant
     called = rf"\b{report.variant.class_name}\("
     return called if report.request.operation == "replace" else rf"\.{re.escape(report.variant.attribute)}\b"
-def undone(report: Report, *, full_diff: bool) -> None:
+
+
+def _undone(report: Report, lines: Sequence[str]) -> None:
     """Where the file is, what was taken out, what the result was compared with."""
     console = _console(soft_wrap=True)
     variant, site = report.variant, report.site
@@ -82,8 +87,7 @@ def undone(report: Report, *, full_diff: bool) -> None:
     where = f"{emit.WORDS.get(report.request.operation, report.request.operation)} {escape(site.name)}"
     what = variant.class_name if report.request.operation == "replace" else f"{variant.host}.{variant.attribute}"
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
-    if full_diff:
-        diff(unified(variant.base, variant.text, report.output, ("variant", "base")))
+    diff(lines)
     checks(report)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
@@ -113,7 +117,7 @@ def checks(report: Report) -> None:
         for check in report.checks:
             table.add_row(f"[{COLOURS[check.status]}]{check.status}[/]", check.name, escape(check.detail))
         console.print(table)
-    if report.parameters:
+    if report.parameters and report.site:
         share = 100 * report.new_parameters / report.parameters
         console.print(f"{report.new_parameters:,} new parameters ({share:.3g} % of {report.parameters:,})")
     if report.drift is not None:
@@ -239,4 +243,4 @@ def entry(found: catalogue.Entry, layout: str) -> None:
     number = catalogue.count(found, 64, {})
     formula = "" if found.parameters == str(number) else f"{escape(found.parameters)}; "
     console.print(f"parameters {formula}{number:,} for 64 channels\n")
-    console.print(Syntax(rendered(found, layout), "python", background_color="default"))
+    console.print(Syntax(found.source(layout), "python", background_color="default"))

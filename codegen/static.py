@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, edits, emit, imports, pipeline, reading, renaming, sites, sources, standalone, syntax
+from codegen import branch, edits, emit, imports, locating, pipeline, reading, renaming, sources, standalone, syntax
 from codegen.draft import Draft, Ground, files, prepare, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
@@ -48,7 +48,7 @@ def drafted(request: Request, source: Source) -> Draft:
     """The variant as reading alone makes it. Raises CodegenError("unknown-site", "unknown-width", "host-not-found")."""
     main = syntax.shared(source.file.text, source.file.path)
     host = host_class(source, request.host or source.entry, main)
-    site = sites.without_trace(host, request, *_assumed(source, host, request))
+    site = locating.without_trace(host, request, *_assumed(source, host, request))
     parts, cls = prepare(request, source, site, request.build or f"{host.name}()")
     uses = reading.uses(parts.host, cls, site, (), request.sides)
     if not uses:
@@ -70,7 +70,7 @@ def base(request: Request, text: str) -> str:
     except CodegenError as error:
         what = f"{found['host']} is made by code that {source.file.path.name} imports, which only a run of the model finds"
         raise replace(error, message=what, hint="codegen insert ... --diff shows the change as it is made") from None
-    site = sites.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
+    site = locating.without_trace(host, Request("", site=request.site), request.width or "0", Layout(""))
     parts = files(request, source, site, "None")
     new_names = standalone.renames(parts)
     old_names = {new: old for old, new in new_names.items()}

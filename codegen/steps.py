@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, emitted, expressions, pipeline, sites, sources
+from codegen import edits, emit, emitted, expressions, locating, pipeline, sources
 from codegen.child import Child
 from codegen.draft import call_sites
 from codegen.errors import CodegenError
@@ -95,7 +95,7 @@ def _demand_sites(trace: Trace, requests: Sequence[Request]) -> None:
     """Names that mean nothing are told before anything is proved. Behind a replacement the model has other modules."""
     for number, request in enumerate(requests, 1):
         with _naming(number, request.edits[number - 1]):
-            sites.named(trace, request)
+            locating.named(trace, request)
         if request.operation == "replace":
             break
 

@@ -46,6 +46,7 @@ class Request:
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
     inclusion: str = ""  # of a class of the user's file: "import" (--import), "copy" (--accept-licence: whatever its licence)
+    base: bool = False  # of `codegen base`: the source standalone, and the edits that were made to that
     as_class: str = ""  # what the class of a composition is called
     test: bool = False  # --with-test: a test file beside the variant
     groups: bool = False  # --emit-groups: a method that gives the new parameters
@@ -64,7 +65,7 @@ class SourceFile:
     """A Python file: its text with line ends as they are, and how to write it back byte for byte."""
 
     path: Path
-    text: str
+    text: str = field(repr=False)
     encoding: str = "utf-8"  # "utf-8-sig" where the file starts with a BOM
     module: str = ""  # dotted name under which it is imported, "" for a loose file
     root: Path | None = None  # folder that makes `module` importable
@@ -172,13 +173,13 @@ class Chosen:
 
 @dataclass(frozen=True)
 class HostClass:
-    """A class whose code runs sites (or a function that makes the model). inherited: `instances` are of derived classes too."""
+    """A class whose code runs sites (or a function that makes the model), and where it stands."""
 
     name: str
     file: str
     line: int
     instances: tuple[str, ...]  # dotted paths of the model's modules that are exactly of this class; "" is the model
-    inherited: bool = False
+    inherited: bool = False  # `instances` are also those of derived classes
     indexed: bool = False  # its objects are lists of modules: `self[0]` is a child
     keyed: bool = False  # likewise by name: `self["0"]`
     variable: str = ""  # it is no class but a function that returns the model, an nn.Sequential of torch's, and calls it so
@@ -263,8 +264,8 @@ class Check:
 class Variant:
     """The base and the variant as text, and how each is built."""
 
-    base: str
-    text: str
+    base: str = field(repr=False)
+    text: str = field(repr=False)
     encoding: str
     build: str  # the expression that builds the variant in its own namespace
     base_build: str

@@ -13,14 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import __version__, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
+from codegen import basing, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
 from codegen.child import Child
 from codegen.draft import Draft, Lesson
+from codegen.edits import words as words_of
 from codegen.emit import Header
 from codegen.errors import CONTRACT, CodegenError
 from codegen.pipeline import Subject
 from codegen.syntax import Code
-from codegen.types import Check, Report, Request, Source
+from codegen.types import Check, Report, Request, Source, Trace
+from codegen.version import __version__
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,16 @@ def run(request: Request, file: Path, name: str) -> Report:
         if not request.dry_run:
             emit.check_target(target, request.force or request.in_place)
     with watch.stage("trace"):
-        made = made_again(replace(request, in_place=False), source, emit.without_header(text))
+        made, trace = made_again(replace(request, in_place=False), source, emit.without_header(text))
         _demand_name(made, name, found, file)
     with watch.stage("rewrite"):
-        reversal = undone(made, source, text, file.name)
-    checks = (Check("parses", "passed"), Check("base", "passed", _held(source, reversal)))
+        reversal = undone(made, source, text, file.name, of_base=request.base)
+        result = _base_again(request, source, trace, reversal) if request.base and trace else reversal.text
+    checks = (Check("parses", "passed"), Check("base", "passed", _held(source, reversal, of_base=request.base)))
     if not request.dry_run:
-        emit.write(target, reversal.text.encode(encoding))
-    build = made.origin.build if is_own(source) else made.variant.build
-    variant = replace(made.variant, base=text, text=reversal.text, encoding=encoding, build=build)
+        emit.write(target, result.encode(encoding))
+    build = made.origin.build if is_own(source) and not request.base else made.variant.build
+    variant = replace(made.variant, base=text, text=result, encoding=encoding, build=build)
     renamed = f"it is built by {build}: the library's own name must not be entered into its registry a second time"
     notes = () if build == made.origin.build else (renamed,)
     seconds = (*watch.seconds.items(),)
@@ -86,17 +89,20 @@ def output(request: Request, source: Source, file: Path) -> Path:
     """Where the result goes: -o, the file itself (--in-place), else generated/<source stem>.py."""
     if request.in_place:
         return file
+    if request.base:
+        return basing.output(request, source)
     return Path(request.output) if request.output else Path("generated", f"{source.entry or source.file.path.stem}.py")
 
 
-def undone(made: Draft, source: Source, text: str, name: str) -> Reversal:
+def undone(made: Draft, source: Source, text: str, name: str, *, of_base: bool = False) -> Reversal:
     """A variant's text with its edits reversed. Raises CodegenError("edited-by-hand", "still-used", "undo-failed")."""
     header, plain = emit.headers(text)[0], emit.without_header(text)
     start, encoding = source.file.text, source.file.encoding
     variant = rewrite.apply(start, made.origin.variant)
-    edits = rewrite.back(start, () if is_own(source) else made.origin.base, made.origin.variant)
+    own = is_own(source) and not of_base
+    edits = rewrite.back(start, () if own else made.origin.base, made.origin.variant)
     base = rewrite.apply(variant, edits)
-    wanted = source.file.path.read_bytes() if is_own(source) else made.variant.base.encode(encoding)
+    wanted = source.file.path.read_bytes() if own else made.variant.base.encode(encoding)
     if base.encode(encoding) != wanted:
         raise CodegenError("undo-failed", f"{name} without its insertion is not its base", "report it", CONTRACT)
     try:
@@ -109,13 +115,21 @@ def undone(made: Draft, source: Source, text: str, name: str) -> Reversal:
     return Reversal(result, base, len(lines[1]) - len(carry.kept(*lines)))
 
 
-def made_again(request: Request, source: Source, text: str) -> Draft:
-    """The variant of a request made once more. Raises what making it raises."""
+def made_again(request: Request, source: Source, text: str) -> tuple[Draft, Trace | None]:
+    """The variant of a request made once more, and what was measured for it. Raises what making it raises."""
     if request.static:
-        return static.drafted(request, source)
+        return static.drafted(request, source), None
     with Child(request.limits) as child:
         subject = pipeline.measure(child, source, request)
-    return nearest(request, subject, text)
+    return nearest(request, subject, text), subject.trace
+
+
+def _base_again(request: Request, source: Source, trace: Trace, reversal: Reversal) -> str:
+    """What came out, as the base that it is: under the header that it had, which tells lines by hand from it."""
+    same = {name: getattr(request, name) for name in ("source", "build", "input", "suffix", "keep", "base")}
+    plain = Request(**same)
+    base = basing.drafted(plain, source, trace).text
+    return base if reversal.text == reversal.base else emit.with_header(reversal.text, emit.header_of(base))
 
 
 def nearest(request: Request, subject: Subject, text: str) -> Draft:
@@ -160,6 +174,8 @@ def _demand_one_meaning(found: Sequence[Header], name: str, code: Code) -> None:
 def _may_be(header: Header, name: str, code: Code) -> bool:
     """Whether the attribute is one that the header's command may have made: its class has it, and it is named so."""
     verb, *words = header.words
+    if verb == "base":
+        verb, *words = words_of(dict(itertools.pairwise(words)).get("--edit", "remove ?"))
     given = dict(itertools.pairwise(words))
     usual = expressions.called(given["--module"], given.get("--as-class", "")) if "--module" in given else ""
     wanted = given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])
@@ -193,9 +209,10 @@ def _used(tree: ast.Module) -> dict[str, int]:
     return names | {f".{n.attr}": n.lineno for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
 
 
-def _held(source: Source, reversal: Reversal) -> str:
+def _held(source: Source, reversal: Reversal, *, of_base: bool) -> str:
     """What was compared, in words."""
-    base = f"{source.file.path.name} byte for byte" if is_own(source) else f"the base of {source.spec}, standalone"
+    own = is_own(source) and not of_base
+    base = f"{source.file.path.name} byte for byte" if own else f"the base of {source.spec}, standalone"
     if reversal.text == reversal.base:
         return base
     lines = f"{reversal.kept} lines" if reversal.kept > 1 else "one line" if reversal.kept else "lines"

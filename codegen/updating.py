@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, keeping, pipeline, pristine, steps, syntax
+from codegen import emit, keeping, pristine, syntax, variants
 from codegen.building import Job, Result, failed
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Report, Request
@@ -24,7 +24,7 @@ MARKER = re.compile(r"^<{7} .*$.*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
 SHOWN = 60  # lines of a two-way diff
 
 
-def run(jobs: Sequence[Job], *, done: Callable[[Result], None]) -> list[Result]:
+def run(jobs: Sequence[Job], *, done: Callable[[Result], object]) -> list[Result]:
     """Update each variant in turn; `done` hears of each as it ends."""
     results = []
     for job in jobs:
@@ -108,7 +108,7 @@ def _as_made(job: Job, mine: str) -> Iterator[str]:
 def _made(requests: Sequence[Request]) -> Report:
     """The variant as it is made now, in no file."""
     asked = [replace(request, dry_run=True) for request in requests]
-    return steps.run(asked) if asked[0].edits else pipeline.run(asked[0])
+    return variants.run(asked)
 
 
 def _text(report: Report) -> str:

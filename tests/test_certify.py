@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from click.testing import CliRunner  # noqa: E402
 from conftest import Run  # noqa: E402
 
-from codegen import certificate, certifying, requested  # noqa: E402
+from codegen import certificate, certifying, given, requested  # noqa: E402
 from codegen.certifying import Certificate  # noqa: E402
 from codegen.child import Child  # noqa: E402
 from codegen.cli import cli  # noqa: E402
@@ -257,7 +257,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def certified(child: Child, module: str, *arguments: str, without: tuple[str, ...] = SLOW, **options: Any) -> Certificate:
-    request = requested.certification(module, arguments=arguments)
+    request = requested.certification(module, args=given.pairs(arguments))
     width = options.get("width", 64)
     return certifying.certified(child, request, width, certifying.write(request, width, options.get("kind", "")), without)
 

@@ -16,7 +16,7 @@ from codegen import ending, requested
 from codegen.errors import CodegenError
 
 Call = Callable[..., tuple[int, str, str]]
-COMMANDS = ("sites", "modules", "insert", "replace", "head", "remove", "verify", "diff")
+COMMANDS = ("base", "sites", "modules", "insert", "replace", "head", "remove", "verify", "diff")
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import torch
 from conftest import Run
 from torch import nn
 
-from codegen import cli, commandlines, construct, emit, ending, modules, pipeline, static, syntax, undoing
+from codegen import commandlines, components, construct, emit, ending, pipeline, static, syntax, undoing
 from codegen.child import Child
 from codegen.types import Limits, Request
 
@@ -246,8 +245,7 @@ def name(path: Path) -> str:
 
 
 def recorded(text: str) -> Request:
-    with click.Context(cli.cli):
-        return commandlines.recorded(text, "")[0]
+    return commandlines.recorded(text, "")[0]
 
 
 @pytest.mark.parametrize(
@@ -326,10 +324,10 @@ def test_a_hook_says_what_it_leaves_out_and_touches_nothing_else() -> None:
 
 
 def test_replace_by_an_identity_is_recorded_as_a_removal() -> None:
-    request = Request("net.py", "replace", "act", modules.IDENTITY)
-    assert modules.removes(request) and emit.command(request, "net.py") == "codegen remove net.py --site act"
-    wide = Request("net.py", "replace", "act", modules.IDENTITY, width="8")
-    assert not modules.removes(wide) and "--module torch.nn:Identity" in emit.command(wide, "net.py")
+    request = Request("net.py", "replace", "act", components.IDENTITY)
+    assert components.removes(request) and emit.command(request, "net.py") == "codegen remove net.py --site act"
+    wide = Request("net.py", "replace", "act", components.IDENTITY, width="8")
+    assert not components.removes(wide) and "--module torch.nn:Identity" in emit.command(wide, "net.py")
 
 
 @pytest.mark.slow

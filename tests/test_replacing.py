@@ -11,7 +11,7 @@ import torch
 from conftest import Run
 from torch import nn
 
-from codegen import construct, expressions, modules, replacing
+from codegen import components, construct, expressions, replacing
 from codegen.errors import CodegenError
 from codegen.syntax import Code, find_class
 from codegen.types import Chosen, HostClass, Layout, Request, Site, TracedModule, Width
@@ -69,7 +69,7 @@ def test_the_settings_of_a_convolution() -> None:
 def test_the_old_settings_are_kept_where_they_are_unusual_and_not_given() -> None:
     old = site("stem.0", ("stem.0",), settings=(("kernel_size", "3"), ("stride", "2"), ("dilation", "1"), ("eps", "1e-05")))
     request = Request("net.py", "replace", "stem.0", "torch.nn:Conv2d", arguments=(("kernel_size", "5"),))
-    made = modules.resolve(request, old).construct
+    made = components.resolve(request, old).construct
     assert made == "nn.Conv2d(codegen_chosen.in_channels, out_channels=16, kernel_size=5, stride=2)"
 
 
@@ -82,8 +82,8 @@ def test_a_width_that_is_needed_and_not_known() -> None:
     unknown = Site("x", "", HostClass("Net", "net.py", 1, ("",)), TracedModule("x", "A", 1), Layout(""), Width("", 0, ""))
     for module in ("se", "torch.nn:Linear"):
         with pytest.raises(CodegenError, match="is not known"):
-            modules.resolve(Request("net.py", "replace", "x", module), unknown)
-    assert modules.resolve(Request("net.py", "replace", "x", "torch.nn:ReLU"), unknown).construct == "nn.ReLU()"
+            components.resolve(Request("net.py", "replace", "x", module), unknown)
+    assert components.resolve(Request("net.py", "replace", "x", "torch.nn:ReLU"), unknown).construct == "nn.ReLU()"
 
 
 def hook() -> Any:

@@ -23,16 +23,16 @@ MODEL = Path(__file__).parent / "cases" / "resnet" / "model.py"
     ],
 )
 def test_what_it_stands_for(way: str, module: str, operation: str, combine: str, name: str) -> None:
-    made = requested.wrapped("model.py", site="layer3", way=way, arguments=())
+    made = requested.wrapped("model.py", site="layer3", with_=way)
     assert (made.module, made.operation, made.combine, made.name) == (module, operation, combine, name)
     assert made.suffix == f"_{way}"
     assert ":" in module or catalogue.entry(module)
 
 
 def test_what_a_residual_connection_does_not_take() -> None:
-    for options in ({"arguments": ("init=1",)}, {"arguments": (), "identity": True}):
+    for options in ({"args": (("init", "1"),)}, {"identity": True}):
         with pytest.raises(CodegenError, match="takes no"):
-            requested.wrapped("model.py", site="layer3", way="residual", **options)
+            requested.wrapped("model.py", site="layer3", with_="residual", **options)
 
 
 @pytest.mark.slow

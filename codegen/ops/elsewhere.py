@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen import between, branch, construct, naming, sites, syntax
+from codegen import between, branch, construct, locating, naming, syntax
 from codegen.errors import CodegenError
 from codegen.ops import beside, extra, insert
 from codegen.ops.insert import Place
@@ -16,7 +16,7 @@ from codegen.types import Component, Edit, Request, Trace
 
 def plan(request: Request, place: Place, component: Component, trace: Trace, known: Sequence[Use]) -> list[Edit]:
     """trace: of the other class; known: what is edited already. Raises CodegenError("other-class")."""
-    site = sites.find(trace, request)
+    site = locating.find(trace, request)
     cls = syntax.find_class(place.code, site.host.name, site.host.line)
     what = f"{trace.build} builds {trace.hosts[0].name}, where {site.name} "
     if cls is None:

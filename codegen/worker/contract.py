@@ -40,14 +40,19 @@ def run(subject: Subject) -> list[dict[str, str]]:
     """Make every check: name, status ("passed", "failed", "skipped") and detail of each."""
     results = []
     for entry in (e for e in found() if not e.on_request or e.name in subject.plan.asked):
-        outcome = _outcome(entry, subject)
-        results.append({"name": entry.name, "status": outcome.status, "detail": outcome.detail})
+        results.append(made(entry.name, entry.check, subject))
     return results
 
 
-def _outcome(entry: Found, subject: Subject) -> Outcome:
+def made(name: str, check: Callable[[Subject], Outcome], subject: Subject) -> dict[str, str]:
+    """One check, as it was found."""
+    outcome = _outcome(check, subject)
+    return {"name": name, "status": outcome.status, "detail": outcome.detail}
+
+
+def _outcome(check: Callable[[Subject], Outcome], subject: Subject) -> Outcome:
     try:
-        return entry.check(subject)
+        return check(subject)
     except Exception as error:  # said, never swallowed: a promise that cannot be confirmed is broken
         return failed(_two_lines(error))
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import certify, contract, models, points, registry, trace
+from codegen.worker import certify, contract, models, points, registry, standing, trace
 from codegen.worker.checks._sites import holds_site, hosts, inserted_modules
 from codegen.worker.subject import Plan, Subject
 
@@ -162,6 +162,7 @@ def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch
 VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "trace": trace_source,
     "prove": prove,
+    "same": standing.same,
     "fit": certify.fit,
     "certify": certify.certify,
 }

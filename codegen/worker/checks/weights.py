@@ -44,7 +44,7 @@ def check(subject: Subject) -> Outcome:
         notes.append(f"{what}: {', '.join(gone[:3])}{' ...' * (len(gone) > 3)}")
     base_loads = itertools.chain(_base_loads(variant, saved, own, expected), _nested(variant, saved, kept))
     found = itertools.chain(base_loads, _variant_loads(variant, own, groups, {*gone}, notes))
-    wrong = next(found, "") or _library(subject, base, notes)
+    wrong = next(found, "") or library(subject, base, notes)
     return failed(wrong) if wrong else passed("; ".join([f"{len(new)} new keys" if new else "no state", *notes]))
 
 
@@ -144,7 +144,7 @@ def _variant_loads(
     yield from (f"its own checkpoint without {key} is accepted with strict=True" for key in others if f'"{key}"' not in error)
 
 
-def _library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
+def library(subject: Subject, base: nn.Module, notes: list[str]) -> str:
     """The host library's own loader of pretrained weights, where there is one."""
     entries = registry.entries(subject)
     if entries is None:

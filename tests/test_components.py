@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from codegen import expressions, modules
+from codegen import components, expressions
 from codegen.errors import CodegenError
 from codegen.types import Component, HostClass, Layout, Request, Site, TracedModule, Width
 
@@ -27,7 +27,7 @@ UserClass = Callable[..., str]
 
 
 def component(module: str, *arguments: tuple[str, str], identity: bool = False) -> Component:
-    return modules.resolve(Request("net.py", "after", "m", module, arguments=arguments, identity=identity), SITE)
+    return components.resolve(Request("net.py", "after", "m", module, arguments=arguments, identity=identity), SITE)
 
 
 @pytest.fixture

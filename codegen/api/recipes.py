@@ -1,0 +1,95 @@
+"""What is about the variants that a repository keeps: build, check, update, eject, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codegen import given
+from codegen.given import Spec
+
+if TYPE_CHECKING:
+    from codegen.building import Result
+    from codegen.emit import Ejected
+    from codegen.keeping import State
+
+
+def build(
+    *names: Spec,
+    config: Spec = "",
+    force: bool = False,
+    jobs: int = 2,
+    done: Callable[[Result], object] | None = None,
+) -> tuple[Result, ...]:
+    """Make the variants of the recipes that are missing, or whose recipe or source changed: `codegen build`.
+
+    names: of recipes; or files that codegen wrote, whose header alone is enough to make them again. Default: all recipes.
+    config: the file with the recipes; default: codegen.toml or pyproject.toml here or in a folder above.
+    force: make all anew, and overwrite what was edited by hand. jobs: how many at a time.
+    done: called with each Result as it ends.
+
+    Returns a Result for each: `status` ("made", "up to date", "failed"), `output`, `report`, `error`. One that fails raises
+    nothing and stops no other: its `error` is the CodegenError. Outputs of recipes are paths from the folder of config.
+    Raises CodegenError("usage", "no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
+    """
+    from codegen import building, wanted
+
+    given.at_least_one("jobs", jobs)
+    with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
+        return tuple(building.run(chosen, jobs, force=force, done=done or _untold))
+
+
+def check(*names: Spec, config: Spec = "") -> tuple[State, ...]:
+    """Whether every variant is what its recipe makes: read-only, runs no model: `codegen check`.
+
+    names, config: as in `codegen.build`.
+
+    Returns a State for each: `problems` is empty where it is so; else each has a `kind`: "missing", "recipe-changed",
+    "upstream-changed", "source-missing", "edited-by-hand", "other-version" or "no-header".
+    Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
+    """
+    from codegen import keeping, wanted
+
+    with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
+        return tuple(keeping.state(job.name, job.output, job.requests[0] if job.recipe else None) for job in chosen)
+
+
+def update(*names: Spec, config: Spec = "", done: Callable[[Result], object] | None = None) -> tuple[Result, ...]:
+    """Make the variants of the recipes anew on their sources as they are now; what was edited by hand is merged.
+
+    That is `codegen update`. names, config, done: as in `codegen.build`.
+
+    Returns a Result for each: `status` is "made", "merged", "up to date" or "failed"; `error` of the last is a CodegenError:
+    "merge-conflict", where the file has conflict markers, "no-merge-base", "unknown-site" ...
+    Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe").
+    """
+    from codegen import updating, wanted
+
+    with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
+        return tuple(updating.run(chosen, done=done or _untold))
+
+
+def eject(file: Spec) -> Ejected:
+    """Take codegen's header off a file: it is your own file then, and no command makes it again: `codegen eject`.
+
+    Returns an Ejected: `output`, and how many `headers` it had. Raises CodegenError("no-recipe", "unreadable-source").
+    """
+    from codegen import emit
+
+    return emit.eject(Path(*given.texts("file", (file,))))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the recipes in [tool.codegen], for editors: `codegen schema`."""
+    from codegen import recipes
+
+    return recipes.schema()
+
+
+def _config(config: Spec) -> Path | None:
+    return Path(*given.texts("config", (config,))) if config else None
+
+
+def _untold(result: Result) -> None:
+    """Where nobody wants to hear of each as it ends."""
