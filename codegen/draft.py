@@ -190,8 +190,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
-    grouped, methods = behind.grouped(parts, place, trace) if request.groups and trace else ("", ())
-    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods))
+    grouped = behind.grouped(request, parts, place, trace, component) if request.groups and trace else behind.Grouped()
+    addition = replace(addition, elsewhere=(*addition.elsewhere, *grouped.edits))
     for other in others if how is Making.LAST else ():
         edits += elsewhere.plan(request, place, component, other, ground.uses)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -200,11 +200,12 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.headed(text, emit.header(request, source, site.host.name, build))
-    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name, grouped)
+    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
+    variant = replace(variant, groups=grouped.method)
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
-        twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
+        twin = replace(twin, base_build=twin.build, host=other.hosts[0].name, groups="")
         there = sites.find(other, request, whole=site.whole)
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     site = behind.named(site, parts, place, trace) if trace and site.chosen else site
@@ -215,7 +216,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         tuple(proofs),
         trace.input if trace else "",
         call_sites(text, attribute),
-        (*component.notes, *about),
+        (*component.notes, *about, *grouped.notes),
         component.stateful,
         origin,
     )
