@@ -83,13 +83,12 @@ def grouped(request: Request, parts: Parts, place: Place, trace: Trace, componen
     file, code, cls = (parts.host_file, place.code, place.cls) if own else model(parts, place, trace)
     edits = [(file.path, groups.plan(code, cls, place.attribute, own=own))]
     found = _inherited(parts, code, cls, registry.MATCHER) if component.stateful else None
-    every = matchers.inserted(trace, place.site, place.attribute) if found else []
+    every = matchers.inserted(trace, place.site, place.attribute, first=request.operation == "before") if found else []
     new = [item for item in every if item.neighbours]
     if found and new:
         file, code, method = found
-        first = request.operation == "before"
-        edits += [(file.path, edit) for edit in matchers.plan(code, method, matchers.parameters(trace), new, first=first)]
-    alone = f"nothing before {place.site.name} has parameters: {registry.MATCHER} was left as it is"
+        edits += [(file.path, edit) for edit in matchers.plan(code, method, matchers.parameters(trace), new)]
+    alone = f"no parameters are known to be beside {place.site.name}: {registry.MATCHER} was left as it is"
     return Grouped(groups.method(cls), tuple(edits), (alone,) if len(new) < len(every) else ())
 
 
