@@ -173,9 +173,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
     component = naming.fitted(ground.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
-    owners = set(site.host.instances)
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
-    children = {child for owner, _, child in pairs if owner in owners}
+    children = {child for owner, _, child in pairs if owner in site.host.instances}
     children |= groups.parts(trace) if request.groups else set()
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
@@ -200,8 +199,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.headed(text, emit.header(request, source, site.host.name, build))
-    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
-    variant = replace(variant, groups=grouped.method)
+    what = (attribute, component.class_name, site.host.name, grouped.method)
+    variant = Variant(base, text, source.file.encoding, build, build, *what)
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from codegen import patterns, registry, rewrite, selection, syntax
-from codegen.errors import CodegenError
 from codegen.patterns import Spec, Wanted
 from codegen.registry import PREVIOUS
 from codegen.syntax import Code
@@ -91,15 +90,10 @@ def parameters(trace: Trace) -> list[str]:
 def plan(code: Code, method: syntax.Function, names: Sequence[str], new: Sequence[Inserted]) -> list[Edit]:
     """The edits of `group_matcher`; none where its patterns have the new names. names: of the base's parameters.
 
-    Raises CodegenError("group-matcher") where no pattern can be written that holds with and without `coarse`.
+    Raises LookupError where no pattern can be written that holds with and without `coarse`.
     """
-    try:
-        if not any(_lacking(patterns.read(method, coarse), names, new) for coarse in (False, True)):
-            return []
-    except LookupError:
-        if not any("." not in item.name for item in new):
-            return []  # it may sort blocks by what their names begin with: the contract tells
-        raise _refused(method, new, "is no dict of literals") from None
+    if not any(_lacking(patterns.read(method, coarse), names, new) for coarse in (False, True)):
+        return []
     for form in FORMS:
         try:
             edits = _edits(code, method, names, new, form)
@@ -107,13 +101,7 @@ def plan(code: Code, method: syntax.Function, names: Sequence[str], new: Sequenc
             continue
         if edits and _holds(code, method, edits, names, new):
             return edits
-    raise _refused(method, new, "has no pattern for the site beside which one could stand")
-
-
-def _refused(method: syntax.Function, new: Sequence[Inserted], why: str) -> CodegenError:
-    name = new[0].name.rpartition(".")[2]
-    what = f"{method.name} (line {method.lineno}) {why}: {name} would be trained at the rate of the head by timm's layer decay"
-    return CodegenError("group-matcher", what, f"leave --emit-groups out, and write {name} into {method.name} by hand")
+    raise LookupError
 
 
 def _lacking(specs: Sequence[Spec], names: Sequence[str], new: Sequence[Inserted]) -> dict[Inserted, str]:

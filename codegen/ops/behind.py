@@ -85,11 +85,16 @@ def grouped(request: Request, parts: Parts, place: Place, trace: Trace, componen
     found = _inherited(parts, code, cls, registry.MATCHER) if component.stateful else None
     every = matchers.inserted(trace, place.site, place.attribute, first=request.operation == "before") if found else []
     new = [item for item in every if item.neighbours]
-    if found and new:
+    about: tuple[str, ...] = ()
+    if len(new) < len(every):
+        about = (f"{registry.MATCHER} was left as it is: no parameters are known to be beside {place.site.name}",)
+    elif found:
         file, code, method = found
-        edits += [(file.path, edit) for edit in matchers.plan(code, method, matchers.parameters(trace), new)]
-    alone = f"no parameters are known to be beside {place.site.name}: {registry.MATCHER} was left as it is"
-    return Grouped(groups.method(cls), tuple(edits), (alone,) if len(new) < len(every) else ())
+        try:
+            edits += [(file.path, edit) for edit in matchers.plan(code, method, matchers.parameters(trace), new)]
+        except LookupError:  # the contract tells whether that matters
+            about = (f"{registry.MATCHER} was left as it is: it returns no dict of patterns that one more could stand in",)
+    return Grouped(groups.method(cls), tuple(edits), about)
 
 
 def _inherited(parts: Parts, code: Code, cls: ast.ClassDef, name: str) -> tuple[SourceFile, Code, syntax.Function] | None:

@@ -25,12 +25,13 @@ def check(subject: Subject) -> Outcome:
     given = {name for name, _ in getattr(subject.shown("variant"), subject.plan.groups)()}
     if wrong := sorted(new ^ given):
         return failed(f"{subject.plan.groups}() is wrong about {', '.join(wrong[:3])}")
+    beside = _beside_each(subject) if new else {}
     found = []
     for coarse in (False, True):
-        layers = registry.layers(subject.full("variant"), coarse) if new else None
+        layers = registry.layers(subject.full("variant"), coarse) if beside else None
         if layers is None:
             continue
-        if wrong := [*_moved(subject, coarse, layers), *_apart(subject, layers)]:
+        if wrong := [*_apart(subject, layers, beside), *_moved(subject, coarse, layers)]:
             return failed(f"group_matcher(coarse={coarse}): {wrong[0]}")
         found.append("coarse" if coarse else "fine")
     where = f", in the layers of their sites ({' and '.join(found)})" if found else ""
@@ -44,16 +45,23 @@ def _moved(subject: Subject, coarse: bool, layers: dict[str, int]) -> Iterator[s
             yield f"{name} was in layer {layer}, and is in {layers[name]}"
 
 
-def _apart(subject: Subject, layers: dict[str, int]) -> Iterator[str]:
+def _apart(subject: Subject, layers: dict[str, int], beside: dict[str, list[str]]) -> Iterator[str]:
     """The new parameters that are not in the last (before: the first) of the layers that their site is in."""
-    plan, base = subject.plan, subject.full("base")
-    choose = min if plan.operation == "before" else max
+    choose = min if subject.plan.operation == "before" else max
+    for name, layer in layers.items():
+        for inserted, known in beside.items():
+            wanted = choose(layers[each] for each in known)
+            if name.startswith(f"{inserted}.") and layer != wanted:
+                yield f"{name} is in layer {layer}, {known[-1]} in {wanted}"
+
+
+def _beside_each(subject: Subject) -> dict[str, list[str]]:
+    """Inserted module -> the parameters beside it, where there are any."""
+    plan, base, found = subject.plan, subject.full("base"), {}
     for host in hosts(plan, base):
-        beside = _beside(base, host if selection.is_point(plan.site) else selection.joined(host, plan.site))
-        new = [name for name in layers if name.startswith(f"{selection.joined(host, plan.attribute)}.")]
-        if beside and new:
-            wanted = choose(layers[name] for name in beside)
-            yield from (f"{n} is in layer {layers[n]}, {beside[-1]} in {wanted}" for n in new if layers[n] != wanted)
+        site = host if selection.is_point(plan.site) else selection.joined(host, plan.site)
+        found[selection.joined(host, plan.attribute)] = _beside(base, site)
+    return {inserted: known for inserted, known in found.items() if known}
 
 
 def _beside(model: nn.Module, site: str) -> list[str]:
