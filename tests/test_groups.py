@@ -98,7 +98,7 @@ def test_the_check_compares_it_with_the_base(wrong: str, status: str) -> None:
         ({"stem": r"^other|^se"}, "(fine and coarse)"),
         ({"stem": r"^other"}, "se.weight is in layer 1, other.bias in 0"),
         ({"stem": [(r"^other", (1,)), (r"^se", (2,))]}, "se.weight is in layer 1"),
-        ({"stem": r"^se", "blocks": r"^other"}, "other.weight was in layer 0, and is in 1"),
+        ({"first": r"^root", "stem": r"^other|^se"}, "other.weight was in layer 0, and is in 1"),
     ],
 )
 def test_the_check_asks_the_library_for_the_layers(matcher: dict[str, Any], detail: str) -> None:

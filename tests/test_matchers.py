@@ -143,14 +143,13 @@ def test_timms_own_are_read_as_timm_groups_them(file: str, cls: str) -> None:
         assert [spec.pattern.regex for spec in patterns.read(node, coarse)] == flat
 
 
-def loaded(path: Path) -> nn.Module:
+def imported(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"layer_decay_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    model: nn.Module = module.ConvNeXt()
-    return model
+    return module
 
 
 def rates(model: nn.Module) -> dict[str, float]:
@@ -169,7 +168,7 @@ def rates(model: nn.Module) -> dict[str, float]:
     ],
 )
 def test_layer_decay_trains_it_at_the_rate_of_its_site(case: str, new: str, site: str) -> None:
-    base, variant = rates(loaded(CASES / "model.py")), rates(loaded(CASES / f"{case}.py"))
+    base, variant = (rates(imported(CASES / f"{name}.py").ConvNeXt()) for name in ("model", case))
     assert variant[new] == variant[site] < 1
     assert {name: variant[name] for name in base} == base
 
@@ -180,10 +179,7 @@ def test_a_model_of_timm(tmp_path: Path, codegen: Run) -> None:
     words = ("insert", "timm:resnet18", "--module", "se", "--after", "layer2", "--emit-groups", "-o", "out.py")
     done = codegen(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    spec = importlib.util.spec_from_file_location("resnet18_of_the_test", tmp_path / "out.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = imported(tmp_path / "out.py")
     for model in (module.resnet18_se(), module.ResNet(module.Bottleneck, (3, 4, 6, 3))):  # deeper, too
         found = rates(model)
         last = [name for name in found if name.startswith("layer2.")][-1]
