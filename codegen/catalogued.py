@@ -24,26 +24,20 @@ def modules(words: tuple[str, ...], *, layout: str, as_json: bool, verbose: bool
     With NAME one module: arguments, parameters, layouts, paper, its rendered source. Behind the catalogue's own stand the
     classes of the files in `modules` of [tool.codegen], and of packages with an entry point in the group codegen.modules.
     """
-    from codegen.provided import Provided
-
     found = api.modules(*words, layout=layout, **options)
-    own = [each for each in found if isinstance(each, Provided)]
-    entries = [each for each in found if not isinstance(each, Provided)]
     one = not options["no_params"] and words == (found[0].name,)
     if as_json:
         from codegen import records
 
-        values = [*(records.entry_json(entry, layout) for entry in entries), *map(records.provided_json, own)]
+        values = [records.module_json(each, layout) for each in found]
         click.echo(json_module.dumps(values[0] if one else values, indent=2))
         return
     from codegen import show
 
-    if not one:
-        show.entries(entries, own)
-    elif own:
-        show.provided(own[0])
+    if one:
+        show.module(found[0], layout)
     else:
-        show.entry(entries[0], layout)
+        show.modules(found)
 
 
 @click.command()

@@ -173,9 +173,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
     component = naming.fitted(ground.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
-    owners = set(site.host.instances)
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
-    children = {child for owner, _, child in pairs if owner in owners}
+    children = {child for owner, _, child in pairs if owner in site.host.instances}
     children |= groups.parts(trace) if request.groups else set()
     attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
     place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
@@ -189,9 +188,9 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
-    grouped, methods = behind.grouped(parts, place, trace) if request.groups and trace else ("", ())
+    grouped = behind.grouped(request, parts, place, trace, component) if request.groups and trace else behind.Grouped()
     said = extra.around(parts, place, trace) if request.combine == branch.EXTRA and trace else ()
-    addition = replace(addition, elsewhere=(*addition.elsewhere, *methods, *said))
+    addition = replace(addition, elsewhere=(*addition.elsewhere, *grouped.edits, *said))
     for other in others if how is Making.LAST else ():
         edits += elsewhere.plan(request, place, component, other, ground.uses)
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
@@ -200,11 +199,12 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.headed(text, emit.header(request, source, site.host.name, build))
-    variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name, grouped)
+    what = (attribute, component.class_name, site.host.name, grouped.method)
+    variant = Variant(base, text, source.file.encoding, build, build, *what)
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
-        twin = replace(twin, base_build=twin.build, host=other.hosts[0].name)
+        twin = replace(twin, base_build=twin.build, host=other.hosts[0].name, groups="")
         there = locating.find(other, request, whole=site.whole)
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     site = behind.named(site, parts, place, trace) if trace and site.chosen else site
@@ -215,7 +215,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         tuple(proofs),
         trace.input if trace else "",
         call_sites(text, attribute),
-        (*component.notes, *about),
+        (*component.notes, *about, *grouped.notes),
         component.stateful,
         origin,
     )

@@ -85,7 +85,7 @@ PLACES = _options(
     click.option("--separate", is_flag=True, help="A module of its own for each of its calls. Without it they share one."),
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
-    click.option("--emit-groups", is_flag=True, help="Write a method of the model that gives the new parameters."),
+    click.option("--emit-groups", is_flag=True, help="A method that gives the new parameters; their layer decay."),
     click.option("--with-test", is_flag=True, help="Write test_<variant>.py beside it: plain pytest and torch."),
     click.option("--static", is_flag=True, help="Never execute the source: no trace, no contract."),
 )

@@ -238,4 +238,6 @@ def demand(report: Report) -> None:
     elif report.site and report.site.parted and f"{report.site.module.name}.0" in report.site.names:  # it is a list itself
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
+    if failed[0].name == "groups" and "layer" in failed[0].detail:
+        name, hint = "group-matcher", "nothing was written; leave --emit-groups out, and write the new module there by hand"
     raise CodegenError(name, what, hint, CONTRACT, details=json.dumps([asdict(c) for c in report.checks], indent=2))

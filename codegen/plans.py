@@ -39,7 +39,7 @@ def made(
         "device": trace.device if trace else "cpu",
         "identity": request.identity,
         "groups": variant.groups,
-        "asked": [*request.checks, *(["groups"] if variant.groups else []), *(["extra"] if extra else [])],
+        "asked": [*request.checks, *(["groups"] if request.groups else []), *(["extra"] if extra else [])],
         "head": bool(request.layers) and not extra,
         "combine": branch.operator(request.combine, site) or request.combine,
         "channel_dim": site.layout.channel_dim if mixed else None,

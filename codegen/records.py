@@ -97,6 +97,11 @@ def sites_json(trace: Trace) -> dict[str, Any]:
     }
 
 
+def module_json(each: catalogue.Entry | Provided, layout: str) -> dict[str, Any]:
+    """One module of the catalogue, of the project or of a package."""
+    return provided_json(each) if isinstance(each, Provided) else entry_json(each, layout)
+
+
 def entry_json(entry: catalogue.Entry, layout: str) -> dict[str, Any]:
     """One catalogue module with its rendered source."""
     cost = {"formula": entry.parameters, "at_64": catalogue.count(entry, 64, {})}

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 LIBRARIES = {"timm": "timm/models", "torchvision": "torchvision/models"}
@@ -23,6 +26,9 @@ REGISTRARS = frozenset(
 )
 # calls that enter other names into a registry: they would overwrite the library's own entries
 ALIASES = frozenset({"timm.models._registry.register_model_deprecations", "timm.models.register_model_deprecations"})
+# the method of a model that tells which parameters are a layer, for optimizers that train early layers more slowly
+MATCHER = "group_matcher"
+PREVIOUS, PREVIOUS_NAME = 99999, "MATCH_PREV_GROUP"  # the last number of what is no layer of its own, but of the one before
 # classes whose identity the library tests: a copy of them is refused by it, so they are imported
 WEIGHTS = frozenset({"torchvision.models._api.WeightsEnum"})
 
@@ -89,3 +95,29 @@ def stays_in_library(statement: ast.stmt, imports: dict[str, str]) -> bool:
     """Whether a class must be imported from the library instead of being copied."""
     bases = statement.bases if isinstance(statement, ast.ClassDef) else []
     return any(isinstance(base, ast.Name) and imports.get(base.id) in WEIGHTS for base in bases)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One regular expression of a `group_matcher`. ordinal: of its name in the dict; suffix: numbers behind those it finds."""
+
+    ordinal: int
+    regex: str
+    suffix: tuple[int, ...] = ()
+
+
+def layer_key(name: str, patterns: Iterable[Pattern]) -> tuple[float, ...]:
+    """What timm sorts a parameter by: the ordinal and the numbers in its name, by the first pattern that fits."""
+    for pattern in patterns:
+        if found := re.match(pattern.regex, name):
+            return (pattern.ordinal, *(float(number) for number in found.groups() if number), *pattern.suffix)
+    return (float("inf"),)  # the head
+
+
+def layers(names: Sequence[str], patterns: Sequence[Pattern]) -> dict[str, int]:
+    """Parameter -> its layer, counted as timm counts (`group_with_matcher` in timm/models/_manipulate.py)."""
+    keys = {name: layer_key(name, patterns) for name in names}
+    ordered = sorted(set(keys.values()))
+    starts = (int(index == 0 or key[-1] != PREVIOUS) for index, key in enumerate(ordered))
+    numbers = dict(zip(ordered, itertools.accumulate(starts), strict=True))
+    return {name: numbers[key] - 1 for name, key in keys.items()}

@@ -188,6 +188,20 @@ def _places(trace: Trace, modules: Sequence[TracedModule]) -> str:
     return calls or ("element by element" if by_element else "never called")
 
 
+def modules(found: Sequence[catalogue.Entry | Provided]) -> None:
+    """Modules as tables: those of the catalogue, then those that a project and packages add to it."""
+    others = [each for each in found if isinstance(each, Provided)]
+    entries([each for each in found if not isinstance(each, Provided)], others)
+
+
+def module(each: catalogue.Entry | Provided, layout: str) -> None:
+    """One module, with its source."""
+    if isinstance(each, Provided):
+        provided(each)
+    else:
+        entry(each, layout)
+
+
 def entries(found: Sequence[catalogue.Entry], others: Sequence[Provided] = ()) -> None:
     """The catalogue as a table, and behind it what a project and packages add to it."""
     table = Table(box=None, padding=(0, 1), header_style="bold")

@@ -14,6 +14,7 @@ from codegen import groups
 from codegen.rewrite import apply
 from codegen.syntax import Code
 from codegen.worker.checks.groups import check
+from codegen.worker.subject import Plan
 
 MODEL = """class Net(nn.Module):
     depth = 2
@@ -69,15 +70,45 @@ class Base(nn.Module):
         self.other = nn.Linear(1, 1)
 
 
+Base.__qualname__ = "Net"  # the class has one name in both files
+
+
+class Given:
+    """Both models, in place of a Subject that would build them."""
+
+    plan = Plan("Base()", "Net()", "Net", "other", "se", "Linear", "after", "", groups="new_parameters")
+
+    def __init__(self, variant: nn.Module, base: nn.Module) -> None:
+        self.models = {"variant": variant, "base": base}
+
+    def shown(self, which: str) -> nn.Module:
+        return self.models[which]
+
+    full = shown
+
+
 @pytest.mark.parametrize(("wrong", "status"), [("", "passed"), ("other.", "failed"), ("s", "passed"), ("nothing", "failed")])
 def test_the_check_compares_it_with_the_base(wrong: str, status: str) -> None:
-    class Subject:
-        plan = type("Plan", (), {"groups": "new_parameters"})
+    assert check(Given(Net(wrong), Base())).status == status  # type: ignore[arg-type]
 
-        def shown(self, which: str) -> Any:
-            return Base() if which == "base" else Net(wrong)
 
-    assert check(Subject()).status == status  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("matcher", "detail"),
+    [
+        ({"stem": r"^other|^se"}, "(fine and coarse)"),
+        ({"stem": r"^other"}, "se.weight is in layer 1, other.bias in 0"),
+        ({"stem": [(r"^other", (1,)), (r"^se", (2,))]}, "se.weight is in layer 1"),
+        ({"first": r"^root", "stem": r"^other|^se"}, "other.weight was in layer 0, and is in 1"),
+    ],
+)
+def test_the_check_asks_the_library_for_the_layers(matcher: dict[str, Any], detail: str) -> None:
+    pytest.importorskip("timm")
+    variant, base = Net(), Base()
+    variant.group_matcher = lambda coarse: matcher  # type: ignore[assignment]
+    base.group_matcher = lambda coarse: {"stem": r"^other"}  # type: ignore[assignment]
+    base.root = nn.Parameter(torch.zeros(1))
+    variant.root = nn.Parameter(torch.zeros(1))
+    assert detail in check(Given(variant, base)).detail  # type: ignore[arg-type]
 
 
 def test_the_golden_case_has_it() -> None:

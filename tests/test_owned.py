@@ -59,8 +59,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def variant(module: str, **options: object) -> str:
     """The text of net.py with a module behind its stem, made by reading alone."""
-    given = {"imported": False, "accept_licence": False, "combine": None, **options}
-    request = requested.insertion("net.py", after="stem", before="", beside="", arguments=(), module=module, **given)
+    given = {"import_": False, "accept_licence": False, "combine": None, **options}
+    request = requested.insertion("net.py", after="stem", before="", beside="", args=(), module=module, **given)
     made = static.drafted(request, sources.resolve(request.source))
     compile(made.variant.text, "variant", "exec")
     return made.variant.text
@@ -168,7 +168,7 @@ def test_a_file_under_the_gpl_is_refused_by_name(head: str, folder: Path) -> Non
         error = refused(module)
         assert error.name == "licence" and "gates.py" in error.message and "--accept-licence" in error.hint
     assert "class Gate" in variant("gates.py:Gate", accept_licence=True)
-    text = variant("se >> gates.py:Gate", imported=True)
+    text = variant("se >> gates.py:Gate", import_=True)
     assert "from gates import Gate\n" in text and "class Gate" not in text and "self.gate = Gate(channels)" in text
 
 
@@ -235,7 +235,7 @@ def test_what_an_installed_distribution_says_of_its_licence(metadata: str, folde
 # --- the import ---
 def test_a_loose_file_is_imported_by_its_name_from_this_folder(folder: Path) -> None:
     (folder / "gates.py").write_text(MIT + "\n" + GATE)
-    text = variant("gates.py:Gate", imported=True)
+    text = variant("gates.py:Gate", import_=True)
     assert "from gates import Gate\n" in text and "SPDX" not in text and "--module gates.py:Gate --after stem --import" in text
     assert "--import" in emit.recorded_command(text)
 
@@ -251,16 +251,16 @@ def test_a_loose_file_is_imported_by_its_name_from_this_folder(folder: Path) -> 
 def test_a_file_below_is_imported_by_its_dotted_name(path: str, line: str, folder: Path) -> None:
     (folder / path).parent.mkdir(parents=True)
     (folder / path).write_text(GATE)
-    assert line in variant(f"{path}:Gate", imported=True)
+    assert line in variant(f"{path}:Gate", import_=True)
 
 
 def test_a_package_keeps_its_own_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "src" / "mine").mkdir(parents=True)
     (folder / "src" / "mine" / "__init__.py").touch()
     (folder / "src" / "mine" / "gates.py").write_text(GATE)
-    assert "from src.mine.gates import Gate" in variant("src/mine/gates.py:Gate", imported=True)
+    assert "from src.mine.gates import Gate" in variant("src/mine/gates.py:Gate", import_=True)
     monkeypatch.syspath_prepend(str(folder / "src"))  # as an editable install does
-    assert "from mine.gates import Gate" in variant("src/mine/gates.py:Gate", imported=True)
+    assert "from mine.gates import Gate" in variant("src/mine/gates.py:Gate", import_=True)
 
 
 @pytest.mark.parametrize("path", ["types.py", "my-gates.py", "my parts/gates.py", "../outside/gates.py", "class.py"])
@@ -270,7 +270,7 @@ def test_a_file_that_python_does_not_find_is_refused(path: str, folder: Path, mo
     monkeypatch.chdir(folder / "work")
     Path(path).parent.mkdir(exist_ok=True)
     Path(path).write_text(GATE)
-    assert refused(f"{path}:Gate", imported=True).name == "not-importable"
+    assert refused(f"{path}:Gate", import_=True).name == "not-importable"
 
 
 def test_a_file_that_imports_relatively_needs_its_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,23 +278,23 @@ def test_a_file_that_imports_relatively_needs_its_package(folder: Path, monkeypa
     mine = "from .base import Gate\n\n\nclass My(Gate):\n    pass\n"
     for name, text in (("__init__.py", ""), ("base.py", GATE), ("gates.py", mine)):
         (folder / "mine" / name).write_text(text)
-    assert "from mine.gates import My" in variant("mine/gates.py:My", imported=True)
+    assert "from mine.gates import My" in variant("mine/gates.py:My", import_=True)
     (folder / "mine" / "net.py").write_text(NET)
     monkeypatch.chdir(folder / "mine")
-    assert refused("gates.py:My", imported=True).name == "not-importable"
+    assert refused("gates.py:My", import_=True).name == "not-importable"
 
 
 def test_a_class_of_that_name_in_the_file_is_refused(folder: Path) -> None:
     (folder / "net.py").write_text(NET.replace("class Net", "class Gate(nn.Identity):\n    pass\n\n\nclass Net"))
-    assert refused("gates.py:Gate", imported=True).name == "name-clash"
+    assert refused("gates.py:Gate", import_=True).name == "name-clash"
 
 
 @pytest.mark.parametrize(
     ("module", "options", "said"),
     [
-        ("se", {"imported": True}, "--import"),
+        ("se", {"import_": True}, "--import"),
         ("se >> eca", {"accept_licence": True}, "--accept-licence"),
-        ("gates.py:Gate", {"imported": True, "accept_licence": True}, "--import"),
+        ("gates.py:Gate", {"import_": True, "accept_licence": True}, "--import"),
     ],
 )
 def test_options_that_say_nothing(module: str, options: dict[str, bool], said: str, folder: Path) -> None:

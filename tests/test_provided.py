@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT, command, environment
 
-from codegen import edits, emit, expressions, provided, recipes, repository, requested, sources, static
+from codegen import edits, emit, expressions, provided, recipes, requested, saving, sources, static
 from codegen.cli import cli
 from codegen.errors import CodegenError
 from codegen.types import Request
@@ -300,7 +300,7 @@ def test_saved_edits_say_paths_from_the_folder_of_the_recipes(folder: Path, monk
     monkeypatch.chdir(folder / "work")
     said = (edits.mapped("after stem: se >> single", provided.expanded), "after act: toy.py:A --import", "head fc: Linear(2)")
     assert said[0] == "after stem: se >> ../single.py:Single"
-    repository.save("two", [Request("../net.py", edits=said)], folder / "generated" / "two.py")
+    saving.save("two", [Request("../net.py", edits=said)], folder / "generated" / "two.py")
     text = (folder / "pyproject.toml").read_text()
     assert '["after stem: se >> single.py:Single", "after act: work/toy.py:A --import", "head fc: Linear(2)"]' in text
 

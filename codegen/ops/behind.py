@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import branch, construct, groups, locating, naming, selection, syntax
+from codegen import branch, construct, groups, locating, matchers, naming, registry, selection, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -68,8 +68,43 @@ def named(site: Site, parts: Parts, place: Place, trace: Trace) -> Site:
     return replace(site, width=replace(site.width, expr=site.width.expr.replace(selection.CHOSEN, module)))
 
 
-def grouped(parts: Parts, place: Place, trace: Trace) -> tuple[str, tuple[tuple[Path, Edit], ...]]:
-    """The method of the model that gives the new parameters: its name, and the edit that writes it."""
+@dataclass(frozen=True)
+class Grouped:
+    """What `--emit-groups` writes: a method of the model by its name, and what its optimizer groups lack. With notes."""
+
+    method: str = ""
+    edits: tuple[tuple[Path, Edit], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def grouped(request: Request, parts: Parts, place: Place, trace: Trace, component: Component) -> Grouped:
+    """The method of the model that gives the new parameters, and the edits of its `group_matcher`."""
     own = place.site.host.instances == ("",)
     file, code, cls = (parts.host_file, place.code, place.cls) if own else model(parts, place, trace)
-    return groups.method(cls), ((file.path, groups.plan(code, cls, place.attribute, own=own)),)
+    edits = [(file.path, groups.plan(code, cls, place.attribute, own=own))]
+    found = _inherited(parts, code, cls, registry.MATCHER) if component.stateful else None
+    every = matchers.inserted(trace, place.site, place.attribute, first=request.operation == "before") if found else []
+    new = [item for item in every if item.neighbours]
+    about: tuple[str, ...] = ()
+    if len(new) < len(every):
+        about = (f"{registry.MATCHER} was left as it is: no parameters are known to be beside {place.site.name}",)
+    elif found:
+        file, code, method = found
+        try:
+            edits += [(file.path, edit) for edit in matchers.plan(code, method, matchers.parameters(trace), new)]
+        except LookupError:  # the contract tells whether that matters
+            about = (f"{registry.MATCHER} was left as it is: it returns no dict of patterns that one more could stand in",)
+    return Grouped(groups.method(cls), tuple(edits), about)
+
+
+def _inherited(parts: Parts, code: Code, cls: ast.ClassDef, name: str) -> tuple[SourceFile, Code, syntax.Function] | None:
+    """A method of a class or of one that it derives from, in the files that the variant is made of."""
+    files = [(parts.file, parts.main), (parts.host_file, parts.host), *((f.file, f.code) for f in parts.foreign)]
+    if found := syntax.method(cls, name):
+        return next(file for file, each in files if each is code), code, found
+    for base in cls.bases:
+        for _, each in sorted(files, key=lambda pair: pair[1] is not code):
+            parent = syntax.find_class(each, ast.unparse(base).rpartition(".")[2])
+            if parent is not None and parent is not cls and (method := _inherited(parts, each, parent, name)):
+                return method
+    return None

@@ -175,3 +175,19 @@ def load_pretrained(entry: Entry, file: Path, classes: int) -> nn.Module:
     }
     with models.overriding(entry.root, entry.small):
         return entry.function(pretrained=True, pretrained_cfg_overlay=overlay)
+
+
+def layers(model: nn.Module, coarse: bool) -> dict[str, int] | None:
+    """Parameter -> its layer, by the library's own function; None where the model or the library gives none."""
+    matcher = getattr(model, "group_matcher", None)
+    if matcher is None:
+        return None
+    try:
+        group = importlib.import_module("timm.models").group_parameters
+    except (ImportError, AttributeError):  # not there, or too old
+        return None
+    try:
+        patterns = matcher(coarse=coarse)
+    except AssertionError:  # it says that it has no coarse layers
+        return None
+    return dict(group(model, patterns, reverse=True))

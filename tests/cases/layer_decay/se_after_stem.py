@@ -1,0 +1,100 @@
+# model with se after stem: host ConvNeXt, built by ConvNeXt().
+# Made by codegen 0.1.0 from model.py (sha256 e970b0c05b1f45ea), changed, with
+#     codegen insert model.py --module se --after stem --emit-groups
+# The licence and copyright notices of the original file stay in force. Body: sha256 8ecd079dbce06c1b.
+"""A small ConvNeXt that is fine-tuned with layer-wise learning rate decay (timm's group_matcher)."""
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, dim, expansion=4):
+        super().__init__()
+        self.dwconv = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = nn.GroupNorm(1, dim)
+        self.pwconv1 = nn.Conv2d(dim, dim * expansion, 1)
+        self.act = nn.GELU()
+        self.pwconv2 = nn.Conv2d(dim * expansion, dim, 1)
+
+    def forward(self, x):
+        return x + self.pwconv2(self.act(self.pwconv1(self.norm(self.dwconv(x)))))
+
+
+class Stage(nn.Module):
+    def __init__(self, in_dim, dim, depth):
+        super().__init__()
+        self.downsample = nn.Conv2d(in_dim, dim, 2, stride=2) if in_dim != dim else nn.Identity()
+        self.blocks = nn.Sequential(*[Block(dim) for _ in range(depth)])
+
+    def forward(self, x):
+        return self.blocks(self.downsample(x))
+
+
+class SqueezeExcite(nn.Module):
+    """Squeeze-and-Excitation: a gate for each channel, made of all channel means.
+
+    Paper: Squeeze-and-Excitation Networks - https://arxiv.org/abs/1709.01507
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+    ) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        s = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        s = self.fc2(self.act(self.fc1(s))).sigmoid()
+        return x * s
+
+
+def load_without_se(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
+
+    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+    """
+    own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
+    if not own.keys() & state_dict.keys():
+        state_dict.update(own)
+
+
+class ConvNeXt(nn.Module):
+    def __init__(self, in_chans=3, num_classes=10, dims=(16, 32, 64), depths=(1, 2, 2)):
+        super().__init__()
+        self.stem = nn.Conv2d(in_chans, dims[0], 4, stride=4)
+        self.stages = nn.ModuleList(
+            Stage(dims[max(i - 1, 0)], dim, depth) for i, (dim, depth) in enumerate(zip(dims, depths))
+        )
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes)
+        self.se = SqueezeExcite(dims[0])
+        self.register_load_state_dict_pre_hook(load_without_se)
+
+    def new_parameters(self):
+        """(name, parameter) of all that was inserted: to be trained alone, or at a rate of its own."""
+        return [
+            (name, parameter) for name, parameter in self.named_parameters() if name.startswith("se.")
+        ]
+
+    def group_matcher(self, coarse=False):
+        return dict(
+            stem=r'^stem|^se\.',
+            blocks=r'^stages\.(\d+)' if coarse else [
+                (r'^stages\.(\d+)\.downsample', (0,)),  # first of its stage
+                (r'^stages\.(\d+)\.blocks\.(\d+)', None),
+                (r'^norm', (99999,))  # with the last block
+            ]
+        )
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = self.se(x)
+        for stage in self.stages:
+            x = stage(x)
+        x = self.norm(x).mean((2, 3))
+        return self.head(x)
