@@ -232,5 +232,6 @@ def demand(report: Report) -> None:
         name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
         hint = "nothing was written; codegen replace and codegen head put something else there"
     if failed[0].name == "groups" and "layer" in failed[0].detail:
-        name, hint = "group-matcher", "nothing was written; leave --emit-groups out, and write the new module there by hand"
+        name = "group-matcher"
+        hint = "nothing was written; give another --name, or leave --emit-groups out and write the module there by hand"
     raise CodegenError(name, what, hint, CONTRACT, details=json.dumps([asdict(c) for c in report.checks], indent=2))
