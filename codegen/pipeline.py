@@ -239,5 +239,6 @@ def demand(report: Report) -> None:
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
     if failed[0].name == "groups" and "layer" in failed[0].detail:
-        name, hint = "group-matcher", "nothing was written; leave --emit-groups out, and write the new module there by hand"
+        name = "group-matcher"
+        hint = "nothing was written; give another --name, or leave --emit-groups out and write the module there by hand"
     raise CodegenError(name, what, hint, CONTRACT, details=json.dumps([asdict(c) for c in report.checks], indent=2))
