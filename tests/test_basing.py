@@ -62,7 +62,7 @@ def net(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return Path("net.py")
 
 
-def refused(name: str, function: Any, *args: Any, **options: Any) -> CodegenError:
+def refused(name: str, function: Any, /, *args: Any, **options: Any) -> CodegenError:
     with pytest.raises(CodegenError) as caught:
         function(*args, **options)
     assert caught.value.name == name, caught.value
@@ -136,23 +136,21 @@ def test_edits_by_hand_stay_when_an_insertion_is_taken_out(net: Path) -> None:
 def test_several_edits_of_every_kind_grow_the_recipe(net: Path) -> None:
     api.base(net, output="base.py", **SMALL)
     api.insert("base.py", module="se", args={"reduction": 2}, after="stem", class_="Net", in_place=True)
-    api.replace("base.py", module="torch.nn:Conv2d", args={"kernel_size": 1}, site="stem", in_place=True)
-    api.head("base.py", site="head", layers="Linear(5)", in_place=True)
+    api.insert("base.py", edits=["replace stem: torch.nn:Conv2d kernel_size=1", "head head: Linear(5)"], in_place=True)
     api.wrap("base.py", site="block", with_="gate", in_place=True)
-    api.insert("base.py", edits=["after block.conv: eca"], in_place=True)
     command = emit.recorded_command(Path("base.py").read_text())
     assert command == [
         *["base", "net.py", "--input", "1x3x16x16", "--edit", "after stem: se reduction=2 --class Net"],
         *["--edit", "replace stem: torch.nn:Conv2d kernel_size=1", "--edit", "head head: Linear(5)"],
-        *["--edit", "after block: gate", "--edit", "after block.conv: eca"],
+        *["--edit", "after block: gate"],
     ]
     made = Path("base.py").read_bytes()
     assert not api.check("base.py")[0].problems
     assert [result.status for result in api.build("base.py", force=True)] == ["made"]
     assert Path("base.py").read_bytes() == made
     assert all(check.status != "failed" for check in api.verify("base.py").checks)
-    refused("several-edits", api.remove, "base.py", name="eca", in_place=True)
-    refused("inserted-already", api.insert, "base.py", edits=["after block.conv: eca"], in_place=True)
+    refused("several-edits", api.remove, "base.py", name="gate", in_place=True)
+    refused("inserted-already", api.insert, "base.py", edits=["after block: gate"], in_place=True)
 
 
 @pytest.mark.slow
