@@ -29,7 +29,7 @@ def attribute(wanted: str, cls: ast.ClassDef | ast.FunctionDef, children: Collec
     usable = wanted.isidentifier() and not keyword.iskeyword(wanted) and not wanted.startswith("_")
     if fixed and (wanted in taken or not usable):
         why = "is taken in" if wanted in taken else "is no attribute name for"
-        raise CodegenError("name-clash", f"{wanted} {why} {cls.name}", "choose another name")
+        raise CodegenError("name-clash", f"{wanted} {why} {cls.name}", "choose another name: --name, of an extra head --extra")
     return free(wanted, taken)
 
 
