@@ -42,7 +42,7 @@ else:
         return getattr(importlib.import_module(home.get(name, "codegen.api")), name)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return [*__all__]
 
 
 __all__ = [
