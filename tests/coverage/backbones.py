@@ -54,9 +54,11 @@ def read_rows(path: Path) -> dict[str, Json]:
 
 
 def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Iterator[Json]:
-    """The cells to run, model by model, the small models first."""
-    models = random.Random(0).sample(plan["models"], min(chosen.sample or len(plan["models"]), len(plan["models"])))
-    for model in sorted(models, key=lambda m: m.get("parameters") or 0):
+    """The cells to run, model by model, the small models first; of a sample as it is drawn."""
+    models = sorted(plan["models"], key=lambda m: m.get("parameters") or 0)
+    if chosen.sample:  # in the order in which they are drawn: a run that is stopped is a sample too
+        models = random.Random(0).sample(models, min(chosen.sample, len(models)))
+    for model in models:
         cells = [cell for cell in model["cells"] if chosen.only in cell["key"]]
         cells = [cell for cell in cells if not any(part in cell["key"] for part in chosen.skip)]
         if chosen.reason:

@@ -25,7 +25,7 @@ def table(plan: Json, rows: dict[str, Json], command: str) -> str:
     if every:
         what = [
             f"`codegen insert` {operation} the stem, the first and the last stage or block and the last norm of the models of",
-            f"{plan['library']} {plan['version']}: {ran} of {len(plan['models'])}, drawn at random. Every variant is compared",
+            f"{plan['library']} {plan['version']}: {ran} of {len(plan['models'])} so far. Every variant is compared bit by bit",
         ]
     lines = [f"# Backbones of {plan['library']}", "", *what]
     lines += [f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`."]
