@@ -275,10 +275,11 @@ class Evidence:
         seen, (first, value) = [], reported
         sizes: set[int] = set()
         own: set[int] = set()  # in the full model: objects of a class may differ in width
+        listed = "." in held(self.builds[0][0], first)[1]
         for model, scopes, events in self.builds:
             for host_name, host in self._running(model, cls):
                 event = events.get(f"{host_name}.{attribute}" if host_name else attribute)
-                if event is None or not stands_for(self.builds[0][0], model, first, event.module):
+                if event is None or listed and not stands_for(self.builds[0][0], model, first, event.module):
                     continue
                 shape = event.shape(outgoing)
                 if shape is None or model is not self.builds[0][0] and not self._alike(event, layout, outgoing):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from torch import nn
@@ -78,10 +79,15 @@ def search(
 
 def _fits(text: str, observation: Observation, read: Callable[[Any], Any]) -> bool:
     try:
-        value = read(eval(text, {}, _Names(observation.scope)))
+        value = read(eval(_compiled(text), {}, _Names(observation.scope)))
     except Exception:  # noqa: BLE001 - a candidate that another build cannot evaluate does not fit it
         return False
     return not isinstance(value, bool) and type(value) is type(observation.value) and value == observation.value
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _compiled(text: str) -> CodeType:
+    return compile(text, "<candidate>", "eval")
 
 
 class _Names(dict[str, Any]):
