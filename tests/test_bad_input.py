@@ -188,7 +188,7 @@ def test_a_model_that_never_ends(folder: Folder, place: tuple[str, str], code: s
 @pytest.mark.parametrize(
     ("place", "code"),
     [
-        (TOP, "import os; os._exit(0)"),
+        pytest.param(TOP, "import os; os._exit(0)", marks=pytest.mark.slow),
         (INSIDE, "import sys; sys.exit(0)"),
         pytest.param(TOP, "import sys; sys.exit(3)", marks=pytest.mark.slow),
         pytest.param(INSIDE, "import os; os._exit(7)", marks=pytest.mark.slow),
@@ -233,7 +233,7 @@ def test_a_model_that_takes_too_much_memory(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["mine.py:Narrow", *(pytest.param(f"mine.py:{name}", marks=pytest.mark.slow) for name in ("Fold", "Raising"))]
+    "module", [pytest.param(f"mine.py:{name}", marks=pytest.mark.slow) for name in ("Narrow", "Fold", "Raising")]
 )
 def test_a_module_that_does_not_fit(folder: Folder, module: str) -> None:
     name, message, hint = folder.refuses(module=module)
@@ -269,7 +269,7 @@ def test_a_read_only_folder(folder: Folder) -> None:
         folder.path.chmod(0o755)
 
 
-@pytest.mark.parametrize("output", ["/proc/none/x.py", pytest.param("mine.py/x.py", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("output", [pytest.param(path, marks=pytest.mark.slow) for path in ("/proc/none/x.py", "mine.py/x.py")])
 def test_a_folder_that_cannot_be_made(folder: Folder, output: str) -> None:
     assert folder.refuses("-o", output)[0] == "read-only"
 

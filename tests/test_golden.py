@@ -23,11 +23,9 @@ GOLDEN = sorted(path for path in CASES.glob("*/*.py") if MADE.search(path.read_b
 
 # These stay in the default run; every case costs some six seconds. The others are run in the second stage.
 DEFAULT = {
-    "alexnet_gbk/se_after_features_3",  # the run of a Sequential becomes two; GBK
     "plain_vit/adapter_after_every_second_block",  # a placeholder in the class, filled by the model in a loop
     "branches/se_after_stem",  # a twin under torch.jit.is_scripting()
     "classic_mac/eca_after_block2",  # `if block is self.block2:` in a loop; lines that end with CR
-    "own_modules/spread_gate_after_body",  # a user's class with what it takes from a file beside it, each under its notice
     "lenet/se_after_conv1",  # a nested call is wrapped; CRLF
     "segmenter_dict/se_after_neck",  # the tensor in a dict is put back into it
     "tabs/se_after_stage1",  # tabs, BOM, form feed, Chinese comments

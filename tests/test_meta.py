@@ -127,6 +127,7 @@ def test_real_tensors_are_computed() -> None:
         assert torch.equal(torch.zeros(2).add_(1), torch.ones(2))
 
 
+@pytest.mark.slow
 def test_the_compiler_is_not_imported_for_a_plain_model() -> None:
     code = """
 import sys, torch

@@ -225,7 +225,6 @@ def child() -> Iterator[Child]:
 
 # One of each kind stays in the default run.
 FAST = {
-    "alexnet_gbk/se_after_features_3",  # the run of a Sequential became two; GBK
     "branches/cbam_beside_late2_cat",  # a loop over names, joined below the call
     "classic_mac/eca_after_block2",  # lines that end with CR
     "flat_repo/se_after_stage",  # definitions that came from files beside it go back there
