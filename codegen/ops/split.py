@@ -14,7 +14,7 @@ from codegen.errors import CodegenError
 from codegen.ops import beside, insert
 from codegen.ops.insert import Place
 from codegen.reading import Use
-from codegen.types import Edit, Site
+from codegen.types import Edit
 
 
 def plan(place: Place, uses: Sequence[Use]) -> list[Edit]:
@@ -112,13 +112,10 @@ def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
 
 def _listed(place: Place, use: Use) -> ast.expr | None:
     """The expression that is the list in a call that runs all of it: `self.blocks(x)`, `checkpoint_seq(self.blocks, x)`."""
-    holder = replace(place.site, attribute=place.site.attribute.rpartition(".")[0])
-    candidates = [use.call.func, *use.call.args]
-    return next((n for n in candidates if isinstance(n, (ast.Attribute, ast.Subscript)) and _names(holder, n, use.me)), None)
-
-
-def _names(holder: Site, node: ast.expr, me: str) -> bool:
-    return ast.unparse(node) in (reaching.unparsed(reaching.in_host(holder, me)), f"{me}.{holder.attribute}")
+    named = reaching.unparsed(reaching.holder(place.site, use.me))
+    plain = f"{use.me}.{place.site.attribute.rpartition('.')[0]}"
+    candidates = (n for n in (use.call.func, *use.call.args) if isinstance(n, (ast.Attribute, ast.Subscript)))
+    return next((node for node in candidates if ast.unparse(node) in (named, plain)), None)
 
 
 def _run(use: Use, listed: ast.expr, part: str, x: str) -> str:

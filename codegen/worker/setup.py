@@ -112,7 +112,7 @@ def _failed(name: str, build: str, error: BaseException) -> CodegenError:
     hint = (
         'say how the model is built: --build "Model(img_size=32)"'
         if name == "cannot-build"
-        else "say what it takes: --input 1x3x224x224, or a Python expression"
+        else "say what it takes: --input 1x3x224x224, or a Python expression; or how the model is built: --build EXPR"
     )
     details = "".join(traceback.format_exception(error))
     return CodegenError(name, f"{verb} {build} failed: {' '.join(last)[:300]}{place}", hint, details=details)
