@@ -15,6 +15,7 @@ from codegen.types import Component, Edit, Site, Trace
 
 SAME_NUMBERS = "  # the model draws what it drew without it"
 PLACEHOLDER = "  # the model puts a module into the chosen ones"
+MOVES = {"to", "cuda", "cpu", "half", "float", "double", "bfloat16"}  # methods that move or cast all of a model
 MADE_LATER = "# the model makes it, after its own weight init"
 
 
@@ -139,13 +140,25 @@ def plan(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
         raise CodegenError(
             "early-return", f"{where} returns: the new module would be missing", "restructure __init__ first"
         )
-    last = init.body[-1]
+    me = init.args.args[0].arg
+    last = next((node for node in reversed(init.body) if not _moves(node, me)), init.body[-1])
     if init.body[0].lineno == init.lineno or not code.ends_its_line(last):  # def __init__(self): self.a = 1
         where = f"{cls.name}.__init__:{last.lineno}"
         raise CodegenError("early-return", f"{where} shares its line with other code", "put it on a line of its own")
-    me = init.args.args[0].arg
     text = style.block(re.sub(r"\bself\b", me, "\n".join(statements)), code, code.indent(_first_alone(code, init)))
     return style.below(code, last, text, "end of __init__")
+
+
+def _moves(node: ast.stmt, me: str) -> bool:
+    """`self.to(device)`, also in `if device is not None:`: it is of the whole model, and of the new module too."""
+    match node:
+        case ast.If(body=body, orelse=[]):
+            return any(_moves(inner, me) for inner in body) and all(
+                _moves(inner, me) or isinstance(inner, ast.Assign) for inner in body
+            )
+        case ast.Expr(ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name))):
+            return owner == me and name in MOVES
+    return False
 
 
 def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:

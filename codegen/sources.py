@@ -37,7 +37,7 @@ def resolve(spec: str) -> Source:
         )
     top = name.split(".")[0]
     version = registry.version(top)
-    return Source(spec, file(found), entry, distribution=f"{top} {version}" if version else "")
+    return Source(spec, file(found, name), entry, distribution=f"{top} {version}" if version else "")
 
 
 def _registered(spec: str, library: str, name: str) -> Source:
@@ -72,29 +72,36 @@ def module_path(name: str) -> Path | None:
     return None
 
 
-def file(path: Path) -> SourceFile:
-    """Read a Python file and find out under which name it is imported: a package's file where it imports relatively."""
+def file(path: Path, name: str = "") -> SourceFile:
+    """Read a Python file and find out under which name it is imported: a package's file where it imports relatively.
+
+    name: the dotted one by which it was found, where it was: a folder on the way may have no `__init__.py`.
+    """
     path = path.absolute()
     if path.exists() and not path.is_file():
         raise CodegenError("unreadable-source", f"{path} is not a file", "give a Python file")
     text, encoding = syntax.read(path)
     tree = syntax.shared(text, path).tree
-    module, root = package(path)
     dotted = re.search(r"\bfrom[\s\\]*\.", text) is not None
-    relative = dotted and any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(tree))
+    levels = [n.level for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)] if dotted else []
+    relative = any(levels)
+    module, root = package(path, name.count(".") or max(levels, default=0))
     alone = "." not in module and path.stem != "__init__"  # nothing that it could import relatively to
     if not (relative and not alone) and not _installed(path, module):
         return SourceFile(path, text, encoding, "", root)
     return SourceFile(path, text, encoding, module, root)
 
 
-def package(path: Path) -> tuple[str, Path]:
-    """(dotted name, folder to put on sys.path) of a file by the `__init__.py` files around it."""
+def package(path: Path, above: int = 0) -> tuple[str, Path]:
+    """(dotted name, folder to put on sys.path) of a file by the `__init__.py` files around it.
+
+    above: how many folders belong to the package in any case: `from .. import` needs two, with an `__init__.py` or without.
+    """
     parts = [] if path.stem == "__init__" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+    folder, count = path.parent, 0
+    while ((folder / "__init__.py").is_file() or count < above) and folder.name.isidentifier():
         parts.insert(0, folder.name)
-        folder = folder.parent
+        folder, count = folder.parent, count + 1
     return ".".join(parts), folder
 
 

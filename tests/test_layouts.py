@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from codegen.types import Layout  # noqa: E402
-from codegen.worker.layouts import Sample, Shape, channels, infer, of_width  # noqa: E402
+from codegen.worker.layouts import Sample, Shape, channels, infer, of_width, one_sequence  # noqa: E402
 
 ShapeAt = Callable[[int, int, int], Shape]  # (batch, rows, columns) -> shape
 Runs = Sequence[tuple[int, int, int]]
@@ -128,6 +128,11 @@ def test_the_grid_is_that_of_the_first_run() -> None:
 def test_tokens_that_follow_no_grid_have_none() -> None:
     assert inferred(lambda n, h, w: (n, 100, 64)) == Layout("NLC", 0, None)
     assert infer([Sample(2, None, (2, 16, 64)), Sample(3, None, (3, 16, 64))]) == Layout("NLC", 0, None)
+
+
+def test_tokens_of_all_frames_are_one_sequence_and_those_of_each_frame_are_not() -> None:
+    assert one_sequence([Sample(2, (64, 64), (2, 64, 32)), Sample(3, (64, 64), (3, 64, 32))])  # 4 frames of 4 x 4 tokens
+    assert not one_sequence([Sample(2, (64, 64), (8, 16, 32)), Sample(3, (64, 64), (12, 16, 32))])
 
 
 def test_maps_of_one_size_are_told_by_their_equal_dims() -> None:

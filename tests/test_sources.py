@@ -126,3 +126,21 @@ def test_a_file_without_relative_imports_is_loose_even_in_a_package(tmp_path: Pa
     (tmp_path / "pkg" / "tied.py").write_text("def f():\n    from .loose import torch\n")
     assert sources.file(tmp_path / "pkg" / "loose.py").module == ""
     assert sources.file(tmp_path / "pkg" / "tied.py").module == "pkg.tied"
+
+
+def test_folders_without_init_belong_to_the_package_as_far_as_relative_imports_reach(tmp_path: Path) -> None:
+    (tmp_path / "repo" / "models").mkdir(parents=True)
+    net = tmp_path / "repo" / "models" / "net.py"
+    net.write_text("from .blocks import Block\n")
+    assert (sources.file(net).module, sources.file(net).root) == ("models.net", tmp_path / "repo")
+    net.write_text("from ..blocks import Block\n")
+    assert (sources.file(net).module, sources.file(net).root) == ("repo.models.net", tmp_path)
+
+
+def test_a_dotted_name_holds_though_a_folder_has_no_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dotted_pkg" / "models").mkdir(parents=True)
+    (tmp_path / "dotted_pkg" / "__init__.py").write_text("")
+    (tmp_path / "dotted_pkg" / "models" / "net.py").write_text("from .blocks import Block\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = sources.resolve("dotted_pkg.models.net:Net").file
+    assert (file.module, file.root) == ("dotted_pkg.models.net", tmp_path)

@@ -437,3 +437,26 @@ def test_widths_hold_in_the_entries_that_differ_most(tmp_path: Path) -> None:
     found = {module.name: module for module in traced(tmp_path, SISTERS).modules}
     widths = [found[name].width_after for name in ("stem", "last")]
     assert [width and width.expr for width in widths] == ["width", "self.features"]
+
+
+CLIP = """
+from torch import nn
+
+
+class Clip(nn.Module):
+    def __init__(self, dim=48, num_classes=10):
+        super().__init__()
+        self.embed = nn.Conv3d(3, dim, (1, 16, 16), (1, 16, 16))
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        return self.head(self.norm(x).mean(1))
+"""
+
+
+def test_tokens_of_a_clip_have_no_rows_and_columns(tmp_path: Path) -> None:
+    """4 frames of 4 x 4 tokens are 64, which a square image of 8 x 8 would give too."""
+    clip = traced(tmp_path, CLIP, input="1x3x4x64x64")
+    assert module(clip, "norm").after == Layout("NLC", 0, None)

@@ -184,11 +184,13 @@ class Evidence:
 
     def layout(self, name: str, outgoing: bool) -> Layout:
         """The layout of the tensor that goes out of (into) a module."""
-        layout = layouts.infer(self._samples(name, outgoing))
+        layout = layouts.infer(samples := self._samples(name, outgoing))
+        if layout.grid is not None and self.full.is_clip() and layouts.one_sequence(samples):
+            return replace(layout, prefix=0, grid=None)  # the tokens of all frames or slices: no rows and columns
         if layout.grid is not None:  # of the model's own size, which may be wider: only the number of tokens counts
             shape = self.first[name].shape(outgoing)
             own = layouts.Sample(self.full.batch(2), self.full.image(), shape or ())
-            prefix, size = layouts.tokens([own, *self._samples(name, outgoing)])
+            prefix, size = layouts.tokens([own, *samples])
             layout = replace(layout, prefix=prefix, grid=size)
         if layout.grid is None:
             return layout

@@ -20,6 +20,11 @@ class Sample:
     shape: Shape
 
 
+def one_sequence(samples: Sequence[Sample]) -> bool:
+    """Whether a sample's tokens are one sequence, not one for each of its frames."""
+    return all(s.shape[0] == s.batch for s in samples)
+
+
 def channels(layout: Layout, shape: Shape) -> int | None:
     """The width of a tensor in this layout."""
     dim = layout.channel_dim

@@ -62,6 +62,10 @@ class Setup:
             return None
         return (shape[-2], shape[-1]) if len(shape) in (4, 5) else None
 
+    def is_clip(self) -> bool:
+        """Whether the input has frames or slices besides rows and columns."""
+        return self.image() is not None and len(models.parse_input(self.input)[0][0]) == 5
+
 
 def find(module: ModuleType, builds: list[str], input_spec: str) -> Setup:
     """The first build expression and input that run, on the cheapest device that works.
