@@ -35,9 +35,33 @@ def resolve(spec: str) -> Source:
             f"{spec} is neither a file nor an importable module",
             "give path/model.py, timm:MODEL, torchvision:MODEL or pkg.module[:Class]",
         )
+    if found.stem == "__init__" and entry:
+        name, entry = _defined(name, entry) or (name, entry)
+        found = module_path(name) or found
     top = name.split(".")[0]
     version = registry.version(top)
     return Source(spec, file(found, name), entry, distribution=f"{top} {version}" if version else "")
+
+
+def _defined(module: str, name: str, seen: frozenset[str] = frozenset()) -> tuple[str, str] | None:
+    """(module, name there) of what a package hands on: `from .resnet import ResNet`, `from .resnet import *`."""
+    path = module_path(module)
+    if path is None or module in seen:
+        return None
+    tree = syntax.shared(syntax.read(path)[0], path).tree
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    if any(name in syntax.bound_names(node) for node in tree.body if not isinstance(node, ast.ImportFrom)):
+        return module, name
+    for node in imports:
+        above = module.split(".")[: len(module.split(".")) + (path.stem == "__init__") - node.level] if node.level else []
+        origin = ".".join([*above, *([node.module] if node.module else [])])
+        if origin.partition(".")[0] != module.partition(".")[0]:
+            continue
+        for alias in node.names:
+            there = name if alias.name == "*" else alias.name if (alias.asname or alias.name) == name else ""
+            if there and (found := _defined(origin, there, seen | {module})):
+                return found
+    return None
 
 
 def _registered(spec: str, library: str, name: str) -> Source:
@@ -86,6 +110,7 @@ def file(path: Path, name: str = "") -> SourceFile:
     levels = [n.level for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)] if dotted else []
     relative = any(levels)
     module, root = package(path, name.count(".") or max(levels, default=0))
+    relative = relative or path.stem == "__init__"  # beside it stands what it hands on
     alone = "." not in module and path.stem != "__init__"  # nothing that it could import relatively to
     if not (relative and not alone) and not _installed(path, module):
         return SourceFile(path, text, encoding, "", root)

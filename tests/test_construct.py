@@ -57,14 +57,15 @@ def test_it_stands_behind_the_last_block_and_outside_of_it() -> None:
     assert wanted in planned(text)
 
 
-@pytest.mark.parametrize(
-    "end", ["        if device is not None:\n            self.device = device\n            self.to(device)\n", "        self.half()\n"]
-)
+MOVED = "        if device is not None:\n            self.device = device\n            self.to(device)\n"
+
+
+@pytest.mark.parametrize("end", [MOVED, "        self.half()\n"])
 def test_it_stands_before_what_moves_the_whole_model(end: str) -> None:
     assert planned(HEAD + end + FORWARD) == HEAD + "        self.se = SE(dim)\n" + end + FORWARD
 
 
-@pytest.mark.parametrize("end", ["        self.m.to(dim)\n", "        if dim:\n            self.apply(f)\n            self.cuda()\n"])
+@pytest.mark.parametrize("end", ["        self.m.to(dim)\n", MOVED.replace("self.device = device", "self.apply(f)")])
 def test_it_stands_behind_what_does_more_than_move_the_model(end: str) -> None:
     assert planned(HEAD + end + FORWARD) == HEAD + end + "        self.se = SE(dim)\n" + FORWARD
 

@@ -144,3 +144,19 @@ def test_a_dotted_name_holds_though_a_folder_has_no_init(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     file = sources.resolve("dotted_pkg.models.net:Net").file
     assert (file.module, file.root) == ("dotted_pkg.models.net", tmp_path)
+
+
+def test_a_name_that_a_package_hands_on_is_of_the_file_that_defines_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "handing" / "nets").mkdir(parents=True)
+    (tmp_path / "handing" / "__init__.py").write_text("from .nets import *\nfrom handing.nets.net import Net as Model\n")
+    (tmp_path / "handing" / "nets" / "__init__.py").write_text("from .net import Net, make\n")
+    (tmp_path / "handing" / "nets" / "net.py").write_text("class Net: ...\n\n\ndef make(): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {name: sources.resolve(f"handing:{name}") for name in ("Net", "make", "Model", "Other")}
+    assert {name: source.entry for name, source in found.items()} == {
+        "Net": "Net", "make": "make", "Model": "Net", "Other": "Other",
+    }  # fmt: skip
+    assert {source.file.module for name, source in found.items() if name != "Other"} == {"handing.nets.net"}
+    assert found["Other"].file.module == "handing"
