@@ -102,6 +102,7 @@ CONFIGS: Builds = ({"config": "SimpleNamespace(size=12, dim=8)"}, {"config": "Si
 DICTS: Builds = ({"cfg": {"size": 12, "dim": 8}}, {"cfg": {"size": 12, "dim": 24}})
 RECORDS = "self.info = [dict(chs=3, name='in'), dict(chs=rounded(width), name='out')]\nself.site = hidden(conv(rounded(width)))"
 LOCAL_RECORDS = RECORDS.replace("self.info", "info")
+PARTED = "if width > 0:\n    self.width = width\nelse:\n    self.width = 3\nself.site = conv(self.width)"
 STAGES = "self.site = hidden(conv(64 * block.expansion))"
 HELPER_STAGES = "make = lambda planes: hidden(conv(planes * block.expansion))\nself.site = make(64)"
 
@@ -168,7 +169,8 @@ HELPER_STAGES = "make = lambda planes: hidden(conv(planes * block.expansion))\ns
         ),
         pytest.param("block", HELPER_STAGES, BLOCKS, "64 * block.expansion", "attribute", id="product"),
         pytest.param("width", RECORDS, WIDTHS, 'self.info[1]["chs"]', "attribute", id="record"),
-        pytest.param("width", LOCAL_RECORDS, WIDTHS, 'info[1]["chs"]', "name", id="local record"),
+        pytest.param("width", LOCAL_RECORDS, WIDTHS, 'info[-1]["chs"]', "name", id="local record, the last one"),
+        pytest.param("width", PARTED, WIDTHS, "self.width", "attribute", id="an argument that holds in some cases only"),
         pytest.param(
             "size=12",
             "self.site = hidden(conv(7))",

@@ -167,6 +167,9 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
     kept = {name: value for name, value in scope.locals.items() if name not in written.loop_variables(scope.code)}
     # self.proj = nn.Linear(dim, out_dim): what the site is made with comes first, its last argument where it is the result
     names = written.made_with(scope.code, attribute)[:: -1 if outgoing else 1]
+    # self.num_features, which is num_features only where there is a last convolution
+    parted = [n for n in (*names, *scope.parameters) if n in written.parted(scope.code)]
+    yield from (f"{me}.{n}" for n in parted if _is_int(vars(owner).get(n)))
     yield from (n for n in names if _is_int(scope.locals.get(n)) and n not in running)
     # embed_dim
     yield from (p for p in scope.parameters if _is_int(scope.locals.get(p)) and p not in running)
@@ -188,11 +191,9 @@ def candidates(seen: Observation, attribute: str, *, outgoing: bool, followed: b
             yield from _fields(name, holder)
     yield from _module_attributes(owner, me, attribute, outgoing)
     yield from _products(seen, own)
-    # self.feature_info[3]["num_chs"]
-    for name, records in [*((f"{me}.{k}", v) for k, v in _plain(owner).items()), *kept.items()]:
-        if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
-            for index, record in enumerate(records):
-                yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
+    # stem_feat[-1]["num_chs"], self.feature_info[3]["num_chs"]
+    yield from _records(kept.items(), last=True)
+    yield from _records([*own, *kept.items()], last=False)
     # channels[1][-1]: at one size the half of a stage's channels is the stage's before, too
     yield from _nested_elements([*kept.items(), *own]) if followed else ()
     # self.main.conv[2].out_channels
@@ -213,6 +214,14 @@ def _nested_elements(named: Sequence[tuple[str, Any]]) -> Iterator[str]:
     for name, lists in named:
         if isinstance(lists, (tuple, list)) and all(isinstance(part, (tuple, list)) for part in lists):
             yield from (f"{name}[{i}][{j}]" for i, part in enumerate(lists) for j in (-1, 0) if part and _is_int(part[j]))
+
+
+def _records(named: Iterable[tuple[str, Any]], *, last: bool) -> Iterator[str]:
+    """The numbers in lists of dicts: in the last one of each list, or in all."""
+    for name, records in named:
+        if isinstance(records, list) and records and all(isinstance(r, dict) for r in records):
+            for index, record in [(-1, records[-1])] if last else enumerate(records):
+                yield from (f'{name}[{index}]["{k}"]' for k, v in record.items() if _is_int(v))
 
 
 def _fields(name: str, holder: Any) -> Iterator[str]:

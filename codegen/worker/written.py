@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
@@ -52,6 +52,22 @@ def changing(init: CodeType) -> frozenset[str]:
             targets = {ast.unparse(t) for n in ast.walk(function) for t in _targets(n)}
             counts.update({text: 2 for text in targets if text.startswith(f"{me}.")})
     return frozenset(name for name, count in counts.items() if count > 1)
+
+
+@functools.cache
+def parted(init: CodeType) -> frozenset[str]:
+    """The arguments that the attribute of their name holds in some cases only.
+
+    if dim > 0: self.dim = dim    # else: self.dim = in_dim
+    """
+    tree, me = constructor(init), next(iter(init.co_varnames), "")
+    values: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Assign):
+            for target in _targets(node):
+                values[ast.unparse(target)].add(ast.unparse(node.value))
+    arguments = init.co_varnames[1 : init.co_argcount + init.co_kwonlyargcount]
+    return frozenset(n for n in arguments if n in values[f"{me}.{n}"] and len(values[f"{me}.{n}"]) > 1)
 
 
 @functools.cache
