@@ -460,3 +460,32 @@ def test_tokens_of_a_clip_have_no_rows_and_columns(tmp_path: Path) -> None:
     """4 frames of 4 x 4 tokens are 64, which a square image of 8 x 8 would give too."""
     clip = traced(tmp_path, CLIP, input="1x3x4x64x64")
     assert module(clip, "norm").after == Layout("NLC", 0, None)
+
+CONFIGURED = """
+from dataclasses import dataclass
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Config:
+    image_size: int = 64
+    hidden_size: int = 64
+    heads: int = 64
+
+
+class Net(nn.Module):
+    def __init__(self, config=Config()):
+        super().__init__()
+        self.image_size = (config.image_size, config.image_size)
+        self.embed = nn.Conv2d(3, config.hidden_size, 16, 16)
+
+    def forward(self, x):
+        return self.embed(x)
+"""
+
+
+def test_a_width_is_told_by_changing_the_fields_of_a_configuration(tmp_path: Path) -> None:
+    """In the build as it is, three fields and an image are as large."""
+    net = traced(tmp_path, CONFIGURED, input="1x3x64x64")
+    width = module(net, "embed").width_after
+    assert width is not None and (width.expr, width.builds > 1) == ("config.hidden_size", True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+
+from torch import nn
 
 from codegen.worker import models
 from codegen.worker.setup import CHANNEL_NAMES, SIZE_NAMES, Accept, Setup, pair, works
@@ -120,7 +124,9 @@ def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
 
 
 def sized(setup: Setup, limit: int = 12) -> Iterator[list[Setup]]:
-    """The same class at other widths: one constructor argument changed at a time; of each list the first that builds counts."""
+    """The same class at other widths: one constructor argument, or one field of a configuration, changed at a time; of each
+    list the first that builds counts.
+    """
     count = 0
     sizes = (*SIZE_NAMES, *_size_names(setup), *DEPTH_NAMES)
     for name, value in setup.arguments.items():
@@ -130,6 +136,32 @@ def sized(setup: Setup, limit: int = 12) -> Iterator[list[Setup]]:
         if changed := _changed(name, value):
             count += 1
             yield [replace(setup, overrides={**setup.overrides, name: other}) for other in changed]
+    for name, holder in setup.arguments.items():
+        for key, value in _fields(holder).items():
+            if count < limit and _is_width(key, value) and (other := _with(holder, key, value * 2)) is not None:
+                count += 1
+                yield [replace(setup, overrides={**setup.overrides, name: other})]
+
+
+def _fields(holder: Any) -> dict[str, int]:
+    """The whole numbers of a configuration: of a dict, or of an object that is no module."""
+    attributes = {} if isinstance(holder, (nn.Module, type)) else getattr(holder, "__dict__", {})
+    known = holder if isinstance(holder, dict) else attributes
+    return {key: value for key, value in known.items() if isinstance(key, str) and type(value) is int}
+
+
+def _with(holder: Any, key: str, value: int) -> Any:
+    """A configuration with another value in one field; None where it allows none."""
+    if isinstance(holder, dict):
+        return {**holder, key: value}
+    try:
+        if dataclasses.is_dataclass(holder):
+            return dataclasses.replace(holder, **{key: value})  # type: ignore[type-var]
+        other = copy.copy(holder)
+        setattr(other, key, value)
+    except Exception:  # noqa: BLE001 - a class of the user's: it may refuse in any way
+        return None
+    return other
 
 
 def _changed(name: str, value: Any) -> list[Any]:

@@ -15,8 +15,9 @@ from codegen.types import Width
 from codegen.worker import written
 from codegen.worker.scopes import Scope
 
-# numbers of a layer that are no channels, save of attention weights
-NO_WIDTH = re.compile(r"stride|kernel|padding|dilation|heads|depth|groups|reduction|num_layers|patch|window")
+# numbers of a layer or a model that are no channels, save of attention weights
+WORDS = "stride kernel padding dilation heads depth groups reduction num_layers patch window image_ img_ resolution"
+NO_WIDTH = re.compile(WORDS.replace(" ", "|"))
 
 
 @dataclass(frozen=True)
