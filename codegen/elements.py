@@ -5,11 +5,11 @@ Reads no code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import Site, Trace, TracedModule
+from codegen.types import Request, Site, Trace, TracedModule
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
 
@@ -46,19 +46,46 @@ def _way(name: str, lists: dict[str, TracedModule]) -> str:
     return attribute
 
 
+def are_layered(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> bool:
+    """Whether the module is to become a layer of these elements, each an nn.Sequential of torch's: where there are several,
+    and where the code around them can run nothing between them.
+
+    An nn.Sequential runs what is put into it however it is run itself: as a whole, in a loop, or taken out of the model.
+    """
+    own = {path for h in trace.hosts for path in h.instances}
+    if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
+        return False
+    lists = {m.name: m for m in trace.modules if m.class_name in LISTS and m.name not in own}
+    chains = (m.name in lists and m.class_name == "Sequential" and m.output_kind == "tensor" for m in meant)
+    if not all(chains) or not all(m.name.rpartition(".")[0] in lists for m in meant):
+        return False
+    ways = {_way(m.name, lists) for m in meant}
+    if len(ways) > 1:
+        return True
+    # features_only takes the model apart, and runs the elements of its lists one by one
+    taken_apart = bool(trace.taps) and not trace.hooked and ways == {meant[0].name}
+    holders = {m.name.rpartition(".")[0] for m in meant}
+    return taken_apart or bool(_run_by_another(trace, holders, ways.pop().rpartition(".")[0]))
+
+
 def is_parted(trace: Trace, site: Site) -> bool:
     """Whether the list that holds the element is run as a whole: then its run is parted. Raises
     CodegenError("container-element") where that is done by another list.
     """
     holder = site.attribute.rpartition(".")[0]
     holders = {selection.joined(owner, holder) for owner in site.host.instances}
-    whole = [c for c in trace.calls if c.module in holders]
-    if not whole or site.host.variable:
+    if site.host.variable or not any(c.module in holders for c in trace.calls):
         return False
-    if other := next((c.owner for c in whole if c.owner != selection.parted(c.module, holder)), ""):
+    if other := _run_by_another(trace, holders, holder):
         what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too: not built yet"
         raise CodegenError("container-element", what, f"insert after {holder}")
     return True
+
+
+def _run_by_another(trace: Trace, holders: Collection[str], way: str) -> str:
+    """The list that runs one of the lists `holders`, "" where all are run by the objects from which `way` leads to them."""
+    calls = (c for c in trace.calls if c.module in holders)
+    return next((c.owner for c in calls if c.owner != selection.parted(c.module, way)), "")
 
 
 def dicts(trace: Trace) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     name = request.site
     meant = named(trace, request)
     demand_operation(request)
-    way = "" if whole else elements.way(trace, meant)
-    whole = whole or not way and _is_element(trace, meant)
+    layered = elements.are_layered(trace, request, meant)
+    way = "" if whole or layered else elements.way(trace, meant)
+    whole = whole or layered or not way and _is_element(trace, meant)
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -36,7 +37,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     attribute = "" if whole else way or called[0].name.rpartition(".")[2]
     if not whole and not way:
         _demand_one(request, called)
-    host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)
+    host = _host(trace, request, meant, attribute) if not whole else _own_class(trace, request, meant, layered)
     module = called[0]
     after = request.sides[0] == "after"
     _demand_element(request, module)
@@ -52,7 +53,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
-    site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole)
+    site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole, layered=layered)
     site = replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace))
     if way:
         elements.demand(trace, site)
@@ -265,9 +266,13 @@ def _is_element(trace: Trace, matched: list[TracedModule]) -> bool:
     return not owners & held and "" not in owners and {m.name for m in matched} <= held
 
 
-def _own_class(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:
-    """The class that the named modules are of. Raises CodegenError("container-element", "ambiguous-host")."""
+def _own_class(trace: Trace, request: Request, matched: list[TracedModule], layered: bool) -> HostClass:
+    """The class that the named modules are of; of lists of torch's the model's own. Raises
+    CodegenError("container-element", "ambiguous-host").
+    """
     names = {m.name for m in matched}
+    if layered:
+        return replace(trace.hosts[0], instances=tuple(m.name for m in matched))
     hosts = [h for h in trace.hosts if names & set(h.instances) and not h.inherited]
     if names - {path for h in hosts for path in h.instances}:
         raise elements.refused(request.site, matched[0].name)
