@@ -27,7 +27,7 @@ class Making(Enum):
     LATE = "by the model, once it has initialised all its weights"
     LATE_PASSING = "likewise, in a block that runs before: until then what it is given passes"
     CHOSEN = "by the model, behind everything else, in the chosen objects of the class"
-    LAYER = "likewise, as one more layer of lists of torch's: no class has to be edited"
+    LAYER = "likewise, as one more layer of lists of torch's, whose class cannot be edited"
 
 
 def making(trace: Trace | None, site: Site, component: Component) -> Making:

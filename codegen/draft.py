@@ -104,7 +104,7 @@ def _drafted(
     others = [o for o in others if locating.holds(o, request, whole=whole)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
-    elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
+    elsewhere = site.whole or site.layered or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)
     component = branch.component(request, site)
@@ -241,9 +241,10 @@ def _addition(
     code, attribute = place.code, place.attribute
     hooks = [construct.hook(attribute)] if component.stateful else []
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
-    if trace and loops.in_order(place.cls, place.site, trace.calls, request.operation):
+    among = place.site.layered and not place.site.whole
+    if trace and (among or loops.in_order(place.cls, place.site, trace.calls, request.operation)):
         order = construct.placed(place.site, attribute, request.operation)
-    if place.site.layered and not place.after:
+    if place.site.layered and place.site.whole and not place.after:
         order = construct.first_layer(place.site, attribute)
     if order and request.combine:
         raise CodegenError(

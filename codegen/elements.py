@@ -6,10 +6,11 @@ Reads no code.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import Request, Site, Trace, TracedModule
+from codegen.types import HostClass, Request, Site, Trace, TracedModule
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
 
@@ -46,26 +47,36 @@ def _way(name: str, lists: dict[str, TracedModule]) -> str:
     return attribute
 
 
-def are_layered(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> bool:
-    """Whether the module is to become a layer of these elements, each an nn.Sequential of torch's: where there are several,
-    and where the code around them can run nothing between them.
+def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str | None:
+    """Where the module becomes a layer of an nn.Sequential of torch's, what the site is called in that list: "0" for `stem.0`,
+    "" where the elements are such lists themselves, each with a module at its end (before: in front). None for other sites.
 
-    An nn.Sequential runs what is put into it however it is run itself: as a whole, in a loop, or taken out of the model.
+    So it is where elements are several, and where the code around them can run nothing between them. An nn.Sequential runs
+    what is put into it however it is run itself: as a whole, in a loop, or taken out of the model.
     """
     own = {path for h in trace.hosts for path in h.instances}
     if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
-        return False
+        return None
     lists = {m.name: m for m in trace.modules if m.class_name in LISTS and m.name not in own}
-    chains = (m.name in lists and m.class_name == "Sequential" and m.output_kind == "tensor" for m in meant)
-    if not all(chains) or not all(m.name.rpartition(".")[0] in lists for m in meant):
-        return False
+    holders = {m.name.rpartition(".")[0] for m in meant}
+    if not holders <= lists.keys() or any(m.output_kind != "tensor" for m in meant):
+        return None
+    filled = {m.name.rpartition(".")[0] for m in trace.modules}
+    chains = all(m.name in lists and m.class_name == "Sequential" and m.name in filled for m in meant)
     ways = {_way(m.name, lists) for m in meant}
     if len(ways) > 1:
-        return True
+        return "" if chains else None
     # features_only takes the model apart, and runs the elements of its lists one by one
-    taken_apart = bool(trace.taps) and not trace.hooked and ways == {meant[0].name}
-    holders = {m.name.rpartition(".")[0] for m in meant}
-    return taken_apart or bool(_run_by_another(trace, holders, ways.pop().rpartition(".")[0]))
+    taken_apart = bool(trace.taps) and not trace.hooked and ways == {meant[0].name} and meant[0].name.count(".") == 1
+    if not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
+        return None
+    alone = len(meant) == 1 and lists[[*holders][0]].class_name == "Sequential" and bool(way(trace, meant))
+    return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
+
+
+def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostClass:
+    """The class of the model, which makes the modules of these lists."""
+    return replace(trace.hosts[0], instances=tuple(selection.parted(m.name, attribute) for m in meant))
 
 
 def is_parted(trace: Trace, site: Site) -> bool:

@@ -44,9 +44,11 @@ CASES = [
     ("torchvision:convnext_tiny", "adapter", "after", "features.*.*.block.3", "features.?.*.block.3"),
     ("torchvision:mobilenet_v2", "se", "after", "features.3.conv.2", "features.3.conv.2"),
     ("torchvision:swin_t", "adapter", "after", "features.1.*.mlp.1", "features.1.*.mlp.1"),
-    # each an nn.Sequential, in an nn.Sequential that features_only takes apart
+    # in an nn.Sequential that features_only takes apart: a layer of it, or of its elements where they are such lists
+    ("timm:test_convnext", "eca", "after", "stem.0", "stem.0"),
+    ("timm:starnet_s050", "se", "before", "stem.1", "stem.1"),
     ("timm:test_byobnet", "se", "after", "stages.0", "stages.0"),
-    ("timm:test_byobnet", "eca", "before", "stages.1:", "stages.[123]"),
+    ("timm:test_byobnet", "eca", "before", "stages.1", "stages.1"),
     ("timm:starnet_s050", "se", "after", "stages.*", "stages.?"),
     ("timm:mobilevit_xxs", "se", "after", "stages.-1", "stages.4"),
 ]

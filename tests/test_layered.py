@@ -1,4 +1,4 @@
-"""Elements that are an nn.Sequential each: when the module becomes a layer of them, and what is left as it was."""
+"""When the module becomes a layer of an nn.Sequential of torch's, and when the code that runs the list is edited as ever."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ MODULES = (
     module("stages.1"),
     module("stages.1.0"),
     module("stages.1.0.0", "Conv2d"),
+    module("stem"),
+    module("stem.0", "Conv2d"),
+    module("stem.1", "BatchNorm2d"),
     module("mixed", "ModuleList"),
     module("mixed.0"),
     module("mixed.1", "Conv2d"),
@@ -38,36 +41,43 @@ INNER = Call("stages.0", "stages", "container.py", "Sequential.forward", SPAN, T
 TRACE = Trace("Net()", "1x3x8x8", (HOST,), MODULES, (RUN, INNER), ("forward",))
 
 
-def layered(*names: str, trace: Trace = TRACE, operation: str = "after", **options: str) -> bool:
+def layer(*names: str, trace: Trace = TRACE, operation: str = "after") -> str | None:
     meant = [m for m in trace.modules if m.name in names]
-    return elements.are_layered(trace, Request("net.py", operation, **options), meant)
+    return elements.layer(trace, Request("net.py", operation), meant)
 
 
 def test_several_elements_of_one_list() -> None:
-    assert layered("stages.0", "stages.1")
-    assert layered("stages.0", "stages.1", operation="before")
-    assert not layered("stages.0", "stages.1", operation="beside")
-    assert not layered("mixed.0", "mixed.1")  # one of them is no list
+    assert layer("stages.0", "stages.1") == ""
+    assert layer("stages.0", "stages.1", operation="before") == ""
+    assert layer("stages.0", "stages.1", operation="beside") is None
+    assert layer("mixed.0", "mixed.1") is None  # one of them is no list
 
 
 def test_one_element_is_parted_from_the_others_where_the_model_runs_the_list() -> None:
-    assert not layered("stages.0")
+    assert layer("stages.0") is None
 
 
 def test_one_element_of_a_list_that_another_list_runs() -> None:
-    assert layered("stages.0.0")
-    assert not layered("stages.0.0.0")
+    assert layer("stages.0.0") == ""
 
 
 def test_one_element_of_a_list_that_a_feature_extractor_takes_apart() -> None:
     apart = replace(TRACE, taps=("stages.0", "stages.1"))
-    assert layered("stages.0", trace=apart)
-    assert not layered("stages.0", trace=replace(apart, hooked=True))
+    assert layer("stages.0", trace=apart) == ""
+    assert layer("stem.1", trace=apart) == "1"  # a layer beside it
+    assert layer("mixed.1", trace=apart) is None  # its list is run by a loop
+    assert layer("stages.0", trace=replace(apart, hooked=True)) is None
+    assert layer("stages.0.0.0", trace=apart) is None
 
 
 def test_a_list_that_returns_more_than_a_tensor_takes_no_further_layer() -> None:
     pairs = tuple(replace(m, output_kind="tuple") if m.name == "stages.1" else m for m in MODULES)
-    assert not layered("stages.0", "stages.1", trace=replace(TRACE, modules=pairs))
+    assert layer("stages.0", "stages.1", trace=replace(TRACE, modules=pairs)) is None
+
+
+def test_an_empty_list_has_no_layer_to_stand_behind() -> None:
+    empty = tuple(m for m in MODULES if not m.name.startswith("stages.1."))
+    assert layer("stages.0", "stages.1", trace=replace(TRACE, modules=empty)) is None
 
 
 def test_lists_whose_first_layers_have_unlike_names() -> None:
