@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 
 from codegen import catalogue, loops, reaching, selection, style, syntax
@@ -27,12 +28,13 @@ class Making(Enum):
     LATE = "by the model, once it has initialised all its weights"
     LATE_PASSING = "likewise, in a block that runs before: until then what it is given passes"
     CHOSEN = "by the model, behind everything else, in the chosen objects of the class"
+    LAYER = "likewise, as one more layer of lists of torch's, whose class cannot be edited"
 
 
 def making(trace: Trace | None, site: Site, component: Component) -> Making:
     """How the module of this site is made."""
     if site.chosen is not None:
-        return Making.CHOSEN
+        return Making.LAYER if site.layered else Making.CHOSEN
     own = site.host.instances == ("",) and not site.host.inherited
     if trace is None or own or not component.stateful:
         return Making.LAST
@@ -185,6 +187,19 @@ def hook(attribute: str) -> tuple[str, str]:
 def placed(site: Site, attribute: str, operation: str) -> tuple[str, str]:
     """(statement, function) that put the module beside the site among the children of a host that runs them in order."""
     return _place(site, attribute, operation, tap="", extractor=False)
+
+
+def first_layer(site: Site, attribute: str) -> tuple[str, str]:
+    """(statement, function) that put the module in front of all other layers of a list. Raises
+    CodegenError("site-not-editable") where the first layers of several lists have unlike names.
+    """
+    assert site.chosen is not None
+    children = selection.children_of(site.names)
+    firsts = dict.fromkeys(children[name][0] for name in site.chosen.names)
+    if len(firsts) > 1:
+        what = f"{site.name} means lists whose first layers are named {', '.join(firsts)}: not built yet"
+        raise CodegenError("site-not-editable", what, "make one edit of each, or insert --after")
+    return placed(replace(site, attribute=[*firsts][0]), attribute, "before")
 
 
 def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:

@@ -104,7 +104,7 @@ def _drafted(
     others = [o for o in others if locating.holds(o, request, whole=whole)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
-    elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
+    elsewhere = site.whole or site.layered or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)
     component = branch.component(request, site)
@@ -182,11 +182,11 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     addition, hooks, ordering = _addition(component, place, request, trace)
     edits = _methods(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
-    first = construct.statement(attribute, component, how)
-    made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
-    edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
-    if late or how is Making.CHOSEN:
-        lines = ordering if late else hooks
+    if how is not Making.LAYER:
+        made = [construct.statement(attribute, component, how), *hooks * (how is not Making.CHOSEN), *ordering * (not late)]
+        edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
+    if late or how in (Making.CHOSEN, Making.LAYER):
+        lines = ordering if late else hooks if how is Making.CHOSEN else [*ordering, *hooks]
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
     grouped = behind.grouped(request, parts, place, trace, component) if request.groups and trace else behind.Grouped()
     said = extra.around(parts, place, trace) if request.combine == branch.EXTRA and trace else ()
@@ -225,6 +225,8 @@ def _methods(place: insert.Place, uses: list[Use]) -> list[Edit]:
     """The edits of the methods that run the site."""
     if place.combine == branch.EXTRA:
         return extra.plan(place, uses)
+    if place.site.layered:  # it runs its layers itself
+        return []
     if place.site.whole:
         return whole.plan(place)
     if place.site.parted:
@@ -239,8 +241,11 @@ def _addition(
     code, attribute = place.code, place.attribute
     hooks = [construct.hook(attribute)] if component.stateful else []
     order = construct.order(trace, place.site, attribute, request.operation) if trace else None
-    if trace and loops.in_order(place.cls, place.site, trace.calls, request.operation):
+    among = place.site.layered and not place.site.whole
+    if trace and (among or loops.in_order(place.cls, place.site, trace.calls, request.operation)):
         order = construct.placed(place.site, attribute, request.operation)
+    if place.site.layered and place.site.whole and not place.after:
+        order = construct.first_layer(place.site, attribute)
     if order and request.combine:
         raise CodegenError(
             "site-not-editable",

@@ -5,11 +5,12 @@ Reads no code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import Site, Trace, TracedModule
+from codegen.types import HostClass, Request, Site, Trace, TracedModule
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
 
@@ -46,19 +47,56 @@ def _way(name: str, lists: dict[str, TracedModule]) -> str:
     return attribute
 
 
+def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str | None:
+    """Where the module becomes a layer of an nn.Sequential of torch's, what the site is called in that list: "0" for `stem.0`,
+    "" where the elements are such lists themselves, each with a module at its end (before: in front). None for other sites.
+
+    So it is where elements are several, and where the code around them can run nothing between them. An nn.Sequential runs
+    what is put into it however it is run itself: as a whole, in a loop, or taken out of the model.
+    """
+    own = {path for h in trace.hosts for path in h.instances}
+    if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
+        return None
+    lists = {m.name: m for m in trace.modules if m.class_name in LISTS and m.name not in own}
+    holders = {m.name.rpartition(".")[0] for m in meant}
+    if not holders <= lists.keys() or any(m.output_kind != "tensor" for m in meant):
+        return None
+    filled = {m.name.rpartition(".")[0] for m in trace.modules}
+    chains = all(m.name in lists and m.class_name == "Sequential" and m.name in filled for m in meant)
+    ways = {_way(m.name, lists) for m in meant}
+    if len(ways) > 1:
+        return "" if chains else None
+    # features_only takes the model apart, and runs the elements of its lists one by one
+    taken_apart = bool(trace.taps) and not trace.hooked and ways == {meant[0].name} and meant[0].name.count(".") == 1
+    if not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
+        return None
+    alone = len(meant) == 1 and lists[[*holders][0]].class_name == "Sequential" and bool(way(trace, meant))
+    return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
+
+
+def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostClass:
+    """The class of the model, which makes the modules of these lists."""
+    return replace(trace.hosts[0], instances=tuple(selection.parted(m.name, attribute) for m in meant))
+
+
 def is_parted(trace: Trace, site: Site) -> bool:
     """Whether the list that holds the element is run as a whole: then its run is parted. Raises
     CodegenError("container-element") where that is done by another list.
     """
     holder = site.attribute.rpartition(".")[0]
     holders = {selection.joined(owner, holder) for owner in site.host.instances}
-    whole = [c for c in trace.calls if c.module in holders]
-    if not whole or site.host.variable:
+    if site.host.variable or not any(c.module in holders for c in trace.calls):
         return False
-    if other := next((c.owner for c in whole if c.owner != selection.parted(c.module, holder)), ""):
+    if other := _run_by_another(trace, holders, holder):
         what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too: not built yet"
         raise CodegenError("container-element", what, f"insert after {holder}")
     return True
+
+
+def _run_by_another(trace: Trace, holders: Collection[str], way: str) -> str:
+    """The list that runs one of the lists `holders`, "" where all are run by the objects from which `way` leads to them."""
+    calls = (c for c in trace.calls if c.module in holders)
+    return next((c.owner for c in calls if c.owner != selection.parted(c.module, way)), "")
 
 
 def dicts(trace: Trace) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     name = request.site
     meant = named(trace, request)
     demand_operation(request)
-    way = "" if whole else elements.way(trace, meant)
-    whole = whole or not way and _is_element(trace, meant)
+    layer = elements.layer(trace, request, meant)
+    way = "" if whole or layer is not None else elements.way(trace, meant)
+    whole = whole or layer == "" or layer is None and not way and _is_element(trace, meant)
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -33,10 +34,10 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
             f"{name} ({meant[0].class_name}) is in the model but no public path calls it",
             "choose a site with call sites: codegen sites SOURCE lists them",
         )
-    attribute = "" if whole else way or called[0].name.rpartition(".")[2]
+    attribute = "" if whole else layer or way or called[0].name.rpartition(".")[2]
     if not whole and not way:
         _demand_one(request, called)
-    host = _own_class(trace, request, meant) if whole else _host(trace, request, meant, attribute)
+    host = _host(trace, request, meant, attribute) if layer is None else elements.maker(trace, meant, attribute)
     module = called[0]
     after = request.sides[0] == "after"
     _demand_element(request, module)
@@ -52,13 +53,13 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
         raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
-    site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole)
+    site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole, layered=layer is not None)
     site = replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace))
     if way:
         elements.demand(trace, site)
         site = replace(site, parted=elements.is_parted(trace, site))
     some = len(host.instances) < len(holding) and (host.inherited or not request.host)
-    if whole or some or _lacks_grid(trace, request, layout):
+    if whole or some or site.layered or _lacks_grid(trace, request, layout):
         return _chosen_site(trace, request, site)
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
@@ -235,6 +236,8 @@ def _element_ran(module: TracedModule, ran: set[str]) -> bool:
 
 
 def _host(trace: Trace, request: Request, matched: list[TracedModule], attribute: str) -> HostClass:
+    if not attribute:
+        return _own_class(trace, request, matched)
     owners = {selection.parted(m.name, attribute) for m in matched}
     runners = {m.runner for m in matched}
     hosts = [h for h in trace.hosts if owners & set(h.instances) and h.inherited == (runners != {""})]

@@ -235,7 +235,7 @@ def demand(report: Report) -> None:
     if components.removes(report.request) and failed[0].name == "shape":
         name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
         hint = "nothing was written; codegen replace and codegen head put something else there"
-    elif report.site and report.site.parted and f"{report.site.module.name}.0" in report.site.names:  # it is a list itself
+    elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
     if failed[0].name == "groups" and "layer" in failed[0].detail:

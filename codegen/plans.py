@@ -20,7 +20,7 @@ def made(
     return {
         "base_build": variant.base_build,
         "build": variant.build,
-        "host": site.host.name,
+        "host": "" if site.layered else site.host.name,
         "site": site.attribute,
         "attribute": variant.attribute,
         "class_name": variant.class_name,

@@ -221,6 +221,7 @@ class Site:
     chosen: Chosen | None = None  # only these objects get a module, from the model; the others of the class an nn.Identity
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
+    layered: bool = False  # the module becomes a layer of an nn.Sequential of torch's: of the sites (`whole`), or beside one
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
     dicts: tuple[str, ...] = ()  # of those whose elements are reached by key
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module

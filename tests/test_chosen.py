@@ -44,6 +44,13 @@ CASES = [
     ("torchvision:convnext_tiny", "adapter", "after", "features.*.*.block.3", "features.?.*.block.3"),
     ("torchvision:mobilenet_v2", "se", "after", "features.3.conv.2", "features.3.conv.2"),
     ("torchvision:swin_t", "adapter", "after", "features.1.*.mlp.1", "features.1.*.mlp.1"),
+    # in an nn.Sequential that features_only takes apart: a layer of it, or of its elements where they are such lists
+    ("timm:test_convnext", "eca", "after", "stem.0", "stem.0"),
+    ("timm:starnet_s050", "se", "before", "stem.1", "stem.1"),
+    ("timm:test_byobnet", "se", "after", "stages.0", "stages.0"),
+    ("timm:test_byobnet", "eca", "before", "stages.1", "stages.1"),
+    ("timm:starnet_s050", "se", "after", "stages.*", "stages.?"),
+    ("timm:mobilevit_xxs", "se", "after", "stages.-1", "stages.4"),
 ]
 
 
@@ -58,7 +65,7 @@ def test_the_original_with_modules_around_the_chosen_sites(
     library = "timm" if source.startswith("timm") else "torchvision.models"
     base = f"create_model('{name}')" if library == "timm" else f"{name}(weights=None)"
     variant = oracle.load(str(target))
-    attribute = next(n for n in (f"{module}2", module) if f"self.{n} = " in target.read_text())
+    attribute = next(n for n in (f"{module}2", module) if f".{n} = " in target.read_text())
     size = 224 if "vit" in name or "swin" in name else 96
     size = 160 if name == "test_vit" else size
     found = oracle.compare(

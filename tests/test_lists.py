@@ -52,11 +52,19 @@ def test_the_loops_that_no_run_reaches_are_edited_too(codegen: Run, net: Path) -
 @pytest.mark.parametrize(
     ("site", "message"),
     [
-        ("stages.low.0", 'only where name == "low"'),  # its run is one of several in a loop
-        ("body.0.0", "an element of body.0, which body runs"),
-        ("convs.*", "each takes a module of its own"),
+        ("--after=stages.low.0", 'only where name == "low"'),  # its run is one of several in a loop
+        ("--beside=body.0.0", "an element of body.0, which body runs"),
+        ("--after=convs.*", "each takes a module of its own"),
     ],
 )
 def test_what_no_edit_reaches_is_refused_with_the_reason(codegen: Run, net: Path, site: str, message: str) -> None:
-    done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", site, cwd=net)
+    done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", site, cwd=net)
     assert done.returncode == 2 and message in done.stderr.decode(), done.stderr.decode()
+
+
+@pytest.mark.slow
+def test_a_layer_of_a_list_that_another_list_runs(codegen: Run, net: Path) -> None:
+    done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", "body.0.0", "-o", "out.py", cwd=net)
+    assert done.returncode == 0, done.stderr.decode()
+    text = (net / "out.py").read_text(encoding="utf-8")
+    assert "self.body[0].se = SqueezeExcite(dim)\n        place_se(self.body[0])\n" in text and "right behind `0`" in text

@@ -44,6 +44,8 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
             break
     if not text and whole and len(names) == 1:
         text = widths.search(whole, widths.ranked(_of_neighbours(whole[0], names[0])))
+    if not text and builds > 1:
+        text = widths.search(own, widths.ranked(_of_parts(own[0], outgoing)))
     if text:
         return Width(text, own[0].value, "attribute" if "." in text else "name", builds)
     alike = len({layouts.channels(layout, s.shape) for s in seen if s.model is evidence.builds[0][0]}) == 1
@@ -108,6 +110,25 @@ def _of_module(seen: Observation, outgoing: bool) -> Iterator[str]:
             if not text.rpartition(".")[2].startswith(other):
                 yield text
     yield from widths.candidates(seen, "", outgoing=outgoing)
+
+
+def _of_parts(seen: Observation, outgoing: bool) -> Iterator[str]:
+    """`stage[-1].conv3.conv.out_channels`: of all that is inside the module, on its outer side, the outermost first."""
+    other = "in_" if outgoing else "out_"
+    for name, part in _parts(CHOSEN, seen.owner, outgoing):
+        for text in widths.own_numbers(name, part, outgoing):
+            if not text.rpartition(".")[2].startswith(other):
+                yield text
+
+
+def _parts(name: str, module: nn.Module, outgoing: bool) -> Iterator[tuple[str, nn.Module]]:
+    """A module's parts by how code reaches them; of a list only its ends, for lists may be of several lengths."""
+    children = [(widths.reached(name, module, key), key, child) for key, child in module.named_children()]
+    if len(children) > 1 and all(key.isdigit() for _, key, _ in children):
+        children = [children[0], (f"{name}[-1]", "", children[-1][2])]
+    for text, _, child in children[::-1] if outgoing else children:
+        yield text, child
+        yield from _parts(text, child, outgoing)
 
 
 def _of_neighbours(seen: Observation, name: str) -> Iterator[str]:

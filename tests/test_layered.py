@@ -1,0 +1,128 @@
+"""When the module becomes a layer of an nn.Sequential of torch's, and when the code that runs the list is edited as ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from codegen import construct, elements
+from codegen.errors import CodegenError
+from codegen.types import Call, Chosen, HostClass, Layout, Request, Site, Span, Trace, TracedModule, Width
+
+HOST = HostClass("Net", "net.py", 1, ("",))
+SPAN = Span(1, 0, 1, 1)
+
+
+def module(name: str, kind: str = "Sequential") -> TracedModule:
+    return TracedModule(name, kind, 1)
+
+
+MODULES = (
+    module("", "Net"),
+    module("stages"),
+    module("stages.0"),
+    module("stages.0.0"),
+    module("stages.0.0.0", "Conv2d"),
+    module("stages.1"),
+    module("stages.1.0"),
+    module("stages.1.0.0", "Conv2d"),
+    module("stem"),
+    module("stem.0", "Conv2d"),
+    module("stem.1", "BatchNorm2d"),
+    module("mixed", "ModuleList"),
+    module("mixed.0"),
+    module("mixed.1", "Conv2d"),
+)
+RUN = Call("stages", "", "net.py", "Net.forward", SPAN, True, "forward", 1)
+INNER = Call("stages.0", "stages", "container.py", "Sequential.forward", SPAN, True, "forward", 1)
+TRACE = Trace("Net()", "1x3x8x8", (HOST,), MODULES, (RUN, INNER), ("forward",))
+
+
+def layer(*names: str, trace: Trace = TRACE, operation: str = "after") -> str | None:
+    meant = [m for m in trace.modules if m.name in names]
+    return elements.layer(trace, Request("net.py", operation), meant)
+
+
+def test_several_elements_of_one_list() -> None:
+    assert layer("stages.0", "stages.1") == ""
+    assert layer("stages.0", "stages.1", operation="before") == ""
+    assert layer("stages.0", "stages.1", operation="beside") is None
+    assert layer("mixed.0", "mixed.1") is None  # one of them is no list
+
+
+def test_one_element_is_parted_from_the_others_where_the_model_runs_the_list() -> None:
+    assert layer("stages.0") is None
+
+
+def test_one_element_of_a_list_that_another_list_runs() -> None:
+    assert layer("stages.0.0") == ""
+
+
+def test_one_element_of_a_list_that_a_feature_extractor_takes_apart() -> None:
+    apart = replace(TRACE, taps=("stages.0", "stages.1"))
+    assert layer("stages.0", trace=apart) == ""
+    assert layer("stem.1", trace=apart) == "1"  # a layer beside it
+    assert layer("mixed.1", trace=apart) is None  # its list is run by a loop
+    assert layer("stages.0", trace=replace(apart, hooked=True)) is None
+    assert layer("stages.0.0.0", trace=apart) is None
+
+
+def test_a_list_that_returns_more_than_a_tensor_takes_no_further_layer() -> None:
+    pairs = tuple(replace(m, output_kind="tuple") if m.name == "stages.1" else m for m in MODULES)
+    assert layer("stages.0", "stages.1", trace=replace(TRACE, modules=pairs)) is None
+
+
+def test_an_empty_list_has_no_layer_to_stand_behind() -> None:
+    empty = tuple(m for m in MODULES if not m.name.startswith("stages.1."))
+    assert layer("stages.0", "stages.1", trace=replace(TRACE, modules=empty)) is None
+
+
+def test_lists_whose_first_layers_have_unlike_names() -> None:
+    width, names = Width("8", 8, "literal"), ("stages", "stages.0", "stages.0.conv", "stages.1", "stages.1.0")
+    site = Site("stages.*", "", HOST, MODULES[2], Layout("NCHW"), width, chosen=Chosen(("stages.0", "stages.1"), "stages.*"))
+    with pytest.raises(CodegenError, match="first layers are named conv, 0"):
+        construct.first_layer(replace(site, names=names), "se")
+    with_one = replace(site, names=names, chosen=Chosen(("stages.0",), "stages.0"))
+    assert construct.first_layer(with_one, "se")[0] == "place_se(self)"
+
+
+FILE = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=16):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 4, 4)
+        self.stages = nn.ModuleList([nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU()) for _ in range(2)])
+
+    def forward(self, x):
+        x = self.stem(x)
+        for stage in self.stages:
+            x = LAYERS
+        return x
+"""
+HOW = ("--input", "1x3x32x32", "--module", "se", "--after", "stages.*", "-o", "out.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", ["stage[1](stage[0](x))", "stage[-1](stage[0](x))"])
+def test_code_that_runs_their_layers_by_position_is_refused(codegen: Run, tmp_path: Path, layers: str) -> None:
+    (tmp_path / "net.py").write_text(FILE.replace("LAYERS", layers), encoding="utf-8")
+    done = codegen("insert", "net.py", *HOW, cwd=tmp_path)
+    assert done.returncode == 3 and b"error[contract-failed]" in done.stderr, done.stderr
+    assert not (tmp_path / "out.py").exists()
+
+
+@pytest.mark.slow
+def test_it_is_verified_and_taken_out_again(codegen: Run, tmp_path: Path) -> None:
+    source = FILE.replace("LAYERS", "stage(x)")
+    (tmp_path / "net.py").write_text(source, encoding="utf-8")
+    assert codegen("insert", "net.py", *HOW, cwd=tmp_path).returncode == 0
+    assert "for stage in self.stages:\n            stage.se = " in (tmp_path / "out.py").read_text(encoding="utf-8")
+    assert codegen("verify", "out.py", cwd=tmp_path).returncode == 0
+    assert codegen("remove", "out.py", "--name", "se", "-o", "back.py", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "back.py").read_text(encoding="utf-8") == source
