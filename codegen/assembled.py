@@ -16,6 +16,7 @@ from codegen import (
     construct,
     draft,
     emit,
+    initialising,
     locating,
     loops,
     naming,
@@ -73,7 +74,7 @@ def made(
 def _demand(request: Request, site: Site) -> None:
     """Raises CodegenError("site-not-editable") where what is asked for takes more than another layer in the list."""
     asked = {"--extra": request.combine == branch.EXTRA, "--beside": request.operation == "beside"}
-    asked |= {"--emit-groups": request.groups}
+    asked |= {"--emit-groups": request.groups, "--init host": request.init == initialising.HOST}
     asked |= {"a place between modules": selection.is_point(site.attribute), "--output-index": bool(request.element)}
     if wrong := [what for what, on in asked.items() if on]:
         raise CodegenError(

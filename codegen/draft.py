@@ -18,6 +18,7 @@ from codegen import (
     expressions,
     foreign,
     groups,
+    initialising,
     locating,
     loops,
     naming,
@@ -182,7 +183,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     addition, hooks, ordering = _addition(component, place, request, trace)
     edits = _methods(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
-    first = construct.statement(attribute, component, how)
+    first = initialising.filled(construct.statement(attribute, component, how), parts.host, cls, late=late)
     made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how is Making.CHOSEN:

@@ -32,6 +32,7 @@ class Request:
     arguments: tuple[tuple[str, str], ...] = ()  # --arg reduction=8
     name: str = ""
     identity: bool = False
+    init: str = ""  # --init, "" is the module's own
     suffix: str = ""
     keep: str = ""  # "all" or "used"
     width: str = ""
