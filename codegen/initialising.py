@@ -68,15 +68,18 @@ def own(code: Code, cls: ast.ClassDef) -> str:
     """
     classes = [*_with_bases(code, cls)]
     methods = {m.name: m for each in reversed(classes) for m in each.body if isinstance(m, ast.FunctionDef)}
-    functions = {f.name: f for f in code.tree.body if isinstance(f, ast.FunctionDef)}
+    known = {name for statement in code.tree.body for name in syntax.bound_names(statement)} | {"self"}
     for node in (node for each in classes for node in ast.walk(each)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.apply" and len(node.args) == 1:
-            name = _applied(node.args[0])
-            if name.startswith("self.") and _takes_a_module(methods.get(name[5:]), 2):
-                return name
-            if _takes_a_module(functions.get(name), 1):
-                return name
-    if _takes_a_module(methods.get(USUAL), 2):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "self.apply" and len(node.args) == 1):
+            continue
+        given, plain = node.args[0], ast.unparse(node.args[0])
+        if all(name.isidentifier() for name in plain.split(".")) and plain.split(".")[0] in known:
+            return plain  # self._init_weights, init_fn, weights.init_fn
+        if isinstance(given, ast.Call) and ast.unparse(given.func).endswith("partial") and given.args:
+            inner = ast.unparse(given.args[0])  # partial(self._init_weights, needs_reset=True)
+            if inner.startswith("self.") and _takes_a_module(methods.get(inner[5:])):
+                return inner
+    if _takes_a_module(methods.get(USUAL)):
         return f"self.{USUAL}"
     what = f"{cls.name} has no function that initialises one module, such as self.{USUAL}(module)"
     raise CodegenError("no-init-function", what, f"--init host needs one; there are also {', '.join(LAYERS)} and {ZERO_LAST}")
@@ -91,17 +94,12 @@ def _with_bases(code: Code, cls: ast.ClassDef) -> Iterator[ast.ClassDef]:
             yield from _with_bases(code, parent)
 
 
-def _applied(node: ast.expr) -> str:
-    """`self._init_weights` of itself, and of `partial(self._init_weights, needs_reset=True)`."""
-    inner = node.args[0] if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("partial") else node
-    return ast.unparse(inner)
-
-
-def _takes_a_module(function: ast.FunctionDef | None, count: int) -> bool:
-    """Whether it can be called with so many arguments (`self` and a module, a module)."""
-    if function is None or function.decorator_list:
+def _takes_a_module(method: ast.FunctionDef | None) -> bool:
+    """Whether `self.method(module)` can be called."""
+    if method is None:
         return False
-    arguments = function.args
+    arguments, decorators = method.args, {ast.unparse(each) for each in method.decorator_list}
     positional = [*arguments.posonlyargs, *arguments.args]
     least = len(positional) - len(arguments.defaults)
-    return least <= count <= len(positional) and None not in arguments.kw_defaults
+    given = 1 if "staticmethod" in decorators else 2
+    return least <= given <= len(positional) and None not in arguments.kw_defaults and "property" not in decorators
