@@ -16,6 +16,7 @@ from codegen import (
     construct,
     draft,
     emit,
+    initialising,
     locating,
     loops,
     naming,
@@ -74,6 +75,9 @@ def _demand(request: Request, site: Site) -> None:
     """Raises CodegenError("site-not-editable") where what is asked for takes more than another layer in the list."""
     asked = {"--extra": request.combine == branch.EXTRA, "--beside": request.operation == "beside"}
     asked |= {"--emit-groups": request.groups}
+    if request.init == initialising.HOST:
+        what = f"{site.host.name} is a function: its nn.Sequential has no function that initialises one module"
+        raise CodegenError("no-init-function", what, "--init host needs one; codegen insert --help has other ways")
     asked |= {"a place between modules": selection.is_point(site.attribute), "--output-index": bool(request.element)}
     if wrong := [what for what, on in asked.items() if on]:
         raise CodegenError(

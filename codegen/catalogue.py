@@ -1,6 +1,7 @@
 """The catalogue: `templates/modules/NAME.py.jinja`, a class with a few holes under a TOML head, becomes a Component.
 
-It never imports torch, and a setting reaches the rendered text only as the literal that it is.
+A file without a class is a layer of torch's: the expression that makes it. It never imports torch, and a setting reaches the
+rendered text only as the literal that it is.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codegen import gating, nearest
 from codegen.errors import CodegenError
 from codegen.types import Component, Layout, Width
 
@@ -78,17 +80,17 @@ def entry(name: str) -> Entry:
     known = names()
     if name in known:
         return _entry(name)
-    import difflib
-
-    near = difflib.get_close_matches(name.lower(), known)
-    hint = f"did you mean {_listed(near)}?" if near else "codegen modules lists them; a class of your own is my.py:MyAttn"
-    raise CodegenError("unknown-module", f"no module `{name}` in the catalogue", hint)
+    others = {each: _read(each)[0].get("aliases", ()) for each in known}
+    raise CodegenError("unknown-module", f"no module `{name}` in the catalogue", nearest.hint(name, others))
 
 
-def render(entry: Entry, layout: Layout, settings: Mapping[str, str], *, identity: bool, factory: bool) -> str:
-    """The class's text for one layout, with the settings as the constructor's defaults; black leaves it as it is.
+def render(
+    entry: Entry, layout: Layout, settings: Mapping[str, str], *, identity: bool, factory: bool, channels: int = 0
+) -> str:
+    """The class's text for one layout, with the settings as the constructor's defaults; black leaves it as it is. Of one of
+    torch's layers the expression that makes it: `nn.LayerNorm(channels)`.
 
-    `identity`: it starts as the identity. `factory`: its constructor takes `device` and `dtype`.
+    `identity`: it starts as the identity. `factory`: its constructor takes `device` and `dtype`. `channels`: where known.
     Raises `module-does-not-fit`, `unknown-argument`, `bad-argument`.
     """
     head, body = _read(entry.name)
@@ -101,7 +103,11 @@ def render(entry: Entry, layout: Layout, settings: Mapping[str, str], *, identit
         "factory": factory,
         "dd": ", **dd" if factory else "",
     }
-    return _environment().from_string(body).render(context | holes | _values(entry, head, settings))
+    values = _values(entry, head, settings)
+    for why in _lines(head.get("unfit", []), {**values, **holes, "channels": channels}):
+        message = f"`{entry.name}` does not fit {layout.kind}: {why}"
+        raise CodegenError("module-does-not-fit", message, f"codegen modules {entry.name} says what it takes where")
+    return _environment().from_string(body).render(context | holes | values)
 
 
 def count(entry: Entry, channels: int, settings: Mapping[str, str]) -> int:
@@ -132,25 +138,31 @@ def component(
     Raises what `entry` and `render` raise; `module-does-not-fit` too where the module needs a grid and none is known.
     """
     module = entry(name)
-    code = render(module, layout, settings, identity=identity, factory=bool(factory))
+    code = render(module, layout, settings, identity=identity, factory=bool(factory), channels=max(width.value, 0))
     head, _ = _read(name)
     notes = []
     if width.value > 0:  # 0: the width was never measured
-        notes = _lines(head["notes"], {"channels": width.value, **_values(module, head, settings)})
+        known = {"channels": width.value, "identity": identity, **_values(module, head, settings)}
+        notes = _lines(head["notes"], known)
     passed = [width.expr]
     if _holes(module, head, layout).get("needs_grid"):
         grid, note = _grid(module, layout)
         passed.append(f"grid_size={grid}")
         notes += note
     passed += [factory] if factory else []
-    return Component(
-        name=name,
-        class_name=module.class_name,
-        construct=f"{module.class_name}({', '.join(passed)})",
-        imports=tuple(line for line in module.imports if re.search(rf"\b{line.split()[-1]}\.", code)),
-        code=code,
-        notes=tuple(notes),
-    )
+    if found := re.search(r"^class (\w+)", code, re.MULTILINE):
+        imports = tuple(line for line in module.imports if re.search(rf"\b{line.split()[-1]}\.", code))
+        made = Component(name, found[1], f"{found[1]}({', '.join(passed)})", imports, code, tuple(notes))
+    else:
+        made = _layer(name, code, width.expr, factory)
+        made = replace(made, notes=tuple(notes), stateful=count(module, max(width.value, 1), settings) > 0)
+    return gating.zero_gated(made, factory) if identity and head.get("gated") else made
+
+
+def _layer(name: str, text: str, width: str, factory: str) -> Component:
+    """One of torch's layers: `nn.LayerNorm(channels, **dd)` in the host's names."""
+    construct = re.sub(r"\bchannels\b", lambda _: width, text.strip()).replace("**dd", factory)
+    return Component(name, construct.partition("(")[0].removeprefix("nn."), construct, ("from torch import nn",))
 
 
 def _calculated(formula: str, known: Mapping[str, Any]) -> Any:
@@ -238,6 +250,7 @@ def _value(module: str, name: str, text: str, default: Value) -> Value:
         value = ast.literal_eval(text.strip())
     if kind is float and type(value) is int:
         value = float(value)
+    value = text.strip() if kind is str and value is None else value  # kind=batch
     fits = type(value) is kind and (isinstance(value, str) or abs(value) <= LARGEST)
     if fits:
         fitting: Value = value

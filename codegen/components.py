@@ -6,10 +6,10 @@ import ast
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import catalogue, expressions, owned, sources, syntax
+from codegen import catalogue, expressions, gating, owned, sources, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Component, Request, Site
@@ -63,23 +63,6 @@ OUTGOING = [
 ]
 
 IDENTITY = "torch.nn:Identity"  # what stands where a module was removed
-
-ZERO_GATE = '''
-class ZeroGate(nn.Module):
-    """Start a module as the identity: x + gain * (module(x) - x) with gain = 0.
-
-    Paper: ReZero is All You Need - https://arxiv.org/abs/2003.04887
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-        self.gain = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.gain * (self.module(x) - x)
-'''
-
 
 @dataclass(frozen=True)
 class Constructor:
@@ -137,7 +120,7 @@ def resolve(request: Request, site: Site) -> Component:
         module = file.module or head
         public = head if _exports(head, name) else module
         made = Component(attribute, name, construct, (f"from {public} import {name}",))
-    return zero_gated(made) if request.identity and not request.combine else made
+    return gating.zero_gated(made) if request.identity and not request.combine else made
 
 
 def removes(request: Request) -> bool:
@@ -153,16 +136,6 @@ def constructor(module: str, name: str) -> Constructor:
     cls = _class(code, name)
     assert cls is not None
     return _constructor(code, cls)
-
-
-def zero_gated(made: Component) -> Component:
-    """The module inside a gate that starts at 0."""
-    return replace(
-        made,
-        construct=f"ZeroGate({made.construct})",
-        imports=(*made.imports, "import torch", "from torch import nn"),
-        code=f"{made.code}\n\n{ZERO_GATE.strip()}\n".lstrip("\n"),
-    )
 
 
 def _defining_file(module: str, name: str) -> Path:

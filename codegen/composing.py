@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from codegen import catalogue, components, construct, expressions, naming, style
+from codegen import catalogue, components, construct, expressions, gating, initialising, naming, style
 from codegen.errors import CodegenError
 from codegen.expressions import Around, Chain, Joined, Leaf, Node
 from codegen.syntax import Code
@@ -25,12 +25,13 @@ def resolve(request: Request, site: Site) -> Component:
     """
     node = expressions.parse(request.module)
     if isinstance(node, Leaf) and not request.as_class:
-        return components.resolve(_asked(request, node), site)
+        return initialising.started(components.resolve(_asked(request, node), site), request.init)
     if request.arguments:
         what = "--arg is of one module, and --module composes several, or makes a class of its own of one"
         raise CodegenError("usage", what, "write it in the expression: se(reduction=8) >> eca")
     made = _composed(request, node, site)
-    return components.zero_gated(made) if request.identity and not request.combine else made
+    made = gating.zero_gated(made) if request.identity and not request.combine else made
+    return initialising.started(made, request.init)
 
 
 def needs_grid(request: Request, layout: Layout) -> bool:

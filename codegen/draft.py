@@ -18,6 +18,7 @@ from codegen import (
     expressions,
     foreign,
     groups,
+    initialising,
     locating,
     loops,
     naming,
@@ -183,7 +184,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     edits = _methods(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
     if how is not Making.LAYER:
-        made = [construct.statement(attribute, component, how), *hooks * (how is not Making.CHOSEN), *ordering * (not late)]
+        first = initialising.filled(construct.statement(attribute, component, how), parts.host, cls, late=late)
+        made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
         edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how in (Making.CHOSEN, Making.LAYER):
         lines = ordering if late else hooks if how is Making.CHOSEN else [*ordering, *hooks]

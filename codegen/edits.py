@@ -17,7 +17,7 @@ from codegen.types import Request, Trace
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
 FLAGS = ("--identity", "--import", "--accept-licence", "--emit-groups")
 OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
-OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--combine", "--width", "--out-width", *FLAGS)
+OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--combine", "--init", "--width", "--out-width", *FLAGS)
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
 
 
@@ -118,7 +118,7 @@ def said(request: Request) -> str:
     element = "--output-index" if request.element.isdigit() else "--output-key"
     given = [("--class", request.host), ("--as-class", request.as_class), (element, request.element)]
     given += [("--width", request.width), ("--out-width", request.out_width)]
-    given += [("--combine", request.combine), ("--name", request.name)]
+    given += [("--combine", request.combine), ("--name", request.name), ("--init", request.init)]
     options = [f"{key}={value}" for key, value in request.arguments]
     options += [word for name, value in given if value for word in (name, value)]
     flags = {"--identity": request.identity, **emit.inclusion(request), "--emit-groups": request.groups}

@@ -44,6 +44,7 @@ def command(request: Request, source: str) -> str:
         ("--name", "" if request.layers else request.name),
         ("--suffix", suffix),
         ("--keep", request.keep),
+        ("--init", request.init),
         ("--width", request.width),
         ("--out-width", request.out_width),
     )

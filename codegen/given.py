@@ -16,6 +16,7 @@ Combine = Literal["add", "mul", "cat", "gate"]
 Keep = Literal["all", "used"]
 Way = Literal["residual", "gate", "drop_path", "scale"]
 Pool = Literal["avg", "max", "avgmax", "gem"]
+Init = Literal["paper", "kaiming", "xavier", "trunc_normal", "zero_last", "host"]
 Ways = Literal["script", "fx", "export", "onnx", "compile"]
 Spec = str | os.PathLike[str]  # a SOURCE, or a file
 Arguments = Mapping[str, object] | Sequence[str]  # {"reduction": 8}, or the texts "reduction=8" of --arg
@@ -25,6 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "keep": get_args(Keep),
     "with_": get_args(Way),
     "pool": get_args(Pool),
+    "init": get_args(Init),
 }
 CHECKS: tuple[str, ...] = get_args(Ways)
 LISTS = ("edits", "checks")

@@ -95,6 +95,12 @@ NAMED = _options(
         "--identity", is_flag=True, help="Start as the identity: the pretrained function is unchanged at step 0."
     ),
 )
+INIT = click.option(
+    "--init",
+    type=click.Choice(given.CHOICES["init"]),
+    default=None,
+    help="How its weights start. paper (default): as the module has it; host: by the model's own function.",
+)
 HOW_MUCH = click.option(
     "--keep", type=click.Choice(given.CHOICES["keep"]), default=None, help="Default: all for a path, used for a library."
 )
@@ -120,6 +126,7 @@ INSERT = _options(
     MODULE,
     PLACES,
     NAMED,
+    INIT,
     EDITS,
     ARGUMENTS,
     VARIANT,
@@ -131,6 +138,7 @@ REPLACE = _options(
     MODULE,
     click.option("--site", required=True, metavar="SITE", help="The module, or modules, whose place is taken."),
     ARGUMENTS,
+    INIT,
     VARIANT,
     click.option("--out-width", default="", metavar="EXPR", help="The channels that it returns, where they are not measured."),
     RUN,

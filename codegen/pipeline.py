@@ -235,6 +235,8 @@ def demand(report: Report) -> None:
     if components.removes(report.request) and failed[0].name == "shape":
         name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
         hint = "nothing was written; codegen replace and codegen head put something else there"
+    elif report.request.init and failed[0].name == "init":
+        name, hint = "module-does-not-fit", f"nothing was written; leave --init {report.request.init} out, or give another way"
     elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"

@@ -38,6 +38,7 @@ def made(
         "second_input": small.get("second", ""),
         "device": trace.device if trace else "cpu",
         "identity": request.identity,
+        "init": request.init,
         "groups": variant.groups,
         "asked": [*request.checks, *(["groups"] if request.groups else []), *(["extra"] if extra else [])],
         "head": bool(request.layers) and not extra,

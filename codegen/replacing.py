@@ -15,6 +15,7 @@ from codegen import (
     emit,
     expressions,
     heads,
+    initialising,
     locating,
     naming,
     notes,
@@ -107,7 +108,7 @@ def plan(
         lines += _classes(request, cls)
         depth = len(where)
         text = [*("    " * i + header for i, header in enumerate(where)), *("    " * depth + line for line in lines)]
-        edits.append(construct.plan(code, cls, ["\n".join(text)]))
+        edits.append(construct.plan(code, cls, [initialising.filled("\n".join(text), code, cls)]))
         if shown is site:
             width = replace(site.width, expr=re.sub(rf"\b{CHOSEN}\b", places[0], site.width.expr))
             shown = replace(site, width=width)

@@ -71,6 +71,9 @@ def _demand_module(options: dict[str, Any]) -> None:
     if not options.get("module"):
         raise CodegenError("usage", "give --module M", "codegen modules lists the catalogue")
     options["module"] = provided.expanded(options["module"])  # a name that nothing has is told before the model runs
+    options["init"] = "" if (init := options.get("init") or "paper") == "paper" else init
+    if options["init"] and options.get("identity"):
+        raise CodegenError("usage", f"--identity and --init {init} both say how the module starts", "give one of the two")
     options["inclusion"] = _inclusion(options["module"], options.pop("import_", False), options.pop("accept_licence", False))
     name = options.get("as_class") or "Usable"
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):

@@ -49,6 +49,7 @@ class Request:
     base: bool = False  # of `codegen base`: the source standalone, and the edits that were made to that
     as_class: str = ""  # what the class of a composition is called
     test: bool = False  # --with-test: a test file beside the variant
+    init: str = ""  # --init, "" is the module's own
     groups: bool = False  # --emit-groups: a method that gives the new parameters
     checks: tuple[str, ...] = ()  # --check: beyond the contract
     limits: Limits = field(default_factory=Limits)

@@ -77,7 +77,7 @@ def test_every_option_of_the_request_is_recorded_and_read_back() -> None:
     request = Request(
         "net.py", "beside", "layer 1", "my.py:M", "Net", "Net(depth=2, name='a b')", "1x3x8x8",
         (("reduction", "8"), ("act", "a=b c")), "gate", True, "_x", "used", "dims[-1]", static=True, combine="cat",
-        as_class="Fan",
+        as_class="Fan", init="kaiming",
     )  # fmt: skip
     words = emit.recorded_command(header(request, source()))
     assert words == [
@@ -86,7 +86,7 @@ def test_every_option_of_the_request_is_recorded_and_read_back() -> None:
         "--beside", "layer 1", "--combine", "cat", "--arg", "reduction=8", "--arg", "act=a=b c",
         "--as-class", "Fan", "--name", "gate",
         "--suffix", "_x",
-        "--keep", "used", "--width", "dims[-1]", "--identity", "--static",
+        "--keep", "used", "--init", "kaiming", "--width", "dims[-1]", "--identity", "--static",
     ]  # fmt: skip
 
 

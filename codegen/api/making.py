@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codegen import commandlines, given, requested
 from codegen.errors import CodegenError
-from codegen.given import Arguments, Combine, Keep, Pool, Spec, Way, Ways
+from codegen.given import Arguments, Combine, Init, Keep, Pool, Spec, Way, Ways
 from codegen.types import Report, Request
 
 
@@ -31,6 +31,7 @@ def insert(
     static: bool = False,
     name: str = "",
     identity: bool = False,
+    init: Init | None = None,
     edits: Sequence[str] = (),
     args: Arguments = (),
     suffix: str = "",
@@ -60,6 +61,7 @@ def insert(
     output_index, output_key: which tensor of a tuple, or of a dict.
     args: the module's arguments, {"reduction": 8}. A text is an expression where it is one: "nn.GELU", "{width} // 2".
     name, identity: the attribute's name; start as the identity.
+    init: how its weights start: "paper" (default, its own way), "kaiming", "xavier", "trunc_normal", "zero_last" or "host".
     edits: instead of a module and a place, any number of ["after layer1: se reduction=8", "head fc: Linear(10)"].
     output, in_place, force, dry_run: where to write (default generated/<source>_<module>.py); into the source itself; over a
         file that exists; nowhere: the Report's `variant.text` has the file.
@@ -95,6 +97,7 @@ def replace(
     accept_licence: bool = False,
     site: str,
     args: Arguments = (),
+    init: Init | None = None,
     suffix: str = "",
     keep: Keep | None = None,
     width: str = "",

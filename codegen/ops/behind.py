@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import branch, construct, groups, locating, matchers, naming, registry, selection, syntax
+from codegen import branch, construct, groups, initialising, locating, matchers, naming, registry, selection, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -37,7 +37,8 @@ def edits(
         else:
             condition = construct.present(place.cls, site).replace("self", "module", 1)
             text = construct.late(place.cls.name, place.attribute, condition, lines)
-        found.append((file.path, construct.plan(code, cls, [text])))
+            text = initialising.made_late(text, place.attribute) if request.init == initialising.HOST else text
+        found.append((file.path, construct.plan(code, cls, [initialising.filled(text, code, cls)])))
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen import between, branch, construct, locating, naming, syntax
+from codegen import between, branch, construct, initialising, locating, naming, syntax
 from codegen.errors import CodegenError
 from codegen.ops import beside, extra, insert
 from codegen.ops.insert import Place
@@ -43,7 +43,7 @@ def plan(request: Request, place: Place, component: Component, trace: Trace, kno
         raise _refused(f"{what}takes another form of the module")
     hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
     statement = construct.statement(place.attribute, replace(made, construct=fitted.construct))
-    return [*edits, construct.plan(place.code, cls, [statement, *hook])]
+    return [*edits, construct.plan(place.code, cls, [initialising.filled(statement, place.code, cls), *hook])]
 
 
 def _refused(what: str) -> CodegenError:

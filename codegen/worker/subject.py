@@ -42,6 +42,7 @@ class Plan:
     second_input: str = ""  # another resolution that the base accepts, "" where it accepts none
     device: str = "cpu"  # the cheapest one on which the full base runs
     identity: bool = False
+    init: str = ""  # how the inserted module starts, "" where it is its own way
     head: bool = False  # what the model returns may have another width
     combine: str = ""  # beside: how what both return becomes one: "+", "*", "extra"; others are the inserted module's own work
     library: str = ""

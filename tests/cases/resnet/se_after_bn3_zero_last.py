@@ -1,0 +1,181 @@
+# model with se after bn3: host Bottleneck, built by resnet50().
+# Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
+#     codegen insert model.py --class Bottleneck --build 'resnet50()' --module se --after bn3 --init zero_last
+# The licence and copyright notices of the original file stay in force. Body: sha256 f776d9ab519f2262.
+import torch.nn as nn
+import torch
+
+
+class BasicBlock(nn.Module):
+    expansion = 1
+
+    def __init__(self, in_ch, out_ch, stride=1, downsample=None, **kwargs):
+        super(BasicBlock, self).__init__()
+        self.conv1 = nn.Conv2d(in_ch, out_ch, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_ch)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(out_ch, out_ch, kernel_size=3, stride=1, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_ch)
+        self.downsample = downsample
+
+    def forward(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += shortcut
+        return self.relu(out)
+
+
+class SqueezeExcite(nn.Module):
+    """Squeeze-and-Excitation: a gate for each channel, made of all channel means.
+
+    Paper: Squeeze-and-Excitation Networks - https://arxiv.org/abs/1709.01507
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+    ) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.fc1 = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Conv2d(hidden, channels, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        s = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        s = self.fc2(self.act(self.fc1(s))).sigmoid()
+        return x * s
+
+
+def init_zero_last(module: nn.Module) -> nn.Module:
+    """Zeros in the last layer that has a weight, in the order of registration."""
+    layers = [m for m in module.modules() if getattr(m, "weight", None) is not None]
+    for layer in layers[-1:]:
+        nn.init.zeros_(layer.weight)
+        if getattr(layer, "bias", None) is not None:
+            nn.init.zeros_(layer.bias)
+    return module
+
+
+def load_without_se(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of `se`, `se` keeps its values.
+
+    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
+    """
+    own = {f"{prefix}se.{key}": value for key, value in host.se.state_dict().items()}
+    if not own.keys() & state_dict.keys():
+        state_dict.update(own)
+
+
+class Bottleneck(nn.Module):
+    """1x1 -> 3x3 (stride here, like the "v1.5" nets) -> 1x1"""
+    expansion = 4
+
+    def __init__(self, in_ch, out_ch, stride=1, downsample=None, groups=1, width_per_group=64):
+        super(Bottleneck, self).__init__()
+        width = int(out_ch * (width_per_group / 64.)) * groups
+
+        self.conv1 = nn.Conv2d(in_ch, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size=3, stride=stride, padding=1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out_ch * self.expansion, kernel_size=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_ch * self.expansion)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = downsample
+        # the model makes it, after its own weight init
+        self.se = lambda: init_zero_last(SqueezeExcite(out_ch * self.expansion))
+        self.register_load_state_dict_pre_hook(load_without_se)
+
+    def forward(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        x = self.bn3(self.conv3(x))
+        x = self.se(x)
+        return self.relu(x + shortcut)
+
+
+class ResNet(nn.Module):
+
+    def __init__(self, block, depths, num_classes=1000, include_top=True, groups=1, width_per_group=64,
+                 base_c=64):
+        super(ResNet, self).__init__()
+        self.include_top = include_top
+        self.in_ch = base_c
+        self.groups = groups
+        self.width_per_group = width_per_group
+
+        self.conv1 = nn.Conv2d(3, self.in_ch, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(self.in_ch)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = self._make_layer(block, base_c, depths[0])
+        self.layer2 = self._make_layer(block, base_c * 2, depths[1], stride=2)
+        self.layer3 = self._make_layer(block, base_c * 4, depths[2], stride=2)
+        self.layer4 = self._make_layer(block, base_c * 8, depths[3], stride=2)
+        if self.include_top:
+            self.avgpool = nn.AdaptiveAvgPool2d((1, 1))  # output size = (1, 1)
+            self.fc = nn.Linear(base_c * 8 * block.expansion, num_classes)
+
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
+        for module in self.modules():
+            if isinstance(module, Bottleneck):
+                module.se = module.se()
+
+    def _make_layer(self, block, channel, depth, stride=1):
+        downsample = None
+        if stride != 1 or self.in_ch != channel * block.expansion:
+            downsample = nn.Sequential(
+                nn.Conv2d(self.in_ch, channel * block.expansion, kernel_size=1, stride=stride, bias=False),
+                nn.BatchNorm2d(channel * block.expansion))
+
+        layers = []
+        layers.append(block(self.in_ch, channel, downsample=downsample, stride=stride,
+                            groups=self.groups, width_per_group=self.width_per_group))
+        self.in_ch = channel * block.expansion
+
+        for _ in range(1, depth):
+            layers.append(block(self.in_ch, channel, groups=self.groups,
+                                width_per_group=self.width_per_group))
+
+        return nn.Sequential(*layers)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        x = self.bn1(x)
+        x = self.relu(x)
+        x = self.maxpool(x)
+
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.layer4(x)
+
+        if self.include_top:
+            x = self.avgpool(x)
+            x = torch.flatten(x, 1)
+            x = self.fc(x)
+
+        return x
+
+
+def resnet18(num_classes=1000, include_top=True):
+    return ResNet(BasicBlock, [2, 2, 2, 2], num_classes=num_classes, include_top=include_top)
+
+
+def resnet34(num_classes=1000, include_top=True):
+    return ResNet(BasicBlock, [3, 4, 6, 3], num_classes=num_classes, include_top=include_top)
+
+
+def resnet50(num_classes=1000, include_top=True):
+    return ResNet(Bottleneck, [3, 4, 6, 3], num_classes=num_classes, include_top=include_top)
+
+
+def resnext50_32x4d(num_classes=1000, include_top=True):
+    return ResNet(Bottleneck, [3, 4, 6, 3], num_classes=num_classes, include_top=include_top,
+                  groups=32, width_per_group=4)
