@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -13,11 +13,14 @@ from typing import Any
 from codegen import (
     between,
     branch,
+    calls,
+    composing,
     construct,
     emit,
     expressions,
     foreign,
     groups,
+    inlining,
     locating,
     loops,
     naming,
@@ -36,7 +39,6 @@ from codegen.foreign import Foreign
 from codegen.ops import behind, beside, elsewhere, extra, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
-from codegen.syntax import Code
 from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
 
 
@@ -86,20 +88,44 @@ def draft(
     request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), lessons: frozenset[Lesson] = frozenset()
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
+
+    def drafted(inline: bool) -> Draft:
+        try:
+            return _drafted(request, source, (trace, others, lessons), whole=False, inline=inline)
+        except CodegenError as error:
+            if error.name not in ("hidden-call", "container-element"):
+                raise
+            try:  # who runs it cannot be edited, but the class of what is run may be
+                return _drafted(request, source, (trace, others, lessons), whole=True, inline=inline)
+            except CodegenError as second:
+                raise (second if second.name in ("not-measured", inlining.REFUSED) else error) from None
+
+    return placed(request, drafted)
+
+
+def placed(request: Request, drafted: Callable[[bool], Draft]) -> Draft:
+    """A composition in the host's own code, where that can be; else as one class, with a note that says why."""
+    if request.as_class or request.layers or not composing.is_composition(request.module):
+        return drafted(False)
     try:
-        return _drafted(request, source, trace, others, lessons, whole=False)
+        return drafted(True)
     except CodegenError as error:
-        if error.name not in ("hidden-call", "container-element"):
+        if error.name != inlining.REFUSED:
             raise
-        try:  # who runs it cannot be edited, but the class of what is run may be
-            return _drafted(request, source, trace, others, lessons, whole=True)
-        except CodegenError as second:
-            raise (second if second.name == "not-measured" else error) from None
+        made = drafted(False)
+        note = f"{made.variant.class_name} is a class that holds {expressions.listed(request.module)}: {error.message}"
+        return replace(made, notes=(*made.notes, note))
 
 
 def _drafted(
-    request: Request, source: Source, trace: Trace, others: Sequence[Trace], lessons: frozenset[Lesson], *, whole: bool
+    request: Request,
+    source: Source,
+    known: tuple[Trace, Sequence[Trace], frozenset[Lesson]],
+    *,
+    whole: bool,
+    inline: bool,
 ) -> Draft:
+    trace, others, lessons = known
     site = locating.find(trace, request, whole=whole)
     others = [o for o in others if locating.holds(o, request, whole=whole)]
     chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
@@ -107,7 +133,7 @@ def _drafted(
     elsewhere = site.whole or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)
-    component = branch.component(request, site)
+    component = branch.component(request, site, inline=inline)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
@@ -176,14 +202,16 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
     children = {child for owner, _, child in pairs if owner in site.host.instances}
     children |= groups.parts(trace) if request.groups else set()
-    attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
-    place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
+    named = naming.attributes(request, component, cls, children)
+    running = inlining.one(named[0][0])
+    if component.parts:
+        running = inlining.renamed(component.running, {part.name: attribute for attribute, part in named})
+    place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
     edits = _methods(place, list(ground.uses))
     late = how in (Making.LATE, Making.LATE_PASSING)
-    first = construct.statement(attribute, component, how)
-    made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
+    made = [*construct.statements(named, how), *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
     edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how is Making.CHOSEN:
         lines = ordering if late else hooks
@@ -199,8 +227,9 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.headed(text, emit.header(request, source, site.host.name, build))
-    what = (attribute, component.class_name, site.host.name, grouped.method)
-    variant = Variant(base, text, source.file.encoding, build, build, *what)
+    classes = tuple((attribute, part.class_name) for attribute, part in named)
+    variant = Variant(base, text, source.file.encoding, build, build, *classes[0], site.host.name, grouped.method)
+    variant = replace(variant, parts=classes, running=running) if component.parts else variant
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
@@ -214,7 +243,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         variant,
         tuple(proofs),
         trace.input if trace else "",
-        call_sites(text, attribute),
+        calls.call_sites(text, place.attribute),
         (*component.notes, *about, *grouped.notes),
         component.stateful,
         origin,
@@ -236,11 +265,13 @@ def _addition(
     component: Component, place: insert.Place, request: Request, trace: Trace | None
 ) -> tuple[Addition, list[str], list[str]]:
     """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
-    code, attribute = place.code, place.attribute
-    hooks = [construct.hook(attribute)] if component.stateful else []
-    order = construct.order(trace, place.site, attribute, request.operation) if trace else None
+    code, making = place.code, construct.making(trace, place.site, component)
+    hooks = [construct.hook(*naming.stateful(place.named))] if component.stateful else []
+    order = construct.order(trace, place.site, place.attributes, request.operation) if trace else None
     if trace and loops.in_order(place.cls, place.site, trace.calls, request.operation):
-        order = construct.placed(place.site, attribute, request.operation)
+        order = construct.placed(place.site, place.attributes, request.operation)
+    if (order or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):
+        raise inlining.refused("modules that run one after the other can stand there, a sum or a product cannot")
     if order and request.combine:
         raise CodegenError(
             "site-not-editable",
@@ -249,7 +280,7 @@ def _addition(
         )
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
-    imports += construct.imports(construct.making(trace, place.site, component))
+    imports += construct.imports(making)
     own = [style.reindented(text, code) for _, text in (*hooks, *ordering)]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())
@@ -263,23 +294,3 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition,
         return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
     origin = Origin(build, standalone.changes(parts), standalone.changes(parts, edits, addition))
     return standalone.written(parts, origin.base), standalone.written(parts, origin.variant), origin
-
-
-def call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
-    """(method, line) of every call of a module by its attribute in the variant's classes."""
-    code = Code(text, "variant")
-    mentions = [number for number, line in enumerate(code.lines, 1) if attribute in line]
-    methods = [
-        (name, node)
-        for name, cls in code.classes
-        for node in cls.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and any(node.lineno <= line <= (node.end_lineno or 0) for line in mentions)
-    ]
-    found = [
-        (f"{name}.{method.name}", node.lineno)
-        for name, method in methods
-        for node in ast.walk(method)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute
-    ]
-    return tuple(sorted(found, key=lambda c: c[1]))

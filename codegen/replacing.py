@@ -27,7 +27,8 @@ from codegen import (
     style,
     syntax,
 )
-from codegen.draft import Draft, Lesson, call_sites, prepare, texts
+from codegen.calls import call_sites
+from codegen.draft import Draft, Lesson, prepare, texts
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.standalone import Addition

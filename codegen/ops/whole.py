@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from codegen import branch, loops, style, syntax
+from codegen import branch, inlining, loops, naming, style, syntax
 from codegen.errors import CodegenError
 from codegen.ops import beside
 from codegen.ops.insert import Place, passing_by
@@ -49,8 +49,12 @@ def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     me = forward.args.args[0].arg
     for start, end, value in _tensors(place, forward):
         what = f"in forward:{value.lineno}"
-        yield Edit(start, start, f"{me}.{place.attribute}(", what)
-        yield Edit(end, end, ")", what)
+        if isinstance(value, ast.Name) and not inlining.is_cascade(place.running):
+            yield Edit(start, end, inlining.value(place.running, me, value.id), what)  # return self.se(x) + self.eca(x)
+            continue
+        before, behind = inlining.around(place.running, me)
+        yield Edit(start, start, before, what)
+        yield Edit(end, end, behind, what)
 
 
 def _tensors(place: Place, forward: syntax.Function) -> Iterator[tuple[int, int, ast.expr]]:
@@ -92,7 +96,8 @@ def _tensor(place: Place, statement: ast.Return, returns: Sequence[ast.Return]) 
 def _entry(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # def forward(self, x):  ->  x = self.se(x), as the first statement
     me, name = _given(place, forward)
-    yield _first(place, forward, f"{name} = {me}.{place.attribute}({name})")
+    lines = inlining.statements(place.running, me, name, naming.in_method(forward))
+    yield _first(place, forward, "\n".join(lines))
 
 
 def _given(place: Place, forward: syntax.Function) -> tuple[str, str]:
