@@ -7,13 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from codegen import branch, inlining, naming, style, syntax
 from codegen.errors import CodegenError
-from codegen.landing import Landing, landings
+from codegen.landing import OPEN, Landing, above, landings
 from codegen.ops.insert import Place, below, passing_by
 from codegen.reading import Use
 from codegen.types import Edit
-
-# where an expression needs no parentheses around a sum
-OPEN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Dict)
 
 
 def plan(place: Place, uses: list[Use]) -> list[Edit]:
@@ -145,19 +142,9 @@ def named(place: Place, use: Use, name: str) -> Iterator[Edit]:
     """The argument gets a name: in a statement above where nothing else runs before it, else where it stands."""
     code, argument = place.code, use.argument
     assert argument is not None
-    above = syntax.parents(use.method)
-    statement: ast.AST = argument
-    around = set()
-    while not isinstance(statement, ast.stmt):
-        around.add(statement)
-        statement = above[statement]
-    simple = isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr))
-    lazy = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
-    earlier = [
-        n for n in ast.walk(statement) if isinstance(n, ast.Call) and n not in around and code.start(n) < code.start(argument)
-    ]
+    statement = above(code, use.method, argument)
     start, end, what = code.start(argument), code.end(argument), f"in {use.method.name}:{use.node.lineno}"
-    if not simple or earlier or any(isinstance(n, lazy) for n in around) or not code.stands_alone(statement):
+    if statement is None:
         yield Edit(start, start, f"({name} := ", what)
         yield Edit(end, end, ")", what)
         return

@@ -10,7 +10,7 @@ from codegen import inlining, loops, naming, reaching, style
 from codegen.construct import Named
 from codegen.errors import CodegenError
 from codegen.inlining import Running
-from codegen.landing import Landing, at_edge, key, landings, tensor
+from codegen.landing import OPEN, Landing, above, at_edge, key, landings, tensor
 from codegen.reading import Use
 from codegen.syntax import Code, parents
 from codegen.types import Edit, Site
@@ -47,6 +47,8 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.node not in covered:
             edits += _in_place(place, use)
+            if not inlining.is_cascade(place.running) and {*ast.walk(use.node)} & {other.node for other in uses} - {use.node}:
+                raise inlining.refused(f"{place.site.attribute} runs on what it returned, inside an expression")
     return [*edits, *(passing_by(place) if uses else ())]
 
 
@@ -122,11 +124,43 @@ def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
     if (use.condition or told_twice) and returned is not None and code.stands_alone(returned):
         yield from _named(place, use, returned)
         return
+    if told_twice and not use.condition:
+        yield from _lifted(place, use, node)
+        return
     # [m(x) for m in (self.p1, self.p2)] -> [(self.se(m(x)) if m is self.p1 else m(x)) for m in (self.p1, self.p2)]
     before, behind = ("(", f" if {use.condition} else {code.segment(node)})") if use.condition else ("", "")
     opening, closing = inlining.around(place.running, use.me)
     yield Edit(code.start(node), code.start(node), f"{before}{opening}", what)
     yield Edit(code.end(node), code.end(node), f"{closing}{behind}", what)
+
+
+def _lifted(place: Place, use: Use, node: ast.expr) -> Iterator[Edit]:
+    """The result that stands in an expression gets a name in front of it: it is needed more than once.
+
+    x = F.relu(self.conv(x))  ->  x = self.conv(x)
+                                  x = F.relu(self.se(x) + self.eca(x))
+    """
+    code, statement = place.code, above(place.code, use.method, node)
+    if statement is None:
+        raise inlining.refused("what it runs on is needed more than once, and stands where it cannot get a name first")
+    name = _name(place, use, node, statement)
+    lines, result = inlining.parted(place.running, use.me, name, naming.in_method(use.method))
+    what, start = f"in {use.method.name}:{use.node.lineno}", code.line_start(statement)
+    text = "\n".join([f"{name} = {code.segment(node)}", *lines])
+    yield Edit(start, start, style.block(text, code, code.indent(statement)), what)
+    bare = isinstance(parents(use.method)[node], OPEN)
+    yield Edit(code.start(node), code.end(node), result if bare else f"({result})", what)
+
+
+def _name(place: Place, use: Use, node: ast.expr, statement: ast.stmt) -> str:
+    """What the site's result is called in front of the statement that it is a part of: as what it becomes there, or was."""
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    wanted = use.argument if isinstance(statement, ast.Return) else target
+    inside = {*ast.walk(node)}
+    others = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and n not in inside and n is not target}
+    if isinstance(wanted, ast.Name) and wanted.id not in others:
+        return wanted.id
+    return naming.free(f"{place.site.attribute.strip('_') or 'site'}_out", naming.in_method(use.method))
 
 
 def _named(place: Place, use: Use, returned: ast.Return) -> Iterator[Edit]:

@@ -52,9 +52,23 @@ def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
         if isinstance(value, ast.Name) and not inlining.is_cascade(place.running):
             yield Edit(start, end, inlining.value(place.running, me, value.id), what)  # return self.se(x) + self.eca(x)
             continue
+        returned = next((n for n in loops.own_nodes(forward) if isinstance(n, ast.Return) and n.value is value), None)
+        if returned is not None and not inlining.is_cascade(place.running) and place.code.stands_alone(returned):
+            yield from _named(place, forward, returned)
+            continue
         before, behind = inlining.around(place.running, me)
         yield Edit(start, start, before, what)
         yield Edit(end, end, behind, what)
+
+
+def _named(place: Place, forward: syntax.Function, returned: ast.Return) -> Iterator[Edit]:
+    # return self.act(x + y)  ->  x = self.act(x + y)
+    #                             return self.se(x) + self.eca(x)
+    code, what = place.code, f"in forward:{returned.lineno}"
+    lines, result = inlining.parted(place.running, forward.args.args[0].arg, "x", naming.in_method(forward))
+    start, block = code.start(returned), style.block("\n".join([*lines, f"return {result}"]), code, code.indent(returned))
+    yield Edit(start, start + len("return"), "x =", what)
+    yield style.below(code, returned, block, what)
 
 
 def _tensors(place: Place, forward: syntax.Function) -> Iterator[tuple[int, int, ast.expr]]:
