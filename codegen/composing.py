@@ -46,10 +46,15 @@ def inline(request: Request, site: Site) -> Component:
     result = writing.value(node, "x")
     running = (*writing.lines, result)
     if not inlining.is_cascade(running):
-        several = {"--identity": own, "a module in some of the objects only": site.chosen is not None}
-        several |= {"--beside": bool(request.combine), "a place between modules": selection.is_point(site.attribute)}
-        if wrong := next((what for what, on in several.items() if on), ""):
-            raise inlining.refused(f"{wrong} takes modules that run one on the other")
+        chosen, between = site.chosen is not None, selection.is_point(site.attribute)
+        reasons = {
+            "only the whole of it can start as the identity (--identity)": own,
+            "objects that are not chosen hold an nn.Identity, whose result would be added or multiplied": chosen,
+            f"its result is joined with that of {site.name}": bool(request.combine),
+            f"{site.name} is a place between modules, which is found again by the sums in the code": between,
+        }
+        if why := next((what for what, on in reasons.items() if on), ""):
+            raise inlining.refused(why)
     parts = tuple(replace(made, name=name) for name, made in writing.parts)
     return Component(
         expressions.called(request.module),

@@ -200,12 +200,9 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     parts, cls, site = ground.parts, ground.cls, ground.site
     component = naming.fitted(ground.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
-    children = {child for owner, _, child in pairs if owner in site.host.instances}
-    children |= groups.parts(trace) if request.groups else set()
+    children = {c for owner, _, c in pairs if owner in site.host.instances} | (groups.parts(trace) if request.groups else set())
     named = naming.attributes(request, component, cls, children)
-    running = inlining.one(named[0][0])
-    if component.parts:
-        running = inlining.renamed(component.running, {part.name: attribute for attribute, part in named})
+    running = inlining.of(named, component.running)
     place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
@@ -228,8 +225,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     if not (request.in_place or request.edits):
         text = emit.headed(text, emit.header(request, source, site.host.name, build))
     classes = tuple((attribute, part.class_name) for attribute, part in named)
-    variant = Variant(base, text, source.file.encoding, build, build, *classes[0], site.host.name, grouped.method)
-    variant = replace(variant, parts=classes, running=running) if component.parts else variant
+    what = (*classes[0], site.host.name, grouped.method, *((classes, running) if component.parts else ()))
+    variant = Variant(base, text, source.file.encoding, build, build, *what)
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
@@ -271,7 +268,7 @@ def _addition(
     if trace and loops.in_order(place.cls, place.site, trace.calls, request.operation):
         order = construct.placed(place.site, place.attributes, request.operation)
     if (order or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):
-        raise inlining.refused("modules that run one after the other can stand there, a sum or a product cannot")
+        raise inlining.refused(f"what is beside {place.site.name} also runs in the order of its registration, one on the other")
     if order and request.combine:
         raise CodegenError(
             "site-not-editable",

@@ -6,10 +6,11 @@ It is made as a tuple of statements over `self` and `x`, the last of which is an
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from codegen import naming
 from codegen.errors import CodegenError
+from codegen.types import Component
 
 Running = tuple[str, ...]
 REFUSED = "not-inline"  # the error that asks for a class around the parts instead
@@ -17,19 +18,17 @@ ATTRIBUTE = re.compile(r"\bself\.(\w+)")
 BARE = re.compile(r"\w+(\.\w+)*(\[[\w\"]+\])*")  # x, feats[0]: costs nothing to be read twice
 
 
-def one(attribute: str) -> Running:
-    """A single module: `self.se(x)`."""
-    return (f"self.{attribute}(x)",)
+def of(named: Sequence[tuple[str, Component]], running: Running) -> Running:
+    """With the attributes as they are called in the host; of a single module, without statements of its own: `self.se(x)`."""
+    if not running:
+        return (f"self.{named[0][0]}(x)",)
+    names = {part.name: attribute for attribute, part in named}
+    return tuple(ATTRIBUTE.sub(lambda found: f"self.{names[found[1]]}", line) for line in running)
 
 
 def is_cascade(running: Running) -> bool:
     """Whether it is calls around one `x`: `self.eca(self.se(x))`."""
     return len(running) == 1 and len(_name("x").findall(running[0])) == 1
-
-
-def renamed(running: Running, names: Mapping[str, str]) -> Running:
-    """With the attributes as they are called in the host."""
-    return tuple(ATTRIBUTE.sub(lambda found: f"self.{names[found[1]]}", line) for line in running)
 
 
 def refused(why: str) -> CodegenError:

@@ -38,6 +38,11 @@ def seen(code: Code, text: str, module: str = "m", *, nth: int = 0, **more: Any)
     return Call(module=module, method="Net.forward", span=syntax.span(node), **values)
 
 
+def held(attribute: str) -> tuple[tuple[str, Component], ...]:
+    """One module, by the attribute that holds it."""
+    return ((attribute, Component(attribute, "SE", "SE(dim)")),)
+
+
 def edited(
     code: Code, calls: list[Call], operation: str = "after", site: Site | None = None, running: Running = ("self.se(x)",)
 ) -> str:
@@ -46,8 +51,7 @@ def edited(
     cls = syntax.find_class(code, "Net")
     assert cls is not None
     uses = reading.uses(code, cls, site, calls, (operation,))
-    named = (("se", Component("se", "SqueezeExcite", "SqueezeExcite(dim)")),)
-    edits = insert.plan(insert.Place(code, cls, site, named, running, operation == "after"), uses)
+    edits = insert.plan(insert.Place(code, cls, site, held("se"), running, operation == "after"), uses)
     text = rewrite.apply(code.text, edits)
     ast.parse(text)
     return dedent(text[len(INIT) :]).strip("\n")
