@@ -146,8 +146,9 @@ class Writing:
             found = components.resolve(_asked(self.request, leaf), self.site)
         except CodegenError as error:
             raise replace(error, message=f"{error.message} (column {leaf.column} of the module expression)") from None
-        if self.apart:
-            return found
+        if self.apart:  # the host's load hook names those that have a state
+            bare = ":" not in leaf.module and catalogue.entry(leaf.module).parameters == "0" and not self.request.identity
+            return replace(found, stateful=found.stateful and not bare)
         fitted = naming.fitted(found, Code(self.code))
         self.code = "\n\n\n".join(text.strip("\n") for text in (self.code, fitted.code) if text.strip())
         return fitted

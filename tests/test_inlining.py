@@ -162,6 +162,13 @@ def test_what_stays_a_class_says_why(expression: str, options: dict[str, Any], w
     assert why in refused(lambda: component(expression, **options))
 
 
+def test_the_load_hook_names_what_has_a_state() -> None:
+    parts = [(part.name, part) for part in component("drop_path(0.1)(simam >> se)").parts]
+    assert [name for name, _ in parts] == ["simam", "se", "droppath"] and naming.stateful(parts) == ("se",)
+    parts = [(part.name, part) for part in component("drop_path(0.1)(simam >> se)", identity=True).parts]
+    assert "simam" in naming.stateful(parts)
+
+
 def test_only_a_cascade_goes_into_chosen_objects() -> None:
     site = Site("m", "m", HOST, TracedModule("m", "Conv2d", 1), LAYOUTS["NCHW"][0], Width("dim", 16, "name"))
     site = replace(site, chosen=Chosen(("m",), ""))
