@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from codegen import (
     branch,
+    collecting,
     composing,
     construct,
     draft,
@@ -47,7 +48,7 @@ def made(
     if not site.host.variable:
         return draft.draft(request, source, trace, others, lessons)
     _demand(request, site)
-    parts = draft.files(request, source, site, trace.build)
+    parts = collecting.files(request, source, site, trace.build)
     function = _function(parts.host, site)
     resolved = composing.resolve(request, site)
     component = naming.fitted(resolved, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
@@ -56,7 +57,7 @@ def made(
     children = selection.children_of(site.names)[holder]
     attribute = naming.attribute(request.name or component.name, function, children, bool(request.name))
     hook = construct.hook(attribute) if component.stateful else None
-    order = construct.placed(replace(site, attribute=key), attribute, request.operation)
+    order = construct.placed(replace(site, attribute=key), (attribute,), request.operation)
     addition = _addition(component, parts.host, [order, *([hook] if hook else [])])
     edits = ending(parts.host, function, site.host.variable, _statements(site, holder, attribute, component, hook))
     base, text, origin = draft.texts(request, parts, edits, addition, trace.build)

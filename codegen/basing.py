@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from codegen import (
+    collecting,
     commandlines,
     components,
-    draft,
     edits,
     emit,
     expressions,
@@ -80,7 +80,7 @@ def drafted(request: Request, source: Source, trace: Trace) -> Variant:
 
 def parts(request: Request, source: Source, host: HostClass, build: str) -> Parts:
     """What of the files is kept where nothing is inserted."""
-    return draft.files(request, source, locating.without_trace(host, Request(""), "0", Layout("")), build)
+    return collecting.files(request, source, locating.without_trace(host, Request(""), "0", Layout("")), build)
 
 
 def _proved(child: Child, request: Request, source: Source, trace: Trace, made: Variant) -> Report:

@@ -22,10 +22,15 @@ def operator(combine: str, site: Site) -> str:
     return OPERATORS.get(combine, "") if site.chosen is None else ""
 
 
-def component(request: Request, site: Site) -> Component:
-    """What `--module` names, made for the site: see `composing.resolve`; beside a site as `around` has it."""
+def component(request: Request, site: Site, *, inline: bool = False) -> Component:
+    """What `--module` names, made for the site: see `composing.resolve`; beside a site as `around` has it.
+
+    inline: the parts of a composition for the host's own code, see `composing.inline`.
+    """
     if request.combine == EXTRA:
         return heads.component(request, site)
+    if inline:
+        return around(composing.inline(request, site), request, site)
     return around(composing.resolve(request, site), request, site)
 
 

@@ -20,6 +20,9 @@ MOVES = {"to", "cuda", "cpu", "half", "float", "double", "bfloat16"}  # methods 
 MADE_LATER = "# the model makes it, after its own weight init"
 
 
+Named = Sequence[tuple[str, Component]]  # what is inserted by its attributes: one module, or the parts of a composition
+
+
 class Making(Enum):
     """When a module is made, so that it keeps its own initialisation and the backbone draws the same random numbers."""
 
@@ -43,24 +46,25 @@ def making(trace: Trace | None, site: Site, component: Component) -> Making:
     return Making.LATE_PASSING if site.host.name in trace.early else Making.LATE
 
 
-def statement(attribute: str, component: Component, how: Making = Making.LAST) -> str:
+def statements(named: Named, how: Making = Making.LAST) -> list[str]:
     """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
-    made = component.construct
     if how is Making.CHOSEN:
-        return f"self.{attribute} = {component.placeholder}{PLACEHOLDER}"
+        return [f"self.{attribute} = {part.placeholder}{PLACEHOLDER}" for attribute, part in named]
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
-        return f"{MADE_LATER}\nself.{attribute} = lambda: {made}"
+        return [MADE_LATER, *(f"self.{attribute} = lambda: {part.construct}" for attribute, part in named)]
     if how is Making.LATE_PASSING:
-        return f"{MADE_LATER}; until then x passes\nself.{attribute} = lambda *x: x[0] if x else {made}"
+        passing = f"{MADE_LATER}; until then x passes"
+        return [passing, *(f"self.{attribute} = lambda *x: x[0] if x else {part.construct}" for attribute, part in named)]
+    made = [f"self.{attribute} = {part.construct}" for attribute, part in named]
     if how is Making.ASIDE:
-        return f"with torch.random.fork_rng(devices=[]):{SAME_NUMBERS}\n    self.{attribute} = {made}"
-    return f"self.{attribute} = {made}"
+        return ["\n    ".join([f"with torch.random.fork_rng(devices=[]):{SAME_NUMBERS}", *made])]
+    return made
 
 
-def late(block: str, attribute: str, condition: str = "", behind: Sequence[str] = ()) -> str:
+def late(block: str, attributes: Sequence[str], condition: str = "", behind: Sequence[str] = ()) -> str:
     """The statement at the end of the model's `__init__` in which every block makes its module."""
     test = f"isinstance(module, {block})" + (f" and {condition}" if condition else "")
-    lines = [f"module.{attribute} = module.{attribute}()", *behind]
+    lines = [*(f"module.{attribute} = module.{attribute}()" for attribute in attributes), *behind]
     body = "\n".join(f"        {line}" for line in lines)
     return f"for module in self.modules():\n    if {test}:\n" + re.sub(r"\bself\b", "module", body)
 
@@ -80,9 +84,7 @@ def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
     return where, module
 
 
-def chosen(
-    attribute: str, site: Site, component: Component, hooks: Sequence[str], classes: tuple[ast.ClassDef, ast.ClassDef]
-) -> str:
+def chosen(named: Named, site: Site, hooks: Sequence[str], classes: tuple[ast.ClassDef, ast.ClassDef]) -> str:
     """The statements at the end of the model's `__init__` that give the chosen objects their modules. classes: the host's and
     the model's.
 
@@ -91,8 +93,9 @@ def chosen(
     """
     cls, model = classes
     where, module = spelled(site, model)
-    made = re.sub(rf"\b{CHOSEN}\b", module, component.construct)
-    lines = [f"{where.target}.{attribute} = {made}", *(re.sub(r"\bself\b", where.target, hook) for hook in hooks)]
+    made = [(attribute, re.sub(rf"\b{CHOSEN}\b", module, part.construct)) for attribute, part in named]
+    lines = [f"{where.target}.{attribute} = {text}" for attribute, text in made]
+    lines += [re.sub(r"\bself\b", where.target, hook) for hook in hooks]
     condition = present(cls, site).replace("self", where.target)
     headers = [*where.headers, *([f"if {condition}:"] if condition else [])]
     depth = len(headers)
@@ -178,18 +181,23 @@ def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
     return Edit(start, start, style.block(text, code, code.indent(first)) + code.newline, "__init__")
 
 
-def hook(attribute: str) -> tuple[str, str]:
+def hook(*attributes: str) -> tuple[str, str]:
     """(statement for `__init__`, function): a base checkpoint loads strictly, a damaged variant checkpoint does not."""
-    name = f"load_without_{attribute}"
-    return f"self.register_load_state_dict_pre_hook({name})", rendered("load_hook", name=name, attribute=attribute)
+    name = f"load_without_{joined(attributes)}"
+    return f"self.register_load_state_dict_pre_hook({name})", rendered("load_hook", name=name, **_in_words(attributes))
 
 
-def placed(site: Site, attribute: str, operation: str) -> tuple[str, str]:
+def joined(attributes: Sequence[str]) -> str:
+    """A part of a name for all of these: `se_and_eca`."""
+    return "_and_".join(attributes)
+
+
+def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str]:
     """(statement, function) that put the module beside the site among the children of a host that runs them in order."""
-    return _place(site, attribute, operation, tap="", extractor=False)
+    return _place(site, attributes, operation, tap="", extractor=False)
 
 
-def first_layer(site: Site, attribute: str) -> tuple[str, str]:
+def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
     """(statement, function) that put the module in front of all other layers of a list. Raises
     CodegenError("site-not-editable") where the first layers of several lists have unlike names.
     """
@@ -199,10 +207,10 @@ def first_layer(site: Site, attribute: str) -> tuple[str, str]:
     if len(firsts) > 1:
         what = f"{site.name} means lists whose first layers are named {', '.join(firsts)}: not built yet"
         raise CodegenError("site-not-editable", what, "make one edit of each, or insert --after")
-    return placed(replace(site, attribute=[*firsts][0]), attribute, "before")
+    return placed(replace(site, attribute=[*firsts][0]), attributes, "before")
 
 
-def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str, str] | None:
+def order(trace: Trace, site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str] | None:
     """(statement, function) that do so for a feature extractor, which takes the model apart and taps its children by name.
 
     None where no extractor runs the children in the order of their registration, or hooks the site.
@@ -210,23 +218,24 @@ def order(trace: Trace, site: Site, attribute: str, operation: str) -> tuple[str
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     if trace.hooked:
         on_it = site.host.instances == ("",) and site.attribute in trace.taps and operation == "after"
-        return _tapped(site, attribute) if on_it else None
+        return _tapped(site, attributes) if on_it else None
     tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
     if site.host.instances != ("",) or "." in site.attribute or not tapped or children.index(site.attribute) > max(tapped):
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
-    return _place(site, attribute, operation, tap=tap, extractor=True)
+    return _place(site, attributes, operation, tap=tap, extractor=True)
 
 
-def _tapped(site: Site, attribute: str) -> tuple[str, str]:
-    name = f"tap_{attribute}"
-    return f"{name}(self)", rendered("tap", name=name, attribute=attribute, site=site.attribute)
+def _tapped(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
+    name = f"tap_{joined(attributes)}"
+    return f"{name}(self)", rendered("tap", name=name, attribute=attributes[-1], site=site.attribute)
 
 
-def _place(site: Site, attribute: str, operation: str, **how: object) -> tuple[str, str]:
-    values = {"name": f"place_{attribute}", "attribute": attribute, "site": site.attribute, "after": operation == "after"}
-    return f"place_{attribute}(self)", rendered("order", **values, **how)
+def _place(site: Site, attributes: Sequence[str], operation: str, **how: object) -> tuple[str, str]:
+    name = f"place_{joined(attributes)}"
+    values = {"name": name, **_in_words(attributes), "site": site.attribute, "after": operation == "after"}
+    return f"{name}(self)", rendered("order", **values, **how)
 
 
 def rendered(template: str, **values: object) -> str:
@@ -236,6 +245,13 @@ def rendered(template: str, **values: object) -> str:
     text = (catalogue.templates_folder() / "file" / f"{template}.py.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
     return environment.from_string(text).render(**values)
+
+
+def _in_words(attributes: Sequence[str]) -> dict[str, object]:
+    """What a template says of several attributes."""
+    words = [f"`{attribute}`" for attribute in attributes]
+    listed = " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+    return {"attributes": attributes, "listed": listed, "quoted": ", ".join(f'"{attribute}"' for attribute in attributes)}
 
 
 def _first_alone(code: Code, init: syntax.Function) -> ast.stmt:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from codegen import (
     between,
     branch,
+    calls,
+    collecting,
+    composing,
     construct,
     emit,
     expressions,
     foreign,
     groups,
     initialising,
+    inlining,
     locating,
     loops,
     naming,
@@ -26,18 +28,14 @@ from codegen import (
     plans,
     renaming,
     siblings,
-    sources,
     standalone,
     style,
-    syntax,
 )
 from codegen.construct import Making
 from codegen.errors import CodegenError
-from codegen.foreign import Foreign
 from codegen.ops import behind, beside, elsewhere, extra, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
-from codegen.syntax import Code
 from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
 
 
@@ -87,28 +85,52 @@ def draft(
     request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), lessons: frozenset[Lesson] = frozenset()
 ) -> Draft:
     """Plan every edit and write both texts. Raises CodegenError where the insertion cannot be made exactly."""
+
+    def drafted(inline: bool) -> Draft:
+        try:
+            return _drafted(request, source, (trace, others, lessons), whole=False, inline=inline)
+        except CodegenError as error:
+            if error.name not in ("hidden-call", "container-element"):
+                raise
+            try:  # who runs it cannot be edited, but the class of what is run may be
+                return _drafted(request, source, (trace, others, lessons), whole=True, inline=inline)
+            except CodegenError as second:
+                raise (second if second.name in ("not-measured", inlining.REFUSED) else error) from None
+
+    return placed(request, drafted)
+
+
+def placed(request: Request, drafted: Callable[[bool], Draft]) -> Draft:
+    """A composition in the host's own code, where that can be; else as one class, with a note that says why."""
+    if request.as_class or request.layers or not composing.is_composition(request.module):
+        return drafted(False)
     try:
-        return _drafted(request, source, trace, others, lessons, whole=False)
+        return drafted(True)
     except CodegenError as error:
-        if error.name not in ("hidden-call", "container-element"):
+        if error.name != inlining.REFUSED:
             raise
-        try:  # who runs it cannot be edited, but the class of what is run may be
-            return _drafted(request, source, trace, others, lessons, whole=True)
-        except CodegenError as second:
-            raise (second if second.name == "not-measured" else error) from None
+        made = drafted(False)
+        note = f"{made.variant.class_name} is a class that holds {expressions.listed(request.module)}: {error.message}"
+        return replace(made, notes=(*made.notes, note))
 
 
 def _drafted(
-    request: Request, source: Source, trace: Trace, others: Sequence[Trace], lessons: frozenset[Lesson], *, whole: bool
+    request: Request,
+    source: Source,
+    known: tuple[Trace, Sequence[Trace], frozenset[Lesson]],
+    *,
+    whole: bool,
+    inline: bool,
 ) -> Draft:
+    trace, others, lessons = known
     site = locating.find(trace, request, whole=whole)
     others = [o for o in others if locating.holds(o, request, whole=whole)]
-    chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
-    parts, cls = prepare(request, source, site, trace.build, chain)
+    chain = [*collecting.chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
+    parts, cls = collecting.prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or site.layered or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)
-    component = branch.component(request, site)
+    component = branch.component(request, site, inline=inline)
     component = replace(component, stateful=component.stateful and Lesson.STATELESS not in lessons)
     if Lesson.FACTORIES in lessons:
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
@@ -123,70 +145,20 @@ def _holder(trace: Trace, site: Site) -> Site:
     return replace(site, attribute=site.attribute.rpartition(".")[0], module=module)
 
 
-def prepare(
-    request: Request, source: Source, site: Site, build: str, chain: Iterable[tuple[str, str]] = ()
-) -> tuple[Parts, ast.ClassDef]:
-    """Find the host's class in its file and say what of the files is kept. chain: (file, name) of what makes it."""
-    parts = files(request, source, site, build, chain)
-    cls = syntax.find_class(parts.host, site.host.name, site.host.line)
-    if cls is None:
-        raise CodegenError(
-            "host-not-found",
-            f"{parts.host_file.path.name} does not define {site.host.name} as a class",
-            "name another host: --class",
-        )
-    return parts, cls
-
-
-def files(request: Request, source: Source, site: Site, build: str, chain: Iterable[tuple[str, str]] = ()) -> Parts:
-    """The source's file and the host's, and what of them is kept."""
-    main = syntax.shared(source.file.text, source.file.path)
-    host_file, host = source.file, main
-    if Path(site.host.file).resolve() != source.file.path.resolve():
-        host_file = sources.file(Path(site.host.file))
-        host = syntax.shared(host_file.text, host_file.path)
-    defined = {n for s in main.tree.body for n in syntax.bound_names(s)}
-    roots = tuple(sorted((syntax.used_names(ast.parse(build, mode="eval")) | {source.entry}) & defined))
-    keep = request.keep or ("used" if source.library or source.distribution else "all")
-    suffix = request.suffix or f"_{expressions.called(request.module, request.as_class)}"
-    brought = _foreign(source, [(site.host.file, site.host.name), *chain])
-    return Parts(source.file, main, host_file, host, site.host.name, roots, keep, suffix, brought)
-
-
-def _foreign(source: Source, definitions: Iterable[tuple[str, str]]) -> tuple[Foreign, ...]:
-    """Those definitions that stand in other files, by file."""
-    names: dict[Path, dict[str, None]] = defaultdict(dict)
-    for file, name in definitions:
-        if Path(file).resolve() != source.file.path.resolve():
-            names[Path(file)][name.split(".")[0]] = None
-    files = {path: sources.file(path) for path in names}
-    return tuple(Foreign(f, syntax.shared(f.text, f.path), tuple(names[path])) for path, f in files.items())
-
-
-def _chain(trace: Trace, site: Site) -> list[tuple[str, str]]:
-    """The classes of the modules around the host's instances, from the model inwards: their code makes the host."""
-    around = {path[:i] for path in site.host.instances for i, c in enumerate(f"{path}.") if c == "."} | {""}
-    classes = [h for h in trace.hosts if around & set(h.instances) and not h.inherited]
-    return [(h.file, h.name) for h in classes]
-
-
 def write(request: Request, source: Source, ground: Ground, trace: Trace | None, others: Sequence[Trace] = ()) -> Draft:
     """The texts of base and variant from the uses of the site."""
     parts, cls, site = ground.parts, ground.cls, ground.site
     component = naming.fitted(ground.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     pairs = [m.name.rpartition(".") for m in trace.modules] if trace else []
-    children = {child for owner, _, child in pairs if owner in site.host.instances}
-    children |= groups.parts(trace) if request.groups else set()
-    attribute = naming.attribute(request.name or component.name, cls, children, bool(request.name))
-    place = insert.Place(parts.host, cls, site, attribute, request.operation == "after", request.combine)
+    children = {c for owner, _, c in pairs if owner in site.host.instances} | (groups.parts(trace) if request.groups else set())
+    named = naming.attributes(request, component, cls, children)
+    running = inlining.of(named, component.running)
+    place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
     edits = _methods(place, list(ground.uses))
+    edits += _constructor(place, how, hooks, ordering)
     late = how in (Making.LATE, Making.LATE_PASSING)
-    if how is not Making.LAYER:
-        first = initialising.filled(construct.statement(attribute, component, how), parts.host, cls, late=late)
-        made = [first, *(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
-        edits.append(construct.plan(parts.host, cls, construct.guarded(made, construct.present(cls, site))))
     if late or how in (Making.CHOSEN, Making.LAYER):
         lines = ordering if late else hooks if how is Making.CHOSEN else [*ordering, *hooks]
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
@@ -201,7 +173,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
         text = emit.headed(text, emit.header(request, source, site.host.name, build))
-    what = (attribute, component.class_name, site.host.name, grouped.method)
+    classes = tuple((attribute, part.class_name) for attribute, part in named)
+    what = (*classes[0], site.host.name, grouped.method, *((classes, running) if component.parts else ()))
     variant = Variant(base, text, source.file.encoding, build, build, *what)
     proofs = [plans.made(request, source, site, variant, trace, names)]
     for other in others:
@@ -216,11 +189,21 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         variant,
         tuple(proofs),
         trace.input if trace else "",
-        call_sites(text, attribute),
+        calls.call_sites(text, place.attribute),
         (*component.notes, *about, *grouped.notes),
         component.stateful,
         origin,
     )
+
+
+def _constructor(place: insert.Place, how: Making, hooks: list[str], ordering: list[str]) -> Iterator[Edit]:
+    """The edit of the host's `__init__`, where it is the host that makes the module or holds a place for it."""
+    if how is Making.LAYER:
+        return
+    late = how in (Making.LATE, Making.LATE_PASSING)
+    made = [initialising.filled(line, place.code, place.cls, late=late) for line in construct.statements(place.named, how)]
+    made += [*(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
+    yield construct.plan(place.code, place.cls, construct.guarded(made, construct.present(place.cls, place.site)))
 
 
 def _methods(place: insert.Place, uses: list[Use]) -> list[Edit]:
@@ -240,14 +223,15 @@ def _addition(
     component: Component, place: insert.Place, request: Request, trace: Trace | None
 ) -> tuple[Addition, list[str], list[str]]:
     """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
-    code, attribute = place.code, place.attribute
-    hooks = [construct.hook(attribute)] if component.stateful else []
-    order = construct.order(trace, place.site, attribute, request.operation) if trace else None
-    among = place.site.layered and not place.site.whole
-    if trace and (among or loops.in_order(place.cls, place.site, trace.calls, request.operation)):
-        order = construct.placed(place.site, attribute, request.operation)
-    if place.site.layered and place.site.whole and not place.after:
-        order = construct.first_layer(place.site, attribute)
+    code, making, site = place.code, construct.making(trace, place.site, component), place.site
+    hooks = [construct.hook(*naming.stateful(place.named))] if component.stateful else []
+    order = construct.order(trace, site, place.attributes, request.operation) if trace else None
+    if trace and (site.layered and not site.whole or loops.in_order(place.cls, site, trace.calls, request.operation)):
+        order = construct.placed(site, place.attributes, request.operation)
+    if site.layered and site.whole and not place.after:
+        order = construct.first_layer(site, place.attributes)
+    if (order or site.layered or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):
+        raise inlining.refused(f"what is beside {site.name} also runs in the order of its registration, one on the other")
     if order and request.combine:
         raise CodegenError(
             "site-not-editable",
@@ -256,7 +240,7 @@ def _addition(
         )
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
-    imports += construct.imports(construct.making(trace, place.site, component))
+    imports += construct.imports(making)
     own = [style.reindented(text, code) for _, text in (*hooks, *ordering)]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())
@@ -270,23 +254,3 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition,
         return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
     origin = Origin(build, standalone.changes(parts), standalone.changes(parts, edits, addition))
     return standalone.written(parts, origin.base), standalone.written(parts, origin.variant), origin
-
-
-def call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
-    """(method, line) of every call of a module by its attribute in the variant's classes."""
-    code = Code(text, "variant")
-    mentions = [number for number, line in enumerate(code.lines, 1) if attribute in line]
-    methods = [
-        (name, node)
-        for name, cls in code.classes
-        for node in cls.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and any(node.lineno <= line <= (node.end_lineno or 0) for line in mentions)
-    ]
-    found = [
-        (f"{name}.{method.name}", node.lineno)
-        for name, method in methods
-        for node in ast.walk(method)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == attribute
-    ]
-    return tuple(sorted(found, key=lambda c: c[1]))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codegen import catalogue, emit, selection, sources, style
+from codegen.calls import held
 from codegen.errors import CodegenError
 from codegen.types import Report, Request, Site, Source
 
@@ -48,9 +49,11 @@ def text(report: Report, target: Path) -> str:
     assert variant
     source = sources.resolve(request.source)
     steps = report.steps or (report,)
-    made = [(step.variant.attribute, step.site) for step in steps if step.variant and step.site]
+    variants = [(step.variant, step.site) for step in steps if step.variant and step.site]
+    made = [(name, site) for its, site in variants for name in held(its)]
     inserted = {name: its for attribute, site in made for name, its in _names(attribute, site)}
-    plain = all(site.attribute and not selection.is_point(site.attribute) and not site.dicts for _, site in made)
+    plain = len(made) == len(variants)  # of several, only that which runs first gets what the site gives
+    plain &= all(site.attribute and not selection.is_point(site.attribute) and not site.dicts for _, site in made)
     operations = {step.request.operation for step in steps}
     module = source.file.module
     template = (catalogue.templates_folder() / "test" / "variant.py.jinja").read_text(encoding="utf-8")

@@ -90,14 +90,22 @@ def leaves(node: Node) -> Iterator[Leaf]:
         yield from leaves(part)
 
 
+def arounds(node: Node) -> Iterator[Around]:
+    """What of a composition stands around another part of it."""
+    if isinstance(node, Around):
+        yield node
+    for part in (node.part,) if isinstance(node, Around) else () if isinstance(node, Leaf) else node.parts:
+        yield from arounds(part)
+
+
 def called(text: str, as_class: str = "") -> str:
     """A short name for what the text means: `se`, `my_attn`, `se_eca`, `residual_se`; that of the class it is to have."""
     if as_class:
         return attribute_name(as_class)
     node = parse(text)
     around = f"{node.how}_" if isinstance(node, Around) else ""
-    names = [*dict.fromkeys(attribute_name(leaf.module.rpartition(":")[2]) for leaf in leaves(node))]
-    return around + "_".join(names if len(names) <= 3 else [*names[:2], "more"])
+    every = names(text)
+    return around + "_".join(every if len(every) <= 3 else [*every[:2], "more"])
 
 
 def class_name(text: str) -> str:
@@ -135,6 +143,17 @@ def shown(node: Node) -> str:
     operator = node.how if isinstance(node, Joined) else ">>"
     nested = [isinstance(part, Chain) or isinstance(part, Joined) and part.how != "cat" for part in node.parts]
     return f" {operator} ".join(f"({text})" if inner else text for text, inner in zip(texts, nested, strict=True))
+
+
+def names(text: str) -> list[str]:
+    """The modules that a text composes, by short names: `se`, `my_attn`."""
+    return [*dict.fromkeys(attribute_name(leaf.module.rpartition(":")[2]) for leaf in leaves(parse(text)))]
+
+
+def listed(text: str) -> str:
+    """The same for people: `se, eca and cbam`."""
+    every = names(text)
+    return " and ".join(filter(None, [", ".join(every[:-1]), every[-1]]))
 
 
 def mapped(text: str, change: Callable[[str], str]) -> str:

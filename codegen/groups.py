@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from codegen import naming, style, syntax
 from codegen.syntax import Code
@@ -26,10 +27,14 @@ def method(cls: ast.ClassDef) -> str:
     return naming.free(METHOD, {name for statement in cls.body for name in syntax.bound_names(statement)})
 
 
-def plan(code: Code, cls: ast.ClassDef, attribute: str, *, own: bool) -> Edit:
+def plan(code: Code, cls: ast.ClassDef, attributes: Sequence[str], *, own: bool) -> Edit:
     """The method behind the `__init__` of the model's class. own: the module is the model's own, and in no block."""
     init = syntax.method(cls, "__init__") or cls.body[-1]
-    test = f'name.startswith("{attribute}.")' if own else f'"{attribute}" in name.split(".")'
+    listed = ", ".join(f'"{attribute}{"." * own}"' for attribute in attributes)
+    if len(attributes) == 1:
+        test = f"name.startswith({listed})" if own else f'{listed} in name.split(".")'
+    else:
+        test = f"name.startswith(({listed}))" if own else f'{{{listed}}} & {{*name.split(".")}}'
     text = TEXT.format(name=method(cls), test=test).lstrip("\n")
     block = code.newline + style.block(text, code, code.indent(cls.body[-1]))
     return style.below(code, init, block, f"{METHOD} of {cls.name}")

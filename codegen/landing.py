@@ -16,6 +16,11 @@ from codegen.reading import Use
 from codegen.syntax import Code, parents
 from codegen.types import TracedModule
 
+# where an expression needs no parentheses around a sum
+OPEN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Dict)
+# what runs only some of its parts, or runs them several times
+LAZY = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
+
 
 @dataclass(frozen=True)
 class Landing:
@@ -66,6 +71,21 @@ def landings(code: Code, cls: ast.ClassDef, uses: Iterable[Use], site: TracedMod
             found[best.statement] = best
             taken |= {u.node for u in best.uses}
     return list(found.values())
+
+
+def above(code: Code, method: ast.AST, node: ast.expr) -> ast.stmt | None:
+    """The statement in front of which this part of it can be computed, as nothing else of it runs before; None without one."""
+    held = parents(method)
+    statement: ast.AST = node
+    around = set()
+    while not isinstance(statement, ast.stmt):
+        around.add(statement)
+        statement = held[statement]
+    simple = isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr))
+    calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call) and n not in around]
+    earlier = any(code.start(n) < code.start(node) for n in calls)
+    lazy = any(isinstance(n, LAZY) for n in around)
+    return statement if simple and not earlier and not lazy and code.stands_alone(statement) else None
 
 
 def key(site: TracedModule) -> str:

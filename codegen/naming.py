@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import keyword
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from codegen import closure, defaults, rewrite, scoping, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Component, Edit
+from codegen.types import Component, Edit, Request
 
 # what every nn.Module has: an attribute of that name would break the model
 MODULE_NAMES = frozenset("""
@@ -33,6 +33,29 @@ def attribute(wanted: str, cls: ast.ClassDef | ast.FunctionDef, children: Collec
     return free(wanted, taken)
 
 
+def attributes(
+    request: Request, component: Component, cls: ast.ClassDef, children: Collection[str]
+) -> tuple[tuple[str, Component], ...]:
+    """What is inserted, by the attributes that hold it: one module, or the parts of a composition."""
+    if not component.parts:
+        return ((attribute(request.name or component.name, cls, children, bool(request.name)), component),)
+    made: dict[str, Component] = {}
+    for part in component.parts:
+        made[attribute(part.name, cls, {*children, *made}, fixed=False)] = part
+    return tuple(made.items())
+
+
+def stateful(named: Iterable[tuple[str, Component]]) -> tuple[str, ...]:
+    """The attributes of what has a state."""
+    return tuple(attribute for attribute, part in named if part.stateful)
+
+
+def in_method(method: syntax.Function) -> Collection[str]:
+    """All names that a method uses."""
+    found = {n.id for n in ast.walk(method) if isinstance(n, ast.Name)}
+    return found | {n.arg for n in ast.walk(method.args) if isinstance(n, ast.arg)}
+
+
 def free(wanted: str, taken: Collection[str]) -> str:
     """`name`, or `name2` where that means something else."""
     name, number = wanted, 2
@@ -43,6 +66,12 @@ def free(wanted: str, taken: Collection[str]) -> str:
 
 def fitted(component: Component, *files: Code) -> Component:
     """The component with definitions that the file has already left out, and others of the same name renamed."""
+    if component.parts:
+        parts: list[Component] = []
+        for part in component.parts:
+            parts.append(fitted(part, *files, *(Code(made.code) for made in parts)))
+        text = "\n\n\n".join(made.code.strip("\n") for made in parts if made.code.strip())
+        return replace(component, parts=tuple(parts), code=f"{text}\n" if text else "")
     existing: dict[str, ast.stmt] = {}
     for code in files:
         for node in code.tree.body:

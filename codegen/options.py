@@ -57,7 +57,7 @@ MODULE = _options(
         metavar="M",
         help='se, eca, ... | my.py:MyAttn | timm.layers:EcaModule | several: "se >> eca", "residual(se(reduction=8) + cbam)"',
     ),
-    click.option("--as-class", default="", metavar="NAME", help="What the class of several is called. Default: SeEca."),
+    click.option("--as-class", default="", metavar="NAME", help="Put several into a class of this name."),
     click.option("--import", "import_", is_flag=True, help="Of my.py:MyAttn: import the class, do not copy it."),
     click.option("--accept-licence", is_flag=True, help="Copy the class even where its file is under the GPL or the AGPL."),
 )

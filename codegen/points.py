@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codegen import syntax
@@ -39,10 +39,10 @@ class Point:
         return (("method", self.method), ("syntax", self.syntax), ("index", str(self.index)))
 
 
-def found(cls: ast.ClassDef, ignore: str = "") -> list[Point]:
+def found(cls: ast.ClassDef, ignore: Collection[str] = ()) -> list[Point]:
     """All sums, operands and calls of children in the methods of a class, in the order of the source.
 
-    ignore: an attribute whose calls are none: those of an inserted module.
+    ignore: attributes whose calls are none: those of inserted modules.
     """
     points = []
     for method in cls.body:
@@ -64,7 +64,7 @@ def reading(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> ast.stmt | Non
     return node if isinstance(node, SIMPLE) else None
 
 
-def again(cls: ast.ClassDef, key: Mapping[str, str], ignore: str = "") -> Point | None:
+def again(cls: ast.ClassDef, key: Mapping[str, str], ignore: Collection[str] = ()) -> Point | None:
     """The point of that key in a class."""
     return next((point for point in found(cls, ignore) if dict(point.key) == dict(key)), None)
 
@@ -103,14 +103,14 @@ def _branches(node: ast.AST, around: Mapping[ast.AST, ast.AST]) -> Iterator[tupl
         node = parent
 
 
-def _operands(method: Function, nodes: Iterable[ast.AST], ignore: str) -> Iterator[tuple[ast.expr, ast.expr]]:
+def _operands(method: Function, nodes: Iterable[ast.AST], ignore: Collection[str]) -> Iterator[tuple[ast.expr, ast.expr]]:
     """(expression, what goes into it first): (`x.mean(1)`, `x`), (`self.pool(x)`, `x`), (`x[:, 0]`, `x`)."""
     local = {n.id for n in ast.walk(method) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     local |= {a.arg for a in method.args.args[1:]}
     for node in nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             yield node, node.value
-        elif isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr == ignore):
+        elif isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr in ignore):
             receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
             if receiver is not None and _is_value(receiver, local):
                 yield node, receiver
@@ -118,7 +118,7 @@ def _operands(method: Function, nodes: Iterable[ast.AST], ignore: str) -> Iterat
                 yield node, node.args[0]
 
 
-def _calls(method: Function, nodes: Iterable[ast.AST], ignore: str) -> dict[str, list[ast.Call]]:
+def _calls(method: Function, nodes: Iterable[ast.AST], ignore: Collection[str]) -> dict[str, list[ast.Call]]:
     """The calls `self.relu(x)` by the name of what is called."""
     calls: dict[str, list[ast.Call]] = defaultdict(list)
     for node in nodes:
@@ -126,8 +126,7 @@ def _calls(method: Function, nodes: Iterable[ast.AST], ignore: str) -> dict[str,
         owner = function.value if isinstance(function, ast.Attribute) else None
         if isinstance(node, ast.Call) and isinstance(function, ast.Attribute) and isinstance(owner, ast.Name):
             calls[function.attr] += [node] if owner.id == method.args.args[0].arg else []
-    calls.pop(ignore, None)
-    return calls
+    return {name: found for name, found in calls.items() if name not in ignore}
 
 
 def _is_value(node: ast.expr, local: Container[str]) -> bool:

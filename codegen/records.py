@@ -34,6 +34,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "site": site.name,
         "attribute": variant.attribute,
         "class_name": variant.class_name,
+        **({"parts": [{"attribute": name, "class_name": class_} for name, class_ in variant.parts]} if variant.parts else {}),
         "build": variant.build,
         "input": report.input,
         "width": width,

@@ -28,7 +28,9 @@ from codegen import (
     style,
     syntax,
 )
-from codegen.draft import Draft, Lesson, call_sites, prepare, texts
+from codegen.calls import call_sites
+from codegen.collecting import prepare
+from codegen.draft import Draft, Lesson, texts
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.standalone import Addition

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from codegen import catalogue, changes, emit, selection
 from codegen.branch import EXTRA
+from codegen.calls import held
 from codegen.components import removes
 from codegen.provided import Provided
 from codegen.records import call_sites
@@ -67,7 +68,7 @@ def _what(report: Report) -> str:
     if site is None:
         return f"the base of {escape(report.request.source)}, built by {escape(variant.build)}"
     width = f", width {escape(_width(site.width))}" if site.width.expr and not removes(report.request) else ""
-    what = variant.class_name if operation == "replace" else f"{variant.host}.{variant.attribute}"
+    what = variant.class_name if operation == "replace" else f"{variant.host}.{' and '.join(held(variant))}"
     return f"{what} {emit.WORDS.get(operation, operation)} {escape(site.name)}{width}, {_layout(site.layout)}"
 
 
@@ -75,7 +76,8 @@ def _mention(report: Report) -> str:
     """A pattern of the code lines that an edit is about."""
     assert report.variant
     called = rf"\b{report.variant.class_name}\("
-    return called if report.request.operation == "replace" else rf"\.{re.escape(report.variant.attribute)}\b"
+    names = "|".join(map(re.escape, held(report.variant)))
+    return called if report.request.operation == "replace" else rf"\.(?:{names})\b"
 
 
 def _undone(report: Report, lines: Sequence[str]) -> None:
@@ -85,7 +87,8 @@ def _undone(report: Report, lines: Sequence[str]) -> None:
     assert variant is not None and site is not None
     verb = "would write" if report.request.dry_run else "wrote"
     where = f"{emit.WORDS.get(report.request.operation, report.request.operation)} {escape(site.name)}"
-    what = variant.class_name if report.request.operation == "replace" else f"{variant.host}.{variant.attribute}"
+    made = f"{variant.host}.{' and '.join(held(variant))}"
+    what = variant.class_name if report.request.operation == "replace" else made
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
     diff(lines)
     checks(report)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen import branch, edits, emit, imports, locating, pipeline, reading, renaming, sources, standalone, syntax
-from codegen.draft import Draft, Ground, files, prepare, write
+from codegen.collecting import files, prepare
+from codegen.draft import Draft, Ground, placed, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 from codegen.types import Check, HostClass, Layout, Report, Request, Source
@@ -54,7 +55,12 @@ def drafted(request: Request, source: Source) -> Draft:
     if not uses:
         what = f"no method of {host.name} calls self.{site.attribute}"
         raise CodegenError("unknown-site", what, "leave --static out to trace it")
-    return write(request, source, Ground(parts, cls, site, tuple(uses), branch.component(request, site)), None)
+
+    def written(inline: bool) -> Draft:
+        component = branch.component(request, site, inline=inline)
+        return write(request, source, Ground(parts, cls, site, tuple(uses), component), None)
+
+    return placed(request, written)
 
 
 def base(request: Request, text: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen import edits, emit, emitted, expressions, locating, pipeline, sources
+from codegen.calls import call_sites
 from codegen.child import Child
-from codegen.draft import call_sites
 from codegen.errors import CodegenError
 from codegen.pipeline import Stopwatch
 from codegen.types import Check, Report, Request, Source, Trace

@@ -1,7 +1,5 @@
-"""The nouns of codegen, frozen, in the order in which a run makes them. Read this file first.
-
-Request -> Source -> Trace -> Site -> Component -> Edits -> Variant -> Report
-"""
+"""The nouns of codegen, frozen, in the order in which a run makes them. Read this file first: Request -> Source -> Trace ->
+Site -> Component -> Edits -> Variant -> Report."""
 
 from __future__ import annotations
 
@@ -114,8 +112,7 @@ class Call:
 class Layout:
     """What the dims of a tensor mean."""
 
-    # "NCHW", "NHWC", "NLC" (tokens), "NCL", "NC", "NCDHW", "NDHWC" (clips), "NXXC", "NCXX" (heads, windows), "" (unknown)
-    kind: str
+    kind: str  # "NCHW", "NHWC", "NLC" (tokens), "NCL", "NC"; clips "NCDHW", "NDHWC"; heads "NXXC", "NCXX"; "" (unknown)
     prefix: int = 0  # class and register tokens before the grid's (NLC)
     grid: tuple[int, int] | None = None  # (rows, columns) of the tokens
     grid_expr: str = ""  # an expression for it at the end of the host's `__init__`, "" where none was found
@@ -240,6 +237,8 @@ class Component:
     notes: tuple[str, ...] = ()  # what a person should know: a hidden width that was raised, say
     stateful: bool = True  # has parameters or buffers in its state_dict
     placeholder: str = "nn.Identity()"  # what stands in the objects of the class that are not chosen
+    parts: tuple[Component, ...] = ()  # of a composition in the host's own code: its modules, in the order in which they run
+    running: tuple[str, ...] = ()  # and the statements that run them: see `inlining`
 
 
 # --- 5. what changes, and what comes out -------------------------------------------------------------------------------
@@ -275,6 +274,8 @@ class Variant:
     class_name: str
     host: str
     groups: str = ""  # the method that gives the new parameters
+    parts: tuple[tuple[str, str], ...] = ()  # of a composition in the host's own code: (attribute, class), the first above too
+    running: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

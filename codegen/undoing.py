@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codegen import basing, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
+from codegen.calls import held
 from codegen.child import Child
 from codegen.draft import Draft, Lesson
 from codegen.edits import words as words_of
@@ -110,7 +111,7 @@ def undone(made: Draft, source: Source, text: str, name: str, *, of_base: bool =
     except CodegenError as error:
         other = f"codegen {header.version} made the file and this is {__version__}: take it out with that version, or by hand"
         raise CodegenError(error.name, error.message, error.hint if header.version == __version__ else other) from None
-    _demand_unused(Code(result, name), Code(base), Code(variant), made.variant.attribute)
+    _demand_unused(Code(result, name), Code(base), Code(variant), held(made.variant))
     lines = [Code(each).lines for each in (variant, plain)]
     return Reversal(result, base, len(lines[1]) - len(carry.kept(*lines)))
 
@@ -178,26 +179,28 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
         verb, *words = words_of(dict(itertools.pairwise(words)).get("--edit", "remove ?"))
     given = dict(itertools.pairwise(words))
     usual = expressions.called(given["--module"], given.get("--as-class", "")) if "--module" in given else ""
-    wanted = given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])
+    wanted = [given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])]
+    wanted += expressions.names(given["--module"]) if "--module" in given and "--name" not in given else []
     cls = syntax.find_class(code, header.host)
-    held = cls is not None and any(isinstance(n, ast.Attribute) and n.attr == name for n in ast.walk(cls))
-    return held and re.fullmatch(rf"{re.escape(wanted)}\d*", name) is not None
+    has = cls is not None and any(isinstance(n, ast.Attribute) and n.attr == name for n in ast.walk(cls))
+    return has and any(re.fullmatch(rf"{re.escape(each)}_?\d*", name) for each in wanted)
 
 
 def _demand_name(made: Draft, name: str, found: Sequence[Header], file: Path) -> None:
     """Raise CodegenError("unknown-name") where the file's last insertion has another name."""
-    host, attribute = made.variant.host, made.variant.attribute
-    if name not in (attribute, f"{host}.{attribute}"):
-        what = f"what codegen put last into {file.name} is named {host}.{attribute}, not {name}"
+    host, every = made.variant.host, held(made.variant)
+    if name.removeprefix(f"{host}.") not in every:
+        attribute = every[0]
+        what = f"what codegen put last into {file.name} is named {host}.{' and '.join(every)}, not {name}"
         before = "; what was there before is taken out after it" if len(found) > 1 else ""
         raise CodegenError("unknown-name", what, f"give --name {attribute}{before}")
 
 
-def _demand_unused(result: Code, base: Code, variant: Code, attribute: str) -> None:
+def _demand_unused(result: Code, base: Code, variant: Code, attributes: Sequence[str]) -> None:
     """Raise CodegenError("still-used") where lines of a person use what is taken out; "syntax-error" where they are broken."""
     old, made = ({name for s in code.tree.body for name in syntax.bound_names(s)} for code in (base, variant))
     used, before = _used(result.tree), _used(base.tree)  # a name that the base uses is there for others, too
-    for name in sorted({f".{attribute}", *(made - old)} & used.keys() - before.keys()):
+    for name in sorted({*(f".{attribute}" for attribute in attributes), *(made - old)} & used.keys() - before.keys()):
         line = result.lines[used[name] - 1].strip()
         what = f"{result.name} uses {name.lstrip('.')}, which came with the insertion, in another line: {line}"
         raise CodegenError("still-used", what, "change that line first")

@@ -8,9 +8,10 @@ from textwrap import dedent, indent
 from typing import Any
 
 from codegen import reading, rewrite, syntax
+from codegen.inlining import Running
 from codegen.ops import insert
 from codegen.syntax import Code
-from codegen.types import Call, HostClass, Layout, Site, TracedModule, Width
+from codegen.types import Call, Component, HostClass, Layout, Site, TracedModule, Width
 
 INIT = (
     "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
@@ -37,13 +38,20 @@ def seen(code: Code, text: str, module: str = "m", *, nth: int = 0, **more: Any)
     return Call(module=module, method="Net.forward", span=syntax.span(node), **values)
 
 
-def edited(code: Code, calls: list[Call], operation: str = "after", site: Site | None = None) -> str:
-    """The class's methods (without `__init__`) after an insertion of `self.se`."""
+def held(attribute: str) -> tuple[tuple[str, Component], ...]:
+    """One module, by the attribute that holds it."""
+    return ((attribute, Component(attribute, "SE", "SE(dim)")),)
+
+
+def edited(
+    code: Code, calls: list[Call], operation: str = "after", site: Site | None = None, running: Running = ("self.se(x)",)
+) -> str:
+    """The class's methods (without `__init__`) after an insertion of `self.se`, or of what runs otherwise."""
     site = site or make_site()
     cls = syntax.find_class(code, "Net")
     assert cls is not None
     uses = reading.uses(code, cls, site, calls, (operation,))
-    edits = insert.plan(insert.Place(code, cls, site, "se", operation == "after"), uses)
+    edits = insert.plan(insert.Place(code, cls, site, held("se"), running, operation == "after"), uses)
     text = rewrite.apply(code.text, edits)
     ast.parse(text)
     return dedent(text[len(INIT) :]).strip("\n")

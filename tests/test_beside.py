@@ -6,7 +6,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from small_host import INIT, host, make_site, seen
+from small_host import INIT, held, host, make_site, seen
 
 from codegen import branch, reading, rewrite, syntax
 from codegen.errors import CodegenError
@@ -21,7 +21,7 @@ def edited(body: str, text: str = "self.m(x)", combine: str = "add", calls: int 
     assert cls is not None
     found = [seen(code, text, nth=nth) for nth in range(calls)]
     uses = reading.uses(code, cls, site, found, ("before", "after"))
-    edits = beside.plan(insert.Place(code, cls, site, "se", False, combine), uses)
+    edits = beside.plan(insert.Place(code, cls, site, held("se"), ("self.se(x)",), False, combine), uses)
     made = rewrite.apply(code.text, edits)
     syntax.Code(made)
     return dedent(made[len(INIT) :]).strip("\n")

@@ -28,7 +28,7 @@ def planned(text: str, component: Component = SE, lines: tuple[str, ...] = ()) -
     code = Code(text, "net.py")
     cls = syntax.find_class(code, "Net")
     assert cls is not None
-    result = rewrite.apply(text, [construct.plan(code, cls, [construct.statement("se", component), *lines])])
+    result = rewrite.apply(text, [construct.plan(code, cls, [*construct.statements([("se", component)]), *lines])])
     ast.parse(result)
     return result
 
@@ -235,7 +235,7 @@ def placed(where: str, operation: str, taps: tuple[str, ...], *, named: bool = F
     """(children, tapped modules) of a Net after the function of `order`."""
     net = Net(taps, named=named)
     names = [name for name, _ in net.named_modules() if name and name != "se"]
-    found = construct.order(traced(*names, taps=taps), site(where), "se", operation)
+    found = construct.order(traced(*names, taps=taps), site(where), ("se",), operation)
     assert found is not None
     statement, function = found
     assert statement == "place_se(self)"
@@ -248,11 +248,11 @@ def placed(where: str, operation: str, taps: tuple[str, ...], *, named: bool = F
 )
 def test_no_order_without_taps_or_behind_the_last_tap(where: str, taps: tuple[str, ...]) -> None:
     trace = traced("stem", "layer1", "layer1.0", "layer1.1", "layer2", taps=taps)
-    assert construct.order(trace, site(where), "se", "after") is None
+    assert construct.order(trace, site(where), ("se",), "after") is None
 
 
 def test_no_order_in_a_class_inside_the_model() -> None:
-    assert construct.order(traced("stem", "layer1", taps=("layer1",)), site("stem", "layer1"), "se", "after") is None
+    assert construct.order(traced("stem", "layer1", taps=("layer1",)), site("stem", "layer1"), ("se",), "after") is None
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 from conftest import Run, environment
-from small_host import INIT, host, make_site, seen
+from small_host import INIT, held, host, make_site, seen
 
 from codegen import edits, reading, rewrite, syntax
 from codegen.errors import CodegenError
@@ -40,7 +40,8 @@ def added(code: Code, text: str = "self.m(x)", **module: object) -> str:
     cls, site = syntax.find_class(code, "Net"), make_site(**module)
     assert cls is not None
     uses = reading.uses(code, cls, site, [seen(code, text)], ("before", "after"))
-    changed = rewrite.apply(code.text, extra.plan(insert.Place(code, cls, site, "aux", False, "extra"), uses))
+    place = insert.Place(code, cls, site, held("aux"), ("self.aux(x)",), False, "extra")
+    changed = rewrite.apply(code.text, extra.plan(place, uses))
     syntax.find_class(Code(changed), "Net")
     return dedent(changed[len(INIT) :]).strip("\n")
 

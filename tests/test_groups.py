@@ -32,7 +32,7 @@ def planned(text: str, *, own: bool = True) -> str:
     code = Code(text)
     cls = code.tree.body[0]
     assert isinstance(cls, ast.ClassDef)
-    return apply(text, [groups.plan(code, cls, "se", own=own)])
+    return apply(text, [groups.plan(code, cls, ("se",), own=own)])
 
 
 def test_it_stands_behind_init() -> None:

@@ -86,7 +86,7 @@ def test_lists_whose_first_layers_have_unlike_names() -> None:
     with pytest.raises(CodegenError, match="first layers are named conv, 0"):
         construct.first_layer(replace(site, names=names), "se")
     with_one = replace(site, names=names, chosen=Chosen(("stages.0",), "stages.0"))
-    assert construct.first_layer(with_one, "se")[0] == "place_se(self)"
+    assert construct.first_layer(with_one, ["se"])[0] == "place_se(self)"
 
 
 FILE = """\

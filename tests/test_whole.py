@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+from small_host import held
 
 from codegen.errors import CodegenError
 from codegen.ops import whole
@@ -22,7 +23,7 @@ def edited(body: str, kind: str = "tensor", index: str = "") -> str:
     module = TracedModule("stage", "Tree", 1, output_kind=kind, output_index=index)
     host = HostClass("Tree", "tree.py", 1, ("stage",))
     site = Site("stage", "", host, module, Layout("NCHW"), Width("8", 8, "literal"), whole=True)
-    return apply(text, whole.plan(Place(code, cls, site, "se", True)))
+    return apply(text, whole.plan(Place(code, cls, site, held("se"), ("self.se(x)",), True)))
 
 
 def test_every_return_is_edited() -> None:

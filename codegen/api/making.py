@@ -53,7 +53,7 @@ def insert(
 
     source: "path/vit.py", "timm:resnet50", "torchvision:resnet50" or "pkg.module:Class"; a Path, too.
     module: of the catalogue ("se"), a class of your own ("my.py:MyAttn"), an importable one ("timm.layers:CbamModule"), or
-        several: "se >> eca". as_class: what the class of several is called.
+        several: "se >> eca". as_class: the name of a class that holds them.
     import_, accept_licence: import a class of your own, do not copy it; copy it even from a file under the GPL or the AGPL.
     after, before, beside: the site, one of the three, as `codegen.sites` names it: "layer2", "blocks.*.attn".
     combine: how beside: "add" (default), "mul", "cat" or "gate".

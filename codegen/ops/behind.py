@@ -29,14 +29,14 @@ def edits(
         site = locating.find(trace, request, whole=place.site.whole)
         file, code, cls = model(parts, place, trace)
         if site.chosen is not None:
-            made = component
+            named = place.named
             if site != place.site:  # another class of the file: its width has other names
-                own = branch.component(request, site)
-                made = replace(component, construct=naming.fitted(own, place.code).construct)
-            text = construct.chosen(place.attribute, site, made, lines, (place.cls, cls))
+                own = naming.fitted(branch.component(request, site, inline=bool(component.parts)), place.code)
+                named = [*zip(place.attributes, own.parts or (own,), strict=True)]
+            text = construct.chosen(named, site, lines, (place.cls, cls))
         else:
             condition = construct.present(place.cls, site).replace("self", "module", 1)
-            text = construct.late(place.cls.name, place.attribute, condition, lines)
+            text = construct.late(place.cls.name, place.attributes, condition, lines)
             text = initialising.made_late(text, place.attribute) if request.init == initialising.HOST else text
         found.append((file.path, construct.plan(code, cls, [initialising.filled(text, code, cls)])))
     return tuple(found)
@@ -82,9 +82,11 @@ def grouped(request: Request, parts: Parts, place: Place, trace: Trace, componen
     """The method of the model that gives the new parameters, and the edits of its `group_matcher`."""
     own = place.site.host.instances == ("",)
     file, code, cls = (parts.host_file, place.code, place.cls) if own else model(parts, place, trace)
-    edits = [(file.path, groups.plan(code, cls, place.attribute, own=own))]
+    edits = [(file.path, groups.plan(code, cls, place.attributes, own=own))]
     found = _inherited(parts, code, cls, registry.MATCHER) if component.stateful else None
-    every = matchers.inserted(trace, place.site, place.attribute, first=request.operation == "before") if found else []
+    first = request.operation == "before"
+    named = place.attributes if found else ()
+    every = [item for each in named for item in matchers.inserted(trace, place.site, each, first=first)]
     new = [item for item in every if item.neighbours]
     about: tuple[str, ...] = ()
     if len(new) < len(every):

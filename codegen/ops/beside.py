@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from codegen import branch, naming, style, syntax
+from codegen import branch, inlining, naming, style, syntax
 from codegen.errors import CodegenError
-from codegen.landing import Landing, landings
+from codegen.landing import OPEN, Landing, above, landings
 from codegen.ops.insert import Place, below, passing_by
 from codegen.reading import Use
 from codegen.types import Edit
-
-# where an expression needs no parentheses around a sum
-OPEN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Dict)
 
 
 def plan(place: Place, uses: list[Use]) -> list[Edit]:
@@ -33,13 +30,14 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
 
 def joined(place: Place, me: str, received: str, returned: str) -> str:
     """`y + self.se(x)`; `self.se(x, y)` where a class around the module does it."""
-    inserted, operator = f"{me}.{place.attribute}", branch.operator(place.combine, place.site)
-    return f"{returned} {operator} {inserted}({received})" if operator else f"{inserted}({received}, {returned})"
+    if operator := branch.operator(place.combine, place.site):
+        return f"{returned} {operator} {inlining.value(place.running, me, received)}"
+    return f"{me}.{place.attribute}({received}, {returned})"
 
 
 def kept(place: Place, name: str, method: syntax.Function) -> tuple[str, str]:
     """(a name for what the site receives, the statement that keeps it): a copy where the site changes it."""
-    new = naming.free(f"{name}_in", names(method))
+    new = naming.free(f"{name}_in", naming.in_method(method))
     return new, f"{new} = {name}{'.clone()' * place.site.module.in_place}"
 
 
@@ -91,16 +89,17 @@ def _inline(place: Place, use: Use) -> Iterator[Edit]:
     what = f"beside {use.method.name}:{node.lineno}"
     received = code.segment(argument)
     if not isinstance(argument, ast.Name):
-        received = naming.free(f"{place.site.attribute.strip('_') or 'site'}_in", names(use.method))
+        received = naming.free(f"{place.site.attribute.strip('_') or 'site'}_in", naming.in_method(use.method))
         yield from named(place, use, received)
     changed, operator = place.site.module.in_place, branch.operator(place.combine, place.site)
-    inserted = f"{use.me}.{place.attribute}({received}{'.clone()' * changed}"
+    received += ".clone()" * changed
     if not operator:
-        yield Edit(code.start(node), code.start(node), f"{inserted}, ", what)
+        yield Edit(code.start(node), code.start(node), f"{use.me}.{place.attribute}({received}, ", what)
         yield Edit(code.end(node), code.end(node), ")", what)
         return
     # x = self.act(x)  ->  x = self.se(x.clone()) + self.act(x), where the site changes x
-    before, behind = (f"{inserted}) {operator} ", "") if changed else ("", f" {operator} {inserted})")
+    inserted = inlining.value(place.running, use.me, received)
+    before, behind = (f"{inserted} {operator} ", "") if changed else ("", f" {operator} {inserted}")
     if not isinstance(syntax.parents(use.method).get(node), OPEN):
         before, behind = f"({before}", f"{behind})"
     yield from [Edit(code.start(node), code.start(node), before, what)] if before else []
@@ -143,31 +142,15 @@ def named(place: Place, use: Use, name: str) -> Iterator[Edit]:
     """The argument gets a name: in a statement above where nothing else runs before it, else where it stands."""
     code, argument = place.code, use.argument
     assert argument is not None
-    above = syntax.parents(use.method)
-    statement: ast.AST = argument
-    around = set()
-    while not isinstance(statement, ast.stmt):
-        around.add(statement)
-        statement = above[statement]
-    simple = isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr))
-    lazy = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
-    earlier = [
-        n for n in ast.walk(statement) if isinstance(n, ast.Call) and n not in around and code.start(n) < code.start(argument)
-    ]
+    statement = above(code, use.method, argument)
     start, end, what = code.start(argument), code.end(argument), f"in {use.method.name}:{use.node.lineno}"
-    if not simple or earlier or any(isinstance(n, lazy) for n in around) or not code.stands_alone(statement):
+    if statement is None:
         yield Edit(start, start, f"({name} := ", what)
         yield Edit(end, end, ")", what)
         return
     where = code.line_start(statement)
     yield Edit(where, where, style.block(f"{name} = {code.segment(argument)}", code, code.indent(statement)), what)
     yield Edit(start, end, name, what)
-
-
-def names(method: syntax.Function) -> Collection[str]:
-    """All names that a method uses."""
-    found = {n.id for n in ast.walk(method) if isinstance(n, ast.Name)}
-    return found | {n.arg for n in ast.walk(method.args) if isinstance(n, ast.arg)}
 
 
 def _refused(place: Place, use: Use, why: str) -> CodegenError:

@@ -37,13 +37,14 @@ def plan(request: Request, place: Place, component: Component, trace: Trace, kno
     edits: list[Edit] = [*operation.plan(there, uses)]
     if any(ast.unparse(base) == place.cls.name for base in cls.bases):  # its module is made in the class it derives from
         return edits
-    made = branch.component(request, site)
+    made = branch.component(request, site, inline=bool(component.parts))
     fitted = naming.fitted(made, place.code)
     if made.code and fitted.code != component.code:
         raise _refused(f"{what}takes another form of the module")
-    hook = (construct.hook(place.attribute)[0],) if component.stateful else ()
-    statement = construct.statement(place.attribute, replace(made, construct=fitted.construct))
-    return [*edits, construct.plan(place.code, cls, [initialising.filled(statement, place.code, cls), *hook])]
+    hook = (construct.hook(*naming.stateful(place.named))[0],) if component.stateful else ()
+    named = [*zip(place.attributes, fitted.parts or (replace(made, construct=fitted.construct),), strict=True)]
+    statements = [initialising.filled(line, place.code, cls) for line in construct.statements(named)]
+    return [*edits, construct.plan(place.code, cls, [*statements, *hook])]
 
 
 def _refused(what: str) -> CodegenError:

@@ -52,7 +52,7 @@ def _edited(place: Place, use: Use, its: Flow) -> Iterator[Edit]:
         assert isinstance(its.statement, ast.Assign)
         target, value = its.statement.targets[0], its.returns[0].value
         assert value is not None
-        second = naming.free(place.attribute, beside.names(use.method))
+        second = naming.free(place.attribute, naming.in_method(use.method))
         yield Edit(code.end(target), code.end(target), f", {second}", what)
         yield Edit(code.end(value), code.end(value), f", {second}", what)
     yield from [Edit(code.start(node), code.start(node), before, what)] if before else []
@@ -71,7 +71,7 @@ def _received(place: Place, use: Use, its: Flow) -> Generator[Edit, None, str]:
     assert argument is not None
     position, copied = _position(place, use), place.site.module.in_place
     given = argument.id if isinstance(argument, ast.Name) and not position else ""
-    new = given or naming.free(_called(place), beside.names(use.method))
+    new = given or naming.free(_called(place), naming.in_method(use.method))
     if not (given or position or copied):
         yield from beside.named(place, use, new)
         return new

@@ -6,9 +6,11 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen import loops, reaching, style
+from codegen import inlining, loops, naming, reaching, style
+from codegen.construct import Named
 from codegen.errors import CodegenError
-from codegen.landing import Landing, at_edge, key, landings, tensor
+from codegen.inlining import Running
+from codegen.landing import OPEN, Landing, above, at_edge, key, landings, tensor
 from codegen.reading import Use
 from codegen.syntax import Code, parents
 from codegen.types import Edit, Site
@@ -21,9 +23,20 @@ class Place:
     code: Code
     cls: ast.ClassDef
     site: Site
-    attribute: str  # the inserted module's name in the host
+    named: Named  # what is inserted, by its attributes in the host
+    running: Running  # the text with which it runs there
     after: bool
     combine: str = ""  # beside: how its result and the site's become one
+
+    @property
+    def attribute(self) -> str:
+        """The inserted module's name in the host; of several that which runs first."""
+        return self.named[0][0]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of all that is inserted."""
+        return tuple(attribute for attribute, _ in self.named)
 
 
 def plan(place: Place, uses: list[Use]) -> list[Edit]:
@@ -34,6 +47,8 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.node not in covered:
             edits += _in_place(place, use)
+            if not inlining.is_cascade(place.running) and {*ast.walk(use.node)} & {other.node for other in uses} - {use.node}:
+                raise inlining.refused(f"{place.site.attribute} runs on what it returned, inside an expression")
     return [*edits, *(passing_by(place) if uses else ())]
 
 
@@ -46,6 +61,8 @@ def passing_by(place: Place) -> Iterator[Edit]:
             continue
         if any(isinstance(n, ast.Call) and loops.runs(n, variable) for n in ast.walk(loop)):
             code, me = place.code, method.args.args[0].arg
+            if len(place.named) > 1:
+                raise inlining.refused(f"{method.name} runs all children of the class in a loop, one of which it is")
             inserted = f"{me}.{place.attribute}" if place.site.everywhere else f'getattr({me}, "{place.attribute}", None)'
             text = f"if {variable} is {inserted}:\n    continue"
             start = code.line_start(loop.body[0])
@@ -54,14 +71,19 @@ def passing_by(place: Place) -> Iterator[Edit]:
 
 def _statement(place: Place, landing: Landing) -> Edit:
     """`x = self.se(x)`, a statement of its own; `x = (self.se(x[0]), *x[1:])` where x is a tuple."""
-    inserted, x = f"{landing.uses[0].me}.{place.attribute}", landing.variable
-    call = f"{x} = {inserted}({x})"
+    use, x = landing.uses[0], landing.variable
+    lines = inlining.statements(place.running, use.me, x, naming.in_method(use.method))
     if landing.index:
         index = int(landing.index)
         above = f"*{x}[:{index}], " if index else ""
-        call = f"{x} = ({above}{inserted}({x}[{index}]), *{x}[{index + 1}:])"
-    text = f"if {landing.condition}:\n    {call}" if landing.condition else call
-    return _line(place, landing.statement, text, landing.uses)
+        lines, result = inlining.parted(place.running, use.me, f"{x}[{index}]", naming.in_method(use.method))
+        lines.append(f"{x} = ({above}{result}, *{x}[{index + 1}:])")
+    return _line(place, landing.statement, _where(landing.condition, lines), landing.uses)
+
+
+def _where(condition: str, lines: Iterable[str]) -> str:
+    """Statements, below a condition where there is one."""
+    return "\n    ".join([f"if {condition}:", *lines]) if condition else "\n".join(lines)
 
 
 def _line(place: Place, statement: ast.stmt, text: str, uses: Iterable[Use]) -> Edit:
@@ -98,13 +120,47 @@ def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
         raise _refused(place, use, f"the site's result is used inside an expression, {why}")
     code, what = place.code, f"around {use.method.name}:{use.node.lineno}"
     returned = next((n for n in ast.walk(use.method) if isinstance(n, ast.Return) and n.value is node), None)
-    if use.condition and returned is not None and code.stands_alone(returned):
+    told_twice = not inlining.is_cascade(place.running)
+    if (use.condition or told_twice) and returned is not None and code.stands_alone(returned):
         yield from _named(place, use, returned)
+        return
+    if told_twice and not use.condition:
+        yield from _lifted(place, use, node)
         return
     # [m(x) for m in (self.p1, self.p2)] -> [(self.se(m(x)) if m is self.p1 else m(x)) for m in (self.p1, self.p2)]
     before, behind = ("(", f" if {use.condition} else {code.segment(node)})") if use.condition else ("", "")
-    yield Edit(code.start(node), code.start(node), f"{before}{use.me}.{place.attribute}(", what)
-    yield Edit(code.end(node), code.end(node), f"){behind}", what)
+    opening, closing = inlining.around(place.running, use.me)
+    yield Edit(code.start(node), code.start(node), f"{before}{opening}", what)
+    yield Edit(code.end(node), code.end(node), f"{closing}{behind}", what)
+
+
+def _lifted(place: Place, use: Use, node: ast.expr) -> Iterator[Edit]:
+    """The result that stands in an expression gets a name in front of it: it is needed more than once.
+
+    x = F.relu(self.conv(x))  ->  x = self.conv(x)
+                                  x = F.relu(self.se(x) + self.eca(x))
+    """
+    code, statement = place.code, above(place.code, use.method, node)
+    if statement is None:
+        raise inlining.refused("what it runs on is needed more than once, and stands where it cannot get a name first")
+    name = _name(place, use, node, statement)
+    lines, result = inlining.parted(place.running, use.me, name, naming.in_method(use.method))
+    what, start = f"in {use.method.name}:{use.node.lineno}", code.line_start(statement)
+    text = "\n".join([f"{name} = {code.segment(node)}", *lines])
+    yield Edit(start, start, style.block(text, code, code.indent(statement)), what)
+    bare = isinstance(parents(use.method)[node], OPEN)
+    yield Edit(code.start(node), code.end(node), result if bare else f"({result})", what)
+
+
+def _name(place: Place, use: Use, node: ast.expr, statement: ast.stmt) -> str:
+    """What the site's result is called in front of the statement that it is a part of: as what it becomes there, or was."""
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    wanted = use.argument if isinstance(statement, ast.Return) else target
+    inside = {*ast.walk(node)}
+    others = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and n not in inside and n is not target}
+    if isinstance(wanted, ast.Name) and wanted.id not in others:
+        return wanted.id
+    return naming.free(f"{place.site.attribute.strip('_') or 'site'}_out", naming.in_method(use.method))
 
 
 def _named(place: Place, use: Use, returned: ast.Return) -> Iterator[Edit]:
@@ -114,11 +170,18 @@ def _named(place: Place, use: Use, returned: ast.Return) -> Iterator[Edit]:
                                                     if not pre_logits:
                                                         x = self.se(x)
                                                     return x
+    return self.fc(x)                           ->  x = self.fc(x)
+                                                    return self.se(x) + self.eca(x)
     """
     x, start = use.argument.id if isinstance(use.argument, ast.Name) else "x", place.code.start(returned)
     yield Edit(start, start + len("return"), f"{x} =", f"in {use.method.name}:{use.node.lineno}")
-    text = f"if {use.condition}:\n    {x} = {use.me}.{place.attribute}({x})\nreturn {x}"
-    yield _line(place, returned, text, [use])
+    taken = naming.in_method(use.method)
+    if use.condition:
+        made = [_where(use.condition, inlining.statements(place.running, use.me, x, taken)), f"return {x}"]
+    else:
+        lines, result = inlining.parted(place.running, use.me, x, taken)
+        made = [*lines, f"return {result}"]
+    yield _line(place, returned, "\n".join(made), [use])
 
 
 def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:
@@ -133,8 +196,13 @@ def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:
         if not isinstance(argument, ast.Name):
             raise _refused(place, use, f"its argument is an expression, and only where {use.condition}")
         behind = f" if {use.condition} else {text}"
-    yield Edit(code.start(argument), code.start(argument), f"{use.me}.{place.attribute}(", what)
-    yield Edit(code.end(argument), code.end(argument), f"){behind}", what)
+    if isinstance(argument, ast.Name) and not inlining.is_cascade(place.running):
+        made = inlining.value(place.running, use.me, text)  # self.conv(x) -> self.conv(self.se(x) + self.eca(x))
+        yield Edit(code.start(argument), code.end(argument), f"{made}{behind}", what)
+        return
+    opening, closing = inlining.around(place.running, use.me)
+    yield Edit(code.start(argument), code.start(argument), opening, what)
+    yield Edit(code.end(argument), code.end(argument), f"{closing}{behind}", what)
 
 
 def _split(place: Place, use: Use) -> Iterator[Edit]:
@@ -164,9 +232,9 @@ def _split(place: Place, use: Use) -> Iterator[Edit]:
     first_end, second_start = code.end(last), code.start(next_)
     head = code.text[code.start(statement) : code.start(members.elts[0])]
     tail = code.text[second_start : code.end(statement)]
-    call = f"{target.id} = {use.me}.{place.attribute}({target.id})"
-    indent = code.indent(statement)
-    behind = f"{code.newline}{indent}{call}{code.newline}{indent}{head}"
+    lines = inlining.statements(place.running, use.me, target.id, naming.in_method(use.method))
+    between = code.newline + code.indent(statement)
+    behind = between.join(["", *lines, head])
     closing = code.text[code.end(members.elts[-1]) : code.end(statement)]
     what = f"between the modules run in {use.method.name}:{use.node.lineno}"
     yield Edit(first_end, code.end(statement), f"{closing}{behind}{tail}", what)

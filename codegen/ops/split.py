@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from codegen import reaching, style
+from codegen import inlining, naming, reaching, style
 from codegen.errors import CodegenError
 from codegen.ops import beside, insert
 from codegen.ops.insert import Place
@@ -84,7 +84,7 @@ def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
     #                           x = self.se(x)
     #                           x = self.features[4:](x)
     code, what = place.code, f"in {use.method.name}:{use.node.lineno}"
-    inserted, listed, argument = f"{use.me}.{place.attribute}", _listed(place, use), use.argument
+    listed, argument = _listed(place, use), use.argument
     assert listed is not None and argument is not None
     first, rest = (f"[:{cut}]", f"[{cut}:]") if 0 < cut < length else ("", "")
     statement = next((n for n in ast.walk(use.method) if isinstance(n, ast.Assign) and n.value is use.node), None)
@@ -92,22 +92,25 @@ def _parted(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:
     plain = len(use.call.args) == 1 or listed is not use.call.func
     if statement is not None and isinstance(target, ast.Name) and code.stands_alone(statement) and plain:
         x = target.id
-        behind = [f"{x} = {inserted}({x})", *([f"{x} = {_run(use, listed, rest, x)}"] if cut < length else [])]
+        behind = inlining.statements(place.running, use.me, x, naming.in_method(use.method))
+        behind += [f"{x} = {_run(use, listed, rest, x)}"] if cut < length else []
         if cut:
             yield Edit(code.end(listed), code.end(listed), first, what)
             yield style.below(code, statement, style.block("\n".join(behind), code, code.indent(statement)), what)
         else:  # in front of the first one: the argument goes through the module
-            yield Edit(code.start(argument), code.start(argument), f"{inserted}(", what)
-            yield Edit(code.end(argument), code.end(argument), ")", what)
+            before, closing = inlining.around(place.running, use.me)
+            yield Edit(code.start(argument), code.start(argument), before, what)
+            yield Edit(code.end(argument), code.end(argument), closing, what)
         return
     # F.relu(self.features(x))  ->  F.relu(self.features[4:](self.se(self.features[:4](x))))
     yield Edit(code.end(listed), code.end(listed), rest, what)
     if cut == length:
-        yield Edit(code.start(use.node), code.start(use.node), f"{inserted}(", what)
-        yield Edit(code.end(use.node), code.end(use.node), ")", what)
+        before, closing = inlining.around(place.running, use.me)
+        yield Edit(code.start(use.node), code.start(use.node), before, what)
+        yield Edit(code.end(use.node), code.end(use.node), closing, what)
         return
     inner = _run(use, listed, first, ast.unparse(argument)) if cut else ast.unparse(argument)
-    yield Edit(code.start(argument), code.end(argument), f"{inserted}({inner})", what)
+    yield Edit(code.start(argument), code.end(argument), inlining.value(place.running, use.me, inner), what)
 
 
 def _listed(place: Place, use: Use) -> ast.expr | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from codegen import branch, loops, style, syntax
+from codegen import branch, inlining, loops, naming, style, syntax
 from codegen.errors import CodegenError
 from codegen.ops import beside
 from codegen.ops.insert import Place, passing_by
@@ -49,8 +49,26 @@ def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     me = forward.args.args[0].arg
     for start, end, value in _tensors(place, forward):
         what = f"in forward:{value.lineno}"
-        yield Edit(start, start, f"{me}.{place.attribute}(", what)
-        yield Edit(end, end, ")", what)
+        if isinstance(value, ast.Name) and not inlining.is_cascade(place.running):
+            yield Edit(start, end, inlining.value(place.running, me, value.id), what)  # return self.se(x) + self.eca(x)
+            continue
+        returned = next((n for n in loops.own_nodes(forward) if isinstance(n, ast.Return) and n.value is value), None)
+        if returned is not None and not inlining.is_cascade(place.running) and place.code.stands_alone(returned):
+            yield from _named(place, forward, returned)
+            continue
+        before, behind = inlining.around(place.running, me)
+        yield Edit(start, start, before, what)
+        yield Edit(end, end, behind, what)
+
+
+def _named(place: Place, forward: syntax.Function, returned: ast.Return) -> Iterator[Edit]:
+    # return self.act(x + y)  ->  x = self.act(x + y)
+    #                             return self.se(x) + self.eca(x)
+    code, what = place.code, f"in forward:{returned.lineno}"
+    lines, result = inlining.parted(place.running, forward.args.args[0].arg, "x", naming.in_method(forward))
+    start, block = code.start(returned), style.block("\n".join([*lines, f"return {result}"]), code, code.indent(returned))
+    yield Edit(start, start + len("return"), "x =", what)
+    yield style.below(code, returned, block, what)
 
 
 def _tensors(place: Place, forward: syntax.Function) -> Iterator[tuple[int, int, ast.expr]]:
@@ -92,7 +110,8 @@ def _tensor(place: Place, statement: ast.Return, returns: Sequence[ast.Return]) 
 def _entry(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # def forward(self, x):  ->  x = self.se(x), as the first statement
     me, name = _given(place, forward)
-    yield _first(place, forward, f"{name} = {me}.{place.attribute}({name})")
+    lines = inlining.statements(place.running, me, name, naming.in_method(forward))
+    yield _first(place, forward, "\n".join(lines))
 
 
 def _given(place: Place, forward: syntax.Function) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -61,13 +61,13 @@ def marked(model: nn.Module, inputs: Any) -> Iterator[None]:
             MARKS.pop(cls, None)
 
 
-def mark(cls: type, name: str, key: Mapping[str, str], ignore: str = "") -> None:
+def mark(cls: type, name: str, key: Mapping[str, str], ignore: Collection[str] = ()) -> None:
     """Mark one point of a class for good. LookupError where its code has none there."""
     if not _marked(cls, {name: tuple(key.items())}, ignore):
         raise LookupError(f"{cls.__qualname__}.{key['method']} has no {name}")
 
 
-def _marked(cls: type, named: Mapping[str, Key], ignore: str = "") -> Before:
+def _marked(cls: type, named: Mapping[str, Key], ignore: Collection[str] = ()) -> Before:
     MARKS[cls] = dict(named)
     keys: dict[ast.AST, list[Wrap]] = defaultdict(list)
     definition = hooking.definition(cls)

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import certify, contract, models, points, registry, standing, trace
-from codegen.worker.checks._sites import holds_site, hosts, inserted_modules
+from codegen.worker import certify, composites, contract, models, points, registry, standing, trace
+from codegen.worker.checks._sites import as_one, attributes, holds_site, hosts, inserted_places
 from codegen.worker.subject import Plan, Subject
 
 IMPORTS = itertools.count()
@@ -71,7 +71,7 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
 
 def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Base:
     names = ("base_build", "small", "small_input", "input", "second_input", "library", "entry", "point")
-    marked = [plan.host, plan.site, plan.attribute] if plan.point else []
+    marked = [plan.host, plan.site, *attributes(plan)] if plan.point else []
     key = json.dumps([request["base"], request["encoding"], *(getattr(plan, name) for name in names), *marked])
     if LAST and LAST[0].key == key:
         registry.enter(LAST[0].registered)
@@ -94,7 +94,7 @@ def _imported(request: dict[str, Any], which: str, folder: str) -> ModuleType:
 def _mark(plan: Plan, module: ModuleType) -> None:
     """Let a module stand at a place between modules, in the base as in the variant."""
     if plan.point:
-        points.mark(operator.attrgetter(plan.host)(module), plan.site, plan.point, plan.attribute)
+        points.mark(operator.attrgetter(plan.host)(module), plan.site, plan.point, attributes(plan))
 
 
 def _fits(subject: Subject) -> None:
@@ -110,14 +110,14 @@ def _fits(subject: Subject) -> None:
         tensor = args[0] if args else None
         seen["shape"] = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else None
 
-    def result(module: torch.nn.Module, args: Any, output: Any) -> None:
+    def result(given: Any, output: Any) -> None:
         seen["result"] = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         if seen["result"] != seen["shape"] and subject.plan.operation not in ("beside", "replace"):
             raise _misfit(subject, f"turns the site's {seen['shape']} into {seen['result']}")
 
-    for _, inserted in _inserted(subject, model):
-        inserted.register_forward_pre_hook(watch, with_kwargs=True)
-        inserted.register_forward_hook(result)
+    for inserted in _inserted(subject, model):
+        composites.first(inserted).register_forward_pre_hook(watch, with_kwargs=True)
+        composites.watch(inserted, result)
     args, kwargs = subject.inputs()
     try:
         with torch.no_grad():
@@ -144,14 +144,14 @@ def _misfit(subject: Subject, how: str) -> CodegenError:
     return CodegenError("module-does-not-fit", f"{plan.class_name} {how}", hint)
 
 
-def _inserted(subject: Subject, model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+def _inserted(subject: Subject, model: torch.nn.Module) -> list[torch.nn.Module]:
     plan = subject.plan
     edited = getattr(subject.variant, plan.host.split(".")[0], object)  # the chosen ones get a module whatever they are
     edited = edited if isinstance(edited, type) else object  # a function that makes the model
     with contextlib.suppress(LookupError):
         own = (isinstance(model.get_submodule(owner), edited) for owner in hosts(plan, model))
         if not plan.chosen or plan.operation == "replace" or all(own):
-            return inserted_modules(plan, model)
+            return [as_one(plan, [module for _, module in place]) for place in inserted_places(plan, model)]
     raise CodegenError(
         "made-elsewhere",
         f"the model's objects of class {plan.host} are made by code of the library that the variant imports",

@@ -26,7 +26,7 @@ class Plan:
     host: str  # name of the edited class
     site: str  # attribute of the site in the host, "" where the host's objects are the sites themselves
     attribute: str  # attribute of the inserted module in the host
-    class_name: str
+    class_name: str  # of a composition that the host's own code runs: what was asked for
     operation: str  # "after", "before", "beside" or "replace"
     input: str
     chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
@@ -48,6 +48,8 @@ class Plan:
     library: str = ""
     entry: str = ""  # name of the base's registered function, "" where the build is something else
     variant_entry: str = ""
+    parts: tuple[str, ...] = ()  # attributes of the modules of such a composition, in the order in which they run
+    running: tuple[str, ...] = ()  # statements over `self` and `x` that run them; the last is what becomes of `x`
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.worker import copies
+from codegen.worker import composites, copies
 from codegen.worker.checks import _compare
 from codegen.worker.checks._sites import Change, Place, at_site, places
 from codegen.worker.layouts import of_width
@@ -57,8 +57,9 @@ def paired(base: nn.Module, variant: nn.Module, found: list[Place]) -> Pair:
     """Make two models ready to be judged."""
     modes: list[dict[str, bool]] = [{} for _ in found]
     for place, seen in zip(found, modes, strict=True):
-        place.inserted.register_forward_hook(_mark, prepend=True)  # copied below: both sides return, and tap, marked values
-        place.inserted.register_forward_pre_hook(_learning(seen))
+        for part in composites.parts(place.inserted):
+            part.register_forward_hook(_mark, prepend=True)  # copied below: both sides return, and tap, marked values
+        composites.first(place.inserted).register_forward_pre_hook(_learning(place.inserted, seen))
     doubles = [copies.deepcopy(place.inserted) for place in found]
     return Pair(base, variant, found, doubles, modes, [()] * len(found))
 
@@ -148,8 +149,8 @@ def _run_base(plan: Plan, pair: Pair, run: Run, changes: list[Change]) -> tuple[
         return _attempt(run, pair.base)
 
 
-def _learning(modes: dict[str, bool]) -> Callable[[nn.Module, Any], None]:
-    return lambda module, args: modes.update({name: part.training for name, part in module.named_modules()})
+def _learning(inserted: nn.Module, modes: dict[str, bool]) -> Callable[[nn.Module, Any], None]:
+    return lambda module, args: modes.update({name: part.training for name, part in inserted.named_modules()})
 
 
 def _tell_apart(plan: Plan, pair: Pair, logs: list[Log]) -> None:
@@ -206,13 +207,13 @@ def _recording(place: Place, plan: Plan, log: Log) -> Iterator[None]:
     def received(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         note("module", next(iter([*args, *kwargs.values()]), None))
 
-    def returned(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        note("module", output)
+    def ran(given: Any, result: Any) -> None:
+        note("module", result if plan.operation == "before" else given)
 
-    if plan.operation != "before":
-        handle = place.inserted.register_forward_pre_hook(received, with_kwargs=True)
+    if plan.operation == "before" or plan.parts:
+        handles = composites.watch(place.inserted, ran)
     else:
-        handle = place.inserted.register_forward_hook(returned)
+        handles = [place.inserted.register_forward_pre_hook(received, with_kwargs=True)]
     try:
         if plan.whole:  # it returns what the inserted module gives: only what comes out of the model can tell
             yield
@@ -220,7 +221,8 @@ def _recording(place: Place, plan: Plan, log: Log) -> Iterator[None]:
             with at_site(place.variant_site, plan, lambda value, *_: note("site", value)):
                 yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _events(plan: Plan, pair: Pair, logs: list[Log], counts: list[int]) -> str:

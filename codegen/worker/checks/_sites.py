@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from codegen import selection
+from codegen.worker.composites import Composite
 from codegen.worker.paths import Inputs
 from codegen.worker.subject import Plan
 from codegen.worker.tracer import forward_of
@@ -32,40 +33,60 @@ Change = Callable[..., Any]
 class Place:
     """One site in both models, and what the variant has inserted there."""
 
-    name: str  # of the inserted module, dotted
+    name: str  # of the inserted module, dotted; of several that of the first
     base_site: nn.Module
     variant_site: nn.Module
     inserted: nn.Module
+    names: tuple[str, ...]  # of all that is inserted there
 
 
 def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
     """The insertions in a pair of models; a small build may hold fewer than the full one, and both hold the same."""
     found = []
     for instance in dict.fromkeys([*hosts(plan, base), *hosts(plan, variant)]):
-        site, inserted = selection.joined(instance, plan.site), selection.joined(instance, plan.attribute)
+        site, names = selection.joined(instance, plan.site), [selection.joined(instance, a) for a in attributes(plan)]
         base_site, variant_site = _module(base, site), _module(variant, site)
         if base_site is None and variant_site is None:
             continue
-        new = _module(variant, inserted)
-        if base_site is None or variant_site is None or new is None:
-            lacking = inserted if base_site is not None and variant_site is not None else site
+        new = [module for name in names if (module := _module(variant, name)) is not None]
+        if base_site is None or variant_site is None or len(new) < len(names):
+            lacking = site if base_site is None or variant_site is None else _lacking(variant, names)
             raise LookupError(f"{'the base' if base_site is None else 'the variant'} has no module {lacking}")
-        found.append(Place(inserted, base_site, variant_site, new))
+        found.append(Place(names[0], base_site, variant_site, as_one(plan, new), tuple(names)))
     return found
+
+
+def attributes(plan: Plan) -> tuple[str, ...]:
+    """What the inserted modules of one place are called in the host."""
+    return tuple(plan.parts) or (plan.attribute,)
 
 
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
+    return [pair for place in inserted_places(plan, variant) for pair in place]
+
+
+def inserted_places(plan: Plan, variant: nn.Module) -> list[list[tuple[str, nn.Module]]]:
+    """The same for each place. LookupError: one lacks."""
     found = []
     for host in hosts(plan, variant):
-        name = selection.joined(host, plan.attribute)
-        module, site = _module(variant, name), _module(variant, selection.joined(host, plan.site))
-        if module is None and site is not None:
-            raise LookupError(f"the variant has no module {name}")
-        found += [(name, module)] if module is not None else []
+        names = [selection.joined(host, attribute) for attribute in attributes(plan)]
+        modules = [(name, module) for name in names if (module := _module(variant, name)) is not None]
+        if len(modules) < len(names) and (modules or _module(variant, selection.joined(host, plan.site)) is not None):
+            raise LookupError(f"the variant has no module {_lacking(variant, names)}")
+        found += [modules] if modules else []
     if not found:
         raise LookupError(f"the variant has no object of class {plan.host}")
     return found
+
+
+def as_one(plan: Plan, modules: Sequence[nn.Module]) -> nn.Module:
+    """What is inserted in one place, as one module."""
+    return Composite(dict(zip(plan.parts, modules, strict=True)), plan.running) if plan.parts else modules[0]
+
+
+def _lacking(variant: nn.Module, names: list[str]) -> str:
+    return next(name for name in names if _module(variant, name) is None)
 
 
 def replaced(plan: Plan, key: str) -> bool:

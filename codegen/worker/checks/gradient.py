@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -27,7 +27,7 @@ def check(subject: Subject) -> Outcome:
     runs: list[str] = []
     with contextlib.ExitStack() as stack:
         for place in places(subject.plan, subject.shown("base"), variant):
-            stack.enter_context(at_site(place.variant_site, subject.plan, _noting(runs, place.name)))
+            stack.enter_context(at_site(place.variant_site, subject.plan, _noting(runs, place.names)))
         error = _backward(subject, variant)
     if error:
         if plain := _backward(subject, subject.fresh("base")):
@@ -42,8 +42,8 @@ def check(subject: Subject) -> Outcome:
     return failed("; ".join(wrong)) if wrong else passed(f"{len(trained)} parameters")
 
 
-def _noting(runs: list[str], name: str) -> Callable[..., None]:
-    return lambda *args, **kwargs: runs.append(name)
+def _noting(runs: list[str], names: Sequence[str]) -> Callable[..., None]:
+    return lambda *args, **kwargs: runs.extend(names)
 
 
 def _backward(subject: Subject, model: nn.Module) -> str:

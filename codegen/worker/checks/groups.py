@@ -9,7 +9,7 @@ from torch import nn
 from codegen import selection
 from codegen.worker import registry
 from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._sites import hosts
+from codegen.worker.checks._sites import attributes, hosts
 from codegen.worker.subject import Subject
 
 ORDER = 95
@@ -60,7 +60,8 @@ def _beside_each(subject: Subject) -> dict[str, list[str]]:
     plan, base, found = subject.plan, subject.full("base"), {}
     for host in hosts(plan, base):
         site = host if selection.is_point(plan.site) else selection.joined(host, plan.site)
-        found[selection.joined(host, plan.attribute)] = _beside(base, site)
+        for attribute in attributes(plan):
+            found[selection.joined(host, attribute)] = _beside(base, site)
     return {inserted: known for inserted, known in found.items() if known}
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from codegen.worker import copies, registry
 from codegen.worker.checks import Outcome, _compare, failed, passed
 from codegen.worker.checks._placing import reason
-from codegen.worker.checks._sites import inserted_modules, replaced
+from codegen.worker.checks._sites import inserted_places, replaced
 from codegen.worker.subject import Subject
 
 ORDER = 50
@@ -28,8 +28,9 @@ def check(subject: Subject) -> Outcome:
     """Look at the keys, load a base checkpoint in every way, then whole and damaged ones of the variant."""
     base, variant = subject.shown("base"), subject.fresh("variant")
     saved, own = base.state_dict(), copies.deepcopy(variant.state_dict())
-    names = [name for name, _ in inserted_modules(subject.plan, variant)]
-    groups = {name: [key for key in own if key.startswith(f"{name}.")] for name in names}
+    modules = [[name for name, _ in place] for place in inserted_places(subject.plan, variant)]
+    names = [name for place in modules for name in place]
+    groups = {place[0]: [k for k in own if k.startswith(tuple(f"{name}." for name in place))] for place in modules}
     new = [key for keys in groups.values() for key in keys]
     gone = [key for key in saved if replaced(subject.plan, key)]
     kept = {key: value for key, value in saved.items() if key not in gone}
