@@ -53,7 +53,7 @@ def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Resul
 
 def _built(job: Job, force: bool) -> Result:
     try:
-        state = keeping.state(job.name, job.output, job.requests[0] if job.recipe else None)
+        state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
         if not state.problems and not force:
             return Result(job.name, job.output, "up to date")
         _demand_untouched(state, force)

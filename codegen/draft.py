@@ -18,6 +18,7 @@ from codegen import (
     expressions,
     foreign,
     groups,
+    inputs,
     locating,
     loops,
     naming,
@@ -198,7 +199,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     build = renaming.renamed_expression(base_build, names)
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
-        text = emit.headed(text, emit.header(request, source, site.host.name, build))
+        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request])))
     what = (attribute, component.class_name, site.host.name, grouped.method)
     variant = Variant(base, text, source.file.encoding, build, build, *what)
     proofs = [plans.made(request, source, site, variant, trace, names)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import emit, sources, syntax
+from codegen import emit, inputs, sources, syntax
 from codegen.errors import CodegenError
 from codegen.types import Request
 from codegen.version import __version__
@@ -17,6 +18,7 @@ PROBLEMS = {
     "missing": "the file is not there: codegen build makes it",
     "no-header": "the file has no header of codegen: it was ejected, or written by something else",
     "recipe-changed": "the recipe says another command than the header: codegen build makes it anew",
+    "module-changed": "a file that the variant copies a class from is another one than then: codegen build makes it anew",
     "upstream-changed": "the source is another one than that it was made from: codegen build makes it anew",
     "source-missing": "the source cannot be found here",
     "edited-by-hand": "the text below the header was changed since it was made: codegen build --force overwrites that",
@@ -48,8 +50,8 @@ class State:
         return {problem.kind for problem in self.problems}
 
 
-def state(name: str, output: Path, request: Request | None) -> State:
-    """Look at one variant. request: the first of its recipe, None where there is only the file."""
+def state(name: str, output: Path, requests: Sequence[Request], *, recipe: bool = True) -> State:
+    """Look at one variant. requests: of its recipe, or (recipe=False) what its header says, where there is only the file."""
     if not output.is_file():
         return State(name, output, (Problem("missing"),))
     try:
@@ -62,7 +64,15 @@ def state(name: str, output: Path, request: Request | None) -> State:
         found.append(Problem("edited-by-hand", "" if header.body else "the header has no digest of the text"))
     if header.version != __version__:
         found.append(Problem("other-version", f"{header.version}, not {__version__}", header.version, __version__))
-    return State(name, output, (*_source(header, request), *found))
+    modules = [_module(*each) for each in inputs.changed(header.inputs, requests)]
+    return State(name, output, (*_source(header, requests[0] if recipe else None), *modules, *found))
+
+
+def _module(name: str, old: str, new: str) -> Problem:
+    """What is wrong with a file that a class was copied from. new: its digest, "" where it is gone."""
+    if not new:
+        return Problem("source-missing", f"{name}, which a class was copied from")
+    return Problem("module-changed", name, f"sha256 {old}", f"sha256 {new}")
 
 
 def _source(header: emit.Header, request: Request | None) -> list[Problem]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, emitted, expressions, locating, pipeline, sources
+from codegen import edits, emit, emitted, expressions, inputs, locating, pipeline, sources
 from codegen.child import Child
 from codegen.draft import call_sites
 from codegen.errors import CodegenError
@@ -118,7 +118,8 @@ def _joined(request: Request, reports: Sequence[Report], source: Source, watch: 
     assert start.variant and last.variant
     text = last.variant.text
     if not request.in_place:
-        text = emit.headed(text, emit.header(request, source, start.variant.host, last.variant.build))
+        files = inputs.recorded([report.request for report in reports])
+        text = emit.headed(text, emit.header(request, source, start.variant.host, last.variant.build, files))
     steps = tuple(replace(r, call_sites=call_sites(text, r.variant.attribute)) for r in reports if r.variant)
     return replace(
         last,

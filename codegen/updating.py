@@ -21,6 +21,7 @@ from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Report, Request
 
 MARKER = re.compile(r"^<{7} .*$.*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
+OTHERWISE = {"upstream-changed", "module-changed", "source-missing", "other-version"}  # what made again is another file
 SHOWN = 60  # lines of a two-way diff
 
 
@@ -38,7 +39,7 @@ def run(jobs: Sequence[Job], *, done: Callable[[Result], object]) -> list[Result
 
 
 def _updated(job: Job) -> Result:
-    state = keeping.state(job.name, job.output, job.requests[0] if job.recipe else None)
+    state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
     if state.kinds & {"no-header", "source-missing"}:
         raise CodegenError("not-a-variant", f"{job.output}: {state.problems[0].kind}", keeping.PROBLEMS[state.problems[0].kind])
     by_hand = "edited-by-hand" in state.kinds
@@ -98,8 +99,8 @@ def _as_made(job: Job, mine: str) -> Iterator[str]:
     """The file as codegen wrote it, before it was edited: as it was kept, else made again by its header."""
     body = emit.headers(mine)[0].body
     yield from pristine.find(job.output, body)
-    by_itself = keeping.state(job.name, job.output, None)
-    if job.recorded and not by_itself.kinds & {"upstream-changed", "source-missing", "other-version"}:
+    by_itself = keeping.state(job.name, job.output, job.recorded, recipe=False)
+    if job.recorded and not by_itself.kinds & OTHERWISE:
         text = _text(_made(job.recorded))
         if emit.headers(text)[0].body == body:
             yield text

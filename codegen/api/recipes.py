@@ -52,7 +52,7 @@ def check(*names: Spec, config: Spec = "") -> tuple[State, ...]:
     from codegen import keeping, wanted
 
     with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
-        return tuple(keeping.state(job.name, job.output, job.requests[0] if job.recipe else None) for job in chosen)
+        return tuple(keeping.state(job.name, job.output, job.requests, recipe=job.recipe) for job in chosen)
 
 
 def update(*names: Spec, config: Spec = "", done: Callable[[Result], object] | None = None) -> tuple[Result, ...]:
