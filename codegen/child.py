@@ -36,8 +36,7 @@ class Child:
         self.folder = tempfile.TemporaryDirectory(prefix="codegen-", ignore_cleanup_errors=True)
         read, write = os.pipe()
         environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder.name}
-        package_parent = str(Path(__file__).resolve().parent.parent)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH", "")]))
+        environment["PYTHONPATH"] = _python_path(Path(__file__).resolve().parent.parent, os.environ.get("PYTHONPATH", ""))
         self.answers = os.fdopen(read, "rb", buffering=0)
         # a Ctrl-C in the middle of the start waits until the process is known, then ends it
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -136,6 +135,12 @@ def _parsed(line: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _python_path(package_parent: Path, given: str) -> str:
+    """Codegen's own folder, then the user's; behind these where it is one of installed packages, which they shadow here, too."""
+    installed = package_parent.name in ("site-packages", "dist-packages")
+    return os.pathsep.join(filter(None, [given, str(package_parent)] if installed else [str(package_parent), given]))
 
 
 def _memory(limits: Limits) -> int:

@@ -86,12 +86,13 @@ def header(request: Request, source: Source, host: str, build: str, inputs: Iter
     path = source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     origin = f"{source.distribution}, " if source.distribution else ""
-    made_from = "".join(f" and {_plain(label)} (sha256 {its})" for label, its in inputs)
+    files = [(origin + name, digest(source.file)), *inputs]
+    made_from = " and ".join(f"{_plain(name)} (sha256 {its})" for name, its in files)
     count = len(request.edits)
     what = f"with {count} edit{'s' * (count > 1)}" if count else "standalone" if request.base else _what(request)
     lines = [
         f"# {_plain(source.entry or path.stem)} {_plain(what)}: host {host}, built by {_plain(build)}.",
-        f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest(source.file)}){made_from}, changed, with",
+        f"# Made by codegen {__version__} from {made_from}, changed, with",
         f"#     {recorded_line(request, source)}",
         "# The licence and copyright notices of the original file stay in force.",
     ]

@@ -60,13 +60,20 @@ def check(
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@NAMES
 @CONFIG
+@click.option(
+    "--old-source",
+    default="",
+    metavar="FILE|FOLDER",
+    help="What a file that was edited by hand was made from: the file, or where the library of then is installed.",
+)
 @SHOW
 def update(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: Any) -> None:
     """Make the variants of the recipes anew on their sources as they are now, and keep what was edited by hand.
 
-    Edits by hand are merged by `git merge-file`; what a file was made as is looked for in its git history. Where both changed
+    Edits by hand are merged by `git merge-file`. What a file was made as is looked for in the user's cache and in its git
+    history; else it is made again, where the source is the same or --old-source has it. Where both changed
     the same lines, the file gets conflict markers, and the command ends with 3. A second run changes nothing.
     """
     from codegen import kept

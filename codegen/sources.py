@@ -22,11 +22,9 @@ def resolve(spec: str) -> Source:
     head, _, tail = spec.rpartition(":") if ":" in spec else (spec, "", "")
     if head in registry.LIBRARIES:
         return _registered(spec, head, tail)
-    for path, entry in (
-        ((head, tail), (spec, "")) if head.endswith(".py") and not Path(spec).exists() else ((spec, ""),)
-    ):
-        if path and (path.endswith(".py") or Path(path).is_file() or os.sep in path):
-            return Source(spec, file(Path(path)), entry)
+    path, entry = parted(spec)
+    if path.endswith(".py") or path and (Path(path).is_file() or os.sep in path):
+        return Source(spec, file(Path(path)), entry)
     name, _, entry = spec.partition(":")
     found = module_path(name)
     if found is None:
@@ -38,6 +36,12 @@ def resolve(spec: str) -> Source:
     top = name.split(".")[0]
     version = registry.version(top)
     return Source(spec, file(found), entry, distribution=f"{top} {version}" if version else "")
+
+
+def parted(spec: str) -> tuple[str, str]:
+    """(path, name) of `path/vit.py:Name`; what is no path stays as it is."""
+    head, _, tail = spec.rpartition(":")
+    return (head, tail) if head.endswith(".py") and not Path(spec).exists() else (spec, "")
 
 
 def _registered(spec: str, library: str, name: str) -> Source:

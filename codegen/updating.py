@@ -1,7 +1,7 @@
 """Make variants anew on the source as it is now, and keep what was edited by hand: a three-way merge by `git merge-file`.
 
-What a file was made as, before it was edited, comes from `pristine`, or is made again where the source is still the same.
-Where it is not known nothing is overwritten.
+What a file was made as, before it was edited, comes from `pristine`, or is made again where the source is still the same,
+or from the old source where the user says where that is (`earlier`). Where it is not known nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, keeping, pristine, syntax, variants
+from codegen import earlier, emit, keeping, pristine, syntax, variants
 from codegen.building import Job, Result, failed
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Report, Request
+from codegen.version import __version__
 
 MARKER = re.compile(r"^<{7} .*$.*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
 OTHERWISE = {"upstream-changed", "module-changed", "source-missing", "other-version"}  # what made again is another file
 SHOWN = 60  # lines of a two-way diff
 
 
-def run(jobs: Sequence[Job], *, done: Callable[[Result], object]) -> list[Result]:
-    """Update each variant in turn; `done` hears of each as it ends."""
+def run(jobs: Sequence[Job], *, done: Callable[[Result], object], old_source: Path | None = None) -> list[Result]:
+    """Update each variant in turn; `done` hears of each as it ends. old_source: where the sources are as they were."""
     results = []
     for job in jobs:
         try:
-            result = _updated(job)
+            result = _updated(job, old_source)
         except Exception as error:  # told in the result, and the others go on
             result = failed(job, error)
         done(result)
@@ -38,7 +39,7 @@ def run(jobs: Sequence[Job], *, done: Callable[[Result], object]) -> list[Result
     return results
 
 
-def _updated(job: Job) -> Result:
+def _updated(job: Job, old_source: Path | None) -> Result:
     state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
     if state.kinds & {"no-header", "source-missing"}:
         raise CodegenError("not-a-variant", f"{job.output}: {state.problems[0].kind}", keeping.PROBLEMS[state.problems[0].kind])
@@ -54,7 +55,7 @@ def _updated(job: Job) -> Result:
     pristine.keep(_text(report))  # at the next update it is what this file was made as
     if not by_hand:
         return _written(job, _text(report), report)
-    old = next(_as_made(job, mine), None)
+    old = next(_as_made(job, mine, old_source), None)
     if old is None:
         _refuse(job, mine, _text(report))
     assert old is not None
@@ -95,15 +96,26 @@ def merge(mine: str, old: str, new: str, name: str) -> tuple[str, int]:
     return result.stdout.decode("utf-8", "surrogateescape"), result.returncode
 
 
-def _as_made(job: Job, mine: str) -> Iterator[str]:
+def _as_made(job: Job, mine: str, old_source: Path | None) -> Iterator[str]:
     """The file as codegen wrote it, before it was edited: as it was kept, else made again by its header."""
-    body = emit.headers(mine)[0].body
-    yield from pristine.find(job.output, body)
+    header = emit.headers(mine)[0]
+    yield from pristine.find(job.output, header.body)
     by_itself = keeping.state(job.name, job.output, job.recorded, recipe=False)
     if job.recorded and not by_itself.kinds & OTHERWISE:
-        text = _text(_made(job.recorded))
-        if emit.headers(text)[0].body == body:
-            yield text
+        yield from _same(_text(_made(job.recorded)), mine)
+    if job.recorded and old_source:
+        with earlier.asked(old_source, job.recorded, mine) as requests:
+            text = _text(_made(requests))
+        yield from _same(text, mine)
+        what = f"codegen {__version__} makes another file of the old source than codegen {header.version} made as {job.output}"
+        raise CodegenError("wrong-old-source", what, "carry your edits over by hand, or update with the version of then")
+
+
+def _same(text: str, mine: str) -> Iterator[str]:
+    """A text that was made again, under the header of the file, where that is what the header records."""
+    plain = emit.without_header(text)
+    if emit.body_digest(plain) == emit.headers(mine)[0].body:
+        yield emit.with_header(plain, emit.header_of(mine))
 
 
 def _made(requests: Sequence[Request]) -> Report:
@@ -130,5 +142,5 @@ def _refuse(job: Job, mine: str, new: str) -> None:
     changed = [*lines]
     more = [f"... {len(changed) - SHOWN} more lines"] if len(changed) > SHOWN else []
     what = f"{job.output} was edited by hand, and what it was made as is neither in a commit of it nor in the cache"
-    hint = "nothing was written: carry your edits over by hand, or overwrite them with codegen build --force"
+    hint = "nothing was written: --old-source FILE|FOLDER names the source of then; codegen build --force overwrites your edits"
     raise CodegenError("no-merge-base", what, hint, details="\n".join([*changed[:SHOWN], *more]))
