@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import keeping, pristine, variants
+from codegen import keeping, pristine, variants, warm
+from codegen.child import Start
 from codegen.errors import BUG, CodegenError
 from codegen.keeping import State
 from codegen.types import Report, Request
@@ -38,27 +39,36 @@ class Result:
 
 
 def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], object]) -> list[Result]:
-    """Make all that are not as their recipes make them, each in a child process of its own; `done` hears of each as it ends."""
+    """Make all that are not as their recipes make them; `done` hears of each as it ends.
+
+    Each worker has a child process of its own, which goes on with variants of the same library or file.
+    """
     pool = ThreadPoolExecutor(workers)
+    queue = warm.Queue([warm.family(job.requests[0].source) for job in jobs])
+
+    def next_one() -> tuple[Job, Result]:
+        index, worker = queue.take()
+        return jobs[index], _built(jobs[index], force, worker.start)
+
     try:
-        futures = {pool.submit(_built, job, force): job for job in jobs}
         found: dict[str, Result] = {}
-        for future in as_completed(futures):
-            found[futures[future].name] = result = future.result()
-            done(result)
+        for future in as_completed([pool.submit(next_one) for _ in jobs]):
+            job, found[job.name] = future.result()
+            done(found[job.name])
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: what has not begun does not begin
+        queue.stop()
     return [found[job.name] for job in jobs]
 
 
-def _built(job: Job, force: bool) -> Result:
+def _built(job: Job, force: bool, start: Start) -> Result:
     try:
         state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
         if not state.problems and not force:
             return Result(job.name, job.output, "up to date")
         _demand_untouched(state, force)
         requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
-        report = variants.run(requests)
+        report = variants.run(requests, start)
         if report.variant:
             pristine.keep(report.variant.text)
         return Result(job.name, job.output, "made", report)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import emit, inputs, sources, syntax
+from codegen import emit, inputs, pristine, records, sources, syntax
 from codegen.errors import CodegenError
 from codegen.types import Request
 from codegen.version import __version__
@@ -43,6 +43,7 @@ class State:
     name: str
     output: Path
     problems: tuple[Problem, ...] = ()
+    diff: tuple[str, ...] = ()  # where it is asked for
 
     @property
     def kinds(self) -> set[str]:
@@ -94,9 +95,21 @@ def _source(header: emit.Header, request: Request | None) -> list[Problem]:
 
 
 def diff(state: State) -> list[str]:
-    """What the header says and what it would say now, line by line."""
+    """What the header says and what it would say now, line by line; what was edited by hand as a diff from what was made."""
     lines: list[str] = []
     for problem in state.problems:
         if problem.old or problem.new:
             lines += difflib.unified_diff([problem.old], [problem.new], problem.kind, str(state.output), lineterm="", n=0)
+        if problem.kind == "edited-by-hand":
+            lines += _by_hand(state.output)
     return lines
+
+
+def _by_hand(output: Path) -> list[str]:
+    """The file as it was made -> as it stands, where a commit of it or the cache has the first."""
+    mine, _ = syntax.read(output)
+    made = next(pristine.find(output, mine), None)
+    if made is None:
+        what = "what it was made as is in no commit of it and not in the cache"
+        return [f"{output}: {what}; codegen update merges your edits where it can, codegen build --force makes it anew"]
+    return records.unified(made, mine, output.as_posix(), ("made", "edited"))

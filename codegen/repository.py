@@ -40,18 +40,19 @@ def build(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: An
 @NAMES
 @CONFIG
 @click.option("--format", "form", type=click.Choice(["text", "json", "github", "sarif"]), default="text", show_default=True)
-@click.option("--diff", "show_diff", is_flag=True, help="Show what the header says and what it would say now.")
+@click.option("--diff", "show_diff", is_flag=True, help="Show what the header says and would say now, and edits by hand.")
 @SHOW
 def check(
     names: tuple[str, ...], *, form: str, show_diff: bool, as_json: bool, verbose: bool, **options: Any
 ) -> None:
     """Whether every variant is what its recipe makes: read-only, runs no model, fit for CI and pre-commit.
 
-    Told apart are: missing, recipe-changed, upstream-changed, edited-by-hand and other-version. Exit code 3 where one is so.
+    Told apart are: missing, recipe-changed, upstream-changed, module-changed, edited-by-hand and other-version. Exit code 3
+    where one is so.
     """
     from codegen import kept
 
-    states = api.check(*names, **options)
+    states = api.check(*names, diff=show_diff, **options)
     form = "json" if as_json else form
     click.echo(kept.FORMATS[form](states), nl=False)
     if show_diff and form == "text":

@@ -99,23 +99,16 @@ def merge(mine: str, old: str, new: str, name: str) -> tuple[str, int]:
 def _as_made(job: Job, mine: str, old_source: Path | None) -> Iterator[str]:
     """The file as codegen wrote it, before it was edited: as it was kept, else made again by its header."""
     header = emit.headers(mine)[0]
-    yield from pristine.find(job.output, header.body)
+    yield from pristine.find(job.output, mine)
     by_itself = keeping.state(job.name, job.output, job.recorded, recipe=False)
     if job.recorded and not by_itself.kinds & OTHERWISE:
-        yield from _same(_text(_made(job.recorded)), mine)
+        yield from pristine.same(_text(_made(job.recorded)), mine)
     if job.recorded and old_source:
         with earlier.asked(old_source, job.recorded, mine) as requests:
             text = _text(_made(requests))
-        yield from _same(text, mine)
+        yield from pristine.same(text, mine)
         what = f"codegen {__version__} makes another file of the old source than codegen {header.version} made as {job.output}"
         raise CodegenError("wrong-old-source", what, "carry your edits over by hand, or update with the version of then")
-
-
-def _same(text: str, mine: str) -> Iterator[str]:
-    """A text that was made again, under the header of the file, where that is what the header records."""
-    plain = emit.without_header(text)
-    if emit.body_digest(plain) == emit.headers(mine)[0].body:
-        yield emit.with_header(plain, emit.header_of(mine))
 
 
 def _made(requests: Sequence[Request]) -> Report:

@@ -189,6 +189,7 @@ def test_the_old_source_in_a_folder_of_packages(folder: Path, call: Call, monkey
         then.syspath_prepend(str(folder / "old"))
         then.setenv("PYTHONPATH", str(folder / "old"), prepend=":")
         assert call(*place)[0] == 0
+    forget_what_was_made(folder)
     edited = by_hand(folder / "out.py")
     assert "from zoo 1.0, zoo/nets.py" in edited
     monkeypatch.syspath_prepend(str(folder / "new"))

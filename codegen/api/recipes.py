@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,19 +42,20 @@ def build(
         return tuple(building.run(chosen, jobs, force=force, done=done or _untold))
 
 
-def check(*names: Spec, config: Spec = "") -> tuple[State, ...]:
+def check(*names: Spec, config: Spec = "", diff: bool = False) -> tuple[State, ...]:
     """Whether every variant is what its recipe makes: read-only, runs no model: `codegen check`.
 
-    names, config: as in `codegen.build`.
+    names, config: as in `codegen.build`. diff: also what the header would say now, and what was edited by hand, as `diff`.
 
     Returns a State for each: `problems` is empty where it is so; else each has a `kind`: "missing", "recipe-changed",
-    "upstream-changed", "source-missing", "edited-by-hand", "other-version" or "no-header".
+    "upstream-changed", "module-changed", "source-missing", "edited-by-hand", "other-version" or "no-header".
     Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
     """
     from codegen import keeping, wanted
 
     with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
-        return tuple(keeping.state(job.name, job.output, job.requests, recipe=job.recipe) for job in chosen)
+        states = [keeping.state(job.name, job.output, job.requests, recipe=job.recipe) for job in chosen]
+        return tuple(replace(state, diff=tuple(keeping.diff(state))) if diff else state for state in states)
 
 
 def update(
