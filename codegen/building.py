@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from codegen import keeping, pristine, variants, warm
 from codegen.child import Start
@@ -43,21 +44,31 @@ def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Resul
 
     Each worker has a child process of its own, which goes on with variants of the same library or file.
     """
+    waiting = warm.Queue([warm.family(job.requests[0].source) for job in jobs])
+    told: SimpleQueue[Result | None] = SimpleQueue()
+
+    def work() -> None:
+        worker = warm.Warm()
+        try:
+            while (index := waiting.take(worker)) is not None:
+                told.put(_built(jobs[index], force, worker.start))
+        finally:
+            worker.stop()
+            told.put(None)
+
     pool = ThreadPoolExecutor(workers)
-    queue = warm.Queue([warm.family(job.requests[0].source) for job in jobs])
-
-    def next_one() -> tuple[Job, Result]:
-        index, worker = queue.take()
-        return jobs[index], _built(jobs[index], force, worker.start)
-
+    found: dict[str, Result] = {}
     try:
-        found: dict[str, Result] = {}
-        for future in as_completed([pool.submit(next_one) for _ in jobs]):
-            job, found[job.name] = future.result()
-            done(found[job.name])
+        running = [pool.submit(work) for _ in range(min(workers, len(jobs)))]
+        for _ in running:
+            while result := told.get():
+                found[result.name] = result
+                done(result)
+        for worker in running:
+            worker.result()  # a bug in it is raised here
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: what has not begun does not begin
-        queue.stop()
+        waiting.clear()  # Ctrl-C: what has not begun does not begin
+        pool.shutdown(wait=False)
     return [found[job.name] for job in jobs]
 
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import earlier, emit, keeping, pristine, syntax, variants
+from codegen import earlier, emit, keeping, pristine, syntax, variants, warm
 from codegen.building import Job, Result, failed
+from codegen.child import Child, Start
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Report, Request
 from codegen.version import __version__
@@ -28,18 +29,22 @@ SHOWN = 60  # lines of a two-way diff
 
 def run(jobs: Sequence[Job], *, done: Callable[[Result], object], old_source: Path | None = None) -> list[Result]:
     """Update each variant in turn; `done` hears of each as it ends. old_source: where the sources are as they were."""
-    results = []
-    for job in jobs:
-        try:
-            result = _updated(job, old_source)
-        except Exception as error:  # told in the result, and the others go on
-            result = failed(job, error)
-        done(result)
-        results.append(result)
+    results, worker = [], warm.Warm()
+    try:
+        for job in jobs:
+            worker.serve(warm.family(job.requests[0].source))
+            try:
+                result = _updated(job, old_source, worker.start)
+            except Exception as error:  # told in the result, and the others go on
+                result = failed(job, error)
+            done(result)
+            results.append(result)
+    finally:
+        worker.stop()
     return results
 
 
-def _updated(job: Job, old_source: Path | None) -> Result:
+def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
     state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
     if state.kinds & {"no-header", "source-missing"}:
         raise CodegenError("not-a-variant", f"{job.output}: {state.problems[0].kind}", keeping.PROBLEMS[state.problems[0].kind])
@@ -51,7 +56,7 @@ def _updated(job: Job, old_source: Path | None) -> Result:
         raise CodegenError("merge-conflict", what, hint, CONTRACT)
     if state.kinds <= {"edited-by-hand"}:
         return Result(job.name, job.output, "up to date")
-    report = _made(job.requests)
+    report = _made(job.requests, start)
     pristine.keep(_text(report))  # at the next update it is what this file was made as
     if not by_hand:
         return _written(job, _text(report), report)
@@ -111,10 +116,10 @@ def _as_made(job: Job, mine: str, old_source: Path | None) -> Iterator[str]:
         raise CodegenError("wrong-old-source", what, "carry your edits over by hand, or update with the version of then")
 
 
-def _made(requests: Sequence[Request]) -> Report:
+def _made(requests: Sequence[Request], start: Start = Child) -> Report:
     """The variant as it is made now, in no file."""
     asked = [replace(request, dry_run=True) for request in requests]
-    return variants.run(asked)
+    return variants.run(asked, start)
 
 
 def _text(report: Report) -> str:

@@ -15,6 +15,7 @@ from codegen.child import Child
 from codegen.types import Limits
 
 MOST = 40  # runs of one child: what the model's code leaves in memory goes with it
+SHARED = 3  # as many items are worth a second child for their family: the first has made two by the time it is warm
 
 
 class Warm:
@@ -61,31 +62,24 @@ class Queue:
         for index, family in enumerate(families):
             self.waiting.setdefault(family, []).append(index)
         self.lock = threading.Lock()
-        self.own = threading.local()
-        self.workers: list[Warm] = []
+        self.taken: set[str] = set()
 
-    def take(self) -> tuple[int, Warm]:
-        """The next item for the thread that asks, and its child. There are as many as there were items."""
+    def take(self, worker: Warm) -> int | None:
+        """The next item for a worker, None where it has nothing to do any more."""
         with self.lock:
-            worker = self._worker()
             left = {family: len(items) for family, items in self.waiting.items() if items}
-            taken = {other.family for other in self.workers}
-            free = [family for family in left if family not in taken]
-            family = worker.family if worker.family in left else max(free or left, key=left.__getitem__)
-            worker.serve(family)
-            return self.waiting[family].pop(0), worker
+            if worker.family not in left:
+                joined = {family: count for family, count in left.items() if family not in self.taken or count >= SHARED}
+                if not joined:
+                    return None
+                worker.serve(min(joined, key=lambda family: (family in self.taken, -left[family])))
+                self.taken.add(worker.family)
+            return self.waiting[worker.family].pop(0)
 
-    def _worker(self) -> Warm:
-        if not hasattr(self.own, "worker"):
-            self.own.worker = Warm()
-            self.workers.append(self.own.worker)
-        worker: Warm = self.own.worker
-        return worker
-
-    def stop(self) -> None:
-        """End all children."""
-        for worker in self.workers:
-            worker.stop()
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        with self.lock:
+            self.waiting.clear()
 
 
 def family(spec: str) -> str:
