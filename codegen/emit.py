@@ -87,7 +87,7 @@ def header(request: Request, source: Source, host: str, build: str, inputs: Iter
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     origin = f"{source.distribution}, " if source.distribution else ""
     files = [(origin + name, digest(source.file)), *inputs]
-    made_from = " and ".join(f"{_plain(name)} (sha256 {its})" for name, its in files)
+    made_from = " and ".join(f"{_plain(label)} (sha256 {its})" for label, its in files)
     count = len(request.edits)
     what = f"with {count} edit{'s' * (count > 1)}" if count else "standalone" if request.base else _what(request)
     lines = [

@@ -65,8 +65,10 @@ def state(name: str, output: Path, requests: Sequence[Request], *, recipe: bool 
         found.append(Problem("edited-by-hand", "" if header.body else "the header has no digest of the text"))
     if header.version != __version__:
         found.append(Problem("other-version", f"{header.version}, not {__version__}", header.version, __version__))
-    modules = [_module(*each) for each in inputs.changed(header.inputs, requests)]
-    return State(name, output, (*_source(header, requests[0] if recipe else None), *modules, *found))
+    of_source = _source(header, requests[0] if recipe else None)
+    same = not any(problem.kind == "recipe-changed" for problem in of_source)  # another recipe may need no such file
+    modules = [_module(*each) for each in inputs.changed(header.inputs, requests)] if same else []
+    return State(name, output, (*of_source, *modules, *found))
 
 
 def _module(name: str, old: str, new: str) -> Problem:

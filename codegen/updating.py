@@ -46,8 +46,9 @@ def run(jobs: Sequence[Job], *, done: Callable[[Result], object], old_source: Pa
 
 def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
     state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
-    if state.kinds & {"no-header", "source-missing"}:
-        raise CodegenError("not-a-variant", f"{job.output}: {state.problems[0].kind}", keeping.PROBLEMS[state.problems[0].kind])
+    if lost := next((problem for problem in state.problems if problem.kind in ("no-header", "source-missing")), None):
+        detail = f" ({lost.detail})" if lost.detail else ""
+        raise CodegenError("not-a-variant", f"{job.output}: {lost.kind}{detail}", keeping.PROBLEMS[lost.kind])
     by_hand = "edited-by-hand" in state.kinds
     mine, encoding = syntax.read(job.output) if by_hand else ("", "")
     if MARKER.search(mine):

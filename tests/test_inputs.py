@@ -97,6 +97,11 @@ def test_check_build_and_update_see_a_changed_module(folder: Path, call: Call) -
     assert "x.tanh()" in text and "return x + self.gate(x)" in text and problems() == ["edited-by-hand"]
     gates.unlink()
     assert problems() == ["source-missing parts/gates.py, which a class was copied from", "edited-by-hand"]
+    code, output, _ = call("update")
+    assert code == 2 and "not-a-variant" in output and "parts/gates.py" in output
+    (folder / "pyproject.toml").write_text(OF_MINE.replace("parts/mine.py:Mine", "se"))
+    assert problems() == ["recipe-changed", "edited-by-hand"]  # which needs no such file
+    (folder / "pyproject.toml").write_text(OF_MINE)
     gates.write_text(GATES)
     assert call("build", "--force")[0] == 0 and path.read_text() == made
 

@@ -54,6 +54,7 @@ class Counted(Child):
 
 @pytest.mark.slow
 def test_the_bytes_are_those_of_single_runs(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by itself, in another place, from another working directory, with other hashes of strings."""
     monkeypatch.setenv("CODEGEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Counted, "count", 0)
     monkeypatch.setattr(warm, "Child", Counted)
@@ -69,8 +70,10 @@ def test_the_bytes_are_those_of_single_runs(tmp_path: Path, call: Call, monkeypa
     code, output, _ = call("build", "--jobs", "1")
     assert code == 2 and "6 made, 1 failed" in output and "error[unknown-site]" in output
     assert Counted.count == 3  # of net.py, again behind the one that fails, and of the other file
-    monkeypatch.chdir(tmp_path / "alone")
+    (tmp_path / "alone/deep").mkdir()
+    monkeypatch.chdir(tmp_path / "alone/deep")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
     for key in EDITS.keys() - {"wrong"}:
         assert call("build", key)[0] == 0
-    made = {path.name: path.read_bytes() for path in Path("generated").iterdir()}
+    made = {path.name: path.read_bytes() for path in Path("../generated").iterdir()}
     assert made == {name: (tmp_path / "together/generated" / name).read_bytes() for name in made} and len(made) == 5
