@@ -114,4 +114,4 @@ def _by_hand(output: Path) -> list[str]:
     if made is None:
         what = "what it was made as is in no commit of it and not in the cache"
         return [f"{output}: {what}; codegen update merges your edits where it can, codegen build --force makes it anew"]
-    return records.unified(made, mine, output.as_posix(), ("made", "edited"))
+    return records.unified(made, mine, Path(emit.portable(str(output))).as_posix(), ("made", "edited"))
