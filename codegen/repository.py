@@ -40,11 +40,9 @@ def build(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: An
 @NAMES
 @CONFIG
 @click.option("--format", "form", type=click.Choice(["text", "json", "github", "sarif"]), default="text", show_default=True)
-@click.option("--diff", "show_diff", is_flag=True, help="Show what the header says and would say now, and edits by hand.")
+@click.option("--diff", is_flag=True, help="Show what the header says and would say now, and edits by hand.")
 @SHOW
-def check(
-    names: tuple[str, ...], *, form: str, show_diff: bool, as_json: bool, verbose: bool, **options: Any
-) -> None:
+def check(names: tuple[str, ...], *, form: str, as_json: bool, verbose: bool, **options: Any) -> None:
     """Whether every variant is what its recipe makes: read-only, runs no model, fit for CI and pre-commit.
 
     Told apart are: missing, recipe-changed, upstream-changed, module-changed, edited-by-hand and other-version. Exit code 3
@@ -52,10 +50,10 @@ def check(
     """
     from codegen import kept
 
-    states = api.check(*names, diff=show_diff, **options)
+    states = api.check(*names, **options)
     form = "json" if as_json else form
     click.echo(kept.FORMATS[form](states), nl=False)
-    if show_diff and form == "text":
+    if form == "text":
         click.echo(kept.differences(states), nl=False)
     sys.exit(CONTRACT if any(state.problems for state in states) else 0)
 
