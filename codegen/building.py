@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
-from codegen import keeping, pristine, variants
+from codegen import keeping, pristine, variants, warm
+from codegen.child import Start
 from codegen.errors import BUG, CodegenError
 from codegen.keeping import State
 from codegen.types import Report, Request
@@ -38,27 +40,46 @@ class Result:
 
 
 def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], object]) -> list[Result]:
-    """Make all that are not as their recipes make them, each in a child process of its own; `done` hears of each as it ends."""
+    """Make all that are not as their recipes make them; `done` hears of each as it ends.
+
+    Each worker has a child process of its own, which goes on with variants of the same library or file.
+    """
+    waiting = warm.Queue([warm.family(job.requests[0].source) for job in jobs])
+    told: SimpleQueue[Result | None] = SimpleQueue()
+
+    def work() -> None:
+        worker = warm.Warm()
+        try:
+            while (index := waiting.take(worker)) is not None:
+                told.put(_built(jobs[index], force, worker.start))
+        finally:
+            worker.stop()
+            told.put(None)
+
     pool = ThreadPoolExecutor(workers)
+    found: dict[str, Result] = {}
     try:
-        futures = {pool.submit(_built, job, force): job for job in jobs}
-        found: dict[str, Result] = {}
-        for future in as_completed(futures):
-            found[futures[future].name] = result = future.result()
-            done(result)
+        running = [pool.submit(work) for _ in range(min(workers, len(jobs)))]
+        for _ in running:
+            while result := told.get():
+                found[result.name] = result
+                done(result)
+        for worker in running:
+            worker.result()  # a bug in it is raised here
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: what has not begun does not begin
+        waiting.clear()  # Ctrl-C: what has not begun does not begin
+        pool.shutdown(wait=False)
     return [found[job.name] for job in jobs]
 
 
-def _built(job: Job, force: bool) -> Result:
+def _built(job: Job, force: bool, start: Start) -> Result:
     try:
-        state = keeping.state(job.name, job.output, job.requests[0] if job.recipe else None)
+        state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
         if not state.problems and not force:
             return Result(job.name, job.output, "up to date")
         _demand_untouched(state, force)
         requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
-        report = variants.run(requests)
+        report = variants.run(requests, start)
         if report.variant:
             pristine.keep(report.variant.text)
         return Result(job.name, job.output, "made", report)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,14 @@ class Child:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.deadline = time.monotonic() + limits.seconds
+        self.known: dict[str, Any] = {}  # answers of `ask_once`
         self.secret = secrets.token_hex(16)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         # for the child's temporary files: it may be killed
         self.folder = tempfile.TemporaryDirectory(prefix="codegen-", ignore_cleanup_errors=True)
         read, write = os.pipe()
         environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder.name}
-        package_parent = str(Path(__file__).resolve().parent.parent)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH", "")]))
+        environment["PYTHONPATH"] = _python_path(Path(__file__).resolve().parent.parent, os.environ.get("PYTHONPATH", ""))
         self.answers = os.fdopen(read, "rb", buffering=0)
         # a Ctrl-C in the middle of the start waits until the process is known, then ends it
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -72,6 +73,13 @@ class Child:
                 error["name"], error["message"], error["hint"], error["exit_code"], error["details"] or self.output()
             )
         return answer["value"]
+
+    def ask_once(self, verb: str, request: dict[str, Any]) -> Any:
+        """The answer to a request whose answer stays the same: asked again it is the one of before."""
+        key = json.dumps([verb, request])
+        if key not in self.known:
+            self.known[key] = self.ask(verb, request)
+        return self.known[key]
 
     def _read(self) -> dict[str, Any]:
         buffer = b""
@@ -130,12 +138,21 @@ class Child:
         self.stop()
 
 
+Start = Callable[[Limits], contextlib.AbstractContextManager[Child]]  # a child for one run: Child itself, or a warm one
+
+
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _python_path(package_parent: Path, given: str) -> str:
+    """Codegen's own folder, then the user's; the other way round where it is that of all installed packages."""
+    installed = package_parent.name in ("site-packages", "dist-packages")
+    return os.pathsep.join(filter(None, [given, str(package_parent)] if installed else [str(package_parent), given]))
 
 
 def _memory(limits: Limits) -> int:

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +22,12 @@ from codegen.version import __version__
 COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head|remove|base) )")
 _HEADER = re.compile(
     r"# .*: host (?P<host>\S+), built by .*\.\n"
-    r"# Made by codegen (?P<version>\S+) from .* \(sha256 (?P<digest>[0-9a-f]{16})\), changed, with\n"
+    r"# Made by codegen (?P<version>\S+) from .*? \(sha256 (?P<digest>[0-9a-f]{16})\)"
+    r"(?P<inputs>(?: and .+? \(sha256 [0-9a-f]{16}\))*), changed, with\n"
     r"#     codegen .*\n"
     r"# The licence and copyright notices of the original file stay in force\.(?: Body: sha256 (?P<body>[0-9a-f]{16})\.)?\n?"
 )
+_INPUT = re.compile(r" and (.+?) \(sha256 ([0-9a-f]{16})\)")
 _COOKIE_LIKE = re.compile(r"(coding)([:=])")  # `after pos_encoding: host` would name an encoding (PEP 263)
 WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
 
@@ -76,19 +78,22 @@ def _edit(request: Request) -> list[str]:
     return [*words, *(word for key, text in request.arguments for word in ("--arg", f"{key}={text}"))]
 
 
-def header(request: Request, source: Source, host: str, build: str) -> str:
+def header(request: Request, source: Source, host: str, build: str, inputs: Iterable[tuple[str, str]] = ()) -> str:
     """Comment lines that say what the file is and how to make it again. No date, no path of a machine.
 
+    inputs: (name, digest) of the files beside the source that classes were copied from.
     Raises CodegenError("not-encodable") where the source's encoding has no character for a name in the command.
     """
     path = source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     origin = f"{source.distribution}, " if source.distribution else ""
+    files = [(origin + name, digest(source.file)), *inputs]
+    made_from = " and ".join(f"{_plain(label)} (sha256 {its})" for label, its in files)
     count = len(request.edits)
     what = f"with {count} edit{'s' * (count > 1)}" if count else "standalone" if request.base else _what(request)
     lines = [
         f"# {_plain(source.entry or path.stem)} {_plain(what)}: host {host}, built by {_plain(build)}.",
-        f"# Made by codegen {__version__} from {_plain(origin + name)} (sha256 {digest(source.file)}), changed, with",
+        f"# Made by codegen {__version__} from {made_from}, changed, with",
         f"#     {recorded_line(request, source)}",
         "# The licence and copyright notices of the original file stay in force.",
     ]
@@ -183,6 +188,7 @@ class Header:
     host: str
     words: tuple[str, ...]  # behind `codegen` in its command
     body: str = ""  # the digest of what stood below it, "" in headers of before
+    inputs: tuple[tuple[str, str], ...] = ()  # (name, digest) of the user's files that classes were copied from
 
 
 def headers(text: str) -> list[Header]:
@@ -199,8 +205,9 @@ def headers(text: str) -> list[Header]:
             if said is None:
                 what = f"the header is not as codegen wrote it: {line.strip()}"
                 raise CodegenError("no-recipe", what, "put its four lines back as they were")
-            words = recorded_command(line)
-            found.append(Header(index - 2, said["version"], said["digest"], said["host"], tuple(words), said["body"] or ""))
+            words, others = recorded_command(line), tuple(_INPUT.findall(said["inputs"]))
+            plain = (said["version"], said["digest"], said["host"], tuple(words), said["body"] or "")
+            found.append(Header(index - 2, *plain, others))
         elif line.strip() and not line.startswith("#"):
             break
     if not found:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import emit, sources, syntax
+from codegen import emit, inputs, pristine, records, sources, syntax
 from codegen.errors import CodegenError
 from codegen.types import Request
 from codegen.version import __version__
@@ -17,6 +18,7 @@ PROBLEMS = {
     "missing": "the file is not there: codegen build makes it",
     "no-header": "the file has no header of codegen: it was ejected, or written by something else",
     "recipe-changed": "the recipe says another command than the header: codegen build makes it anew",
+    "module-changed": "a file that the variant copies a class from is another one than then: codegen build makes it anew",
     "upstream-changed": "the source is another one than that it was made from: codegen build makes it anew",
     "source-missing": "the source cannot be found here",
     "edited-by-hand": "the text below the header was changed since it was made: codegen build --force overwrites that",
@@ -41,6 +43,7 @@ class State:
     name: str
     output: Path
     problems: tuple[Problem, ...] = ()
+    diff: tuple[str, ...] = ()  # where it is asked for
 
     @property
     def kinds(self) -> set[str]:
@@ -48,8 +51,8 @@ class State:
         return {problem.kind for problem in self.problems}
 
 
-def state(name: str, output: Path, request: Request | None) -> State:
-    """Look at one variant. request: the first of its recipe, None where there is only the file."""
+def state(name: str, output: Path, requests: Sequence[Request], *, recipe: bool = True) -> State:
+    """Look at one variant. requests: of its recipe, or (recipe=False) what its header says, where there is only the file."""
     if not output.is_file():
         return State(name, output, (Problem("missing"),))
     try:
@@ -62,7 +65,17 @@ def state(name: str, output: Path, request: Request | None) -> State:
         found.append(Problem("edited-by-hand", "" if header.body else "the header has no digest of the text"))
     if header.version != __version__:
         found.append(Problem("other-version", f"{header.version}, not {__version__}", header.version, __version__))
-    return State(name, output, (*_source(header, request), *found))
+    of_source = _source(header, requests[0] if recipe else None)
+    same = not any(problem.kind == "recipe-changed" for problem in of_source)  # another recipe may need no such file
+    modules = [_module(*each) for each in inputs.changed(header.inputs, requests)] if same else []
+    return State(name, output, (*of_source, *modules, *found))
+
+
+def _module(name: str, old: str, new: str) -> Problem:
+    """What is wrong with a file that a class was copied from. new: its digest, "" where it is gone."""
+    if not new:
+        return Problem("source-missing", f"{name}, which a class was copied from")
+    return Problem("module-changed", name, f"sha256 {old}", f"sha256 {new}")
 
 
 def _source(header: emit.Header, request: Request | None) -> list[Problem]:
@@ -84,9 +97,21 @@ def _source(header: emit.Header, request: Request | None) -> list[Problem]:
 
 
 def diff(state: State) -> list[str]:
-    """What the header says and what it would say now, line by line."""
+    """What the header says and what it would say now, line by line; what was edited by hand as a diff from what was made."""
     lines: list[str] = []
     for problem in state.problems:
         if problem.old or problem.new:
             lines += difflib.unified_diff([problem.old], [problem.new], problem.kind, str(state.output), lineterm="", n=0)
+        if problem.kind == "edited-by-hand":
+            lines += _by_hand(state.output)
     return lines
+
+
+def _by_hand(output: Path) -> list[str]:
+    """The file as it was made -> as it stands, where a commit of it or the cache has the first."""
+    mine, _ = syntax.read(output)
+    made = next(pristine.find(output, mine), None)
+    if made is None:
+        what = "what it was made as is in no commit of it and not in the cache"
+        return [f"{output}: {what}; codegen update merges your edits where it can, codegen build --force makes it anew"]
+    return records.unified(made, mine, Path(emit.portable(str(output))).as_posix(), ("made", "edited"))

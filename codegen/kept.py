@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codegen import keeping
 from codegen.keeping import PROBLEMS, Problem, State
 from codegen.version import __version__
 
@@ -55,13 +54,15 @@ def text(states: Sequence[State]) -> str:
 
 
 def differences(states: Sequence[State]) -> str:
-    """What the headers say and what they would say now."""
-    return "".join(f"{line}\n" for state in states for line in keeping.diff(state))
+    """What the headers say and what they would say now, and what was edited by hand."""
+    return "".join(f"{line}\n" for state in states for line in state.diff)
 
 
 def as_json(states: Sequence[State]) -> str:
-    """{"ok", "variants": [{"name", "output", "problems": [{"kind", "detail", "old", "new"}]}]}."""
-    variants = [{"name": s.name, "output": str(s.output), "problems": [vars(p) for p in s.problems]} for s in states]
+    """{"ok", "variants": [{"name", "output", "problems": [{"kind", "detail", "old", "new"}], "diff": [lines]}]}."""
+    variants = [
+        {"name": s.name, "output": str(s.output), "problems": [vars(p) for p in s.problems], "diff": [*s.diff]} for s in states
+    ]
     return json.dumps({"ok": not any(s.problems for s in states), "variants": variants}, indent=2) + "\n"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import assembled, components, edits, emitted, expressions, replacing, selection, sources, twins
-from codegen.child import Child, trace_from_json
+from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request, Source, Trace
@@ -42,13 +42,13 @@ class Subject:
     others: tuple[Trace, ...] = ()  # other classes of the file that the library builds from the same entry
 
 
-def run(request: Request) -> Report:
+def run(request: Request, start: Start = Child) -> Report:
     """Insert a module: find the site, write the variant, prove it, and only then put the file in place.
 
     Raises CodegenError; exit code 3 where the contract failed. Nothing is written then.
     """
     watch = Stopwatch()
-    with Child(request.limits) as child:
+    with start(request.limits) as child:
         with watch.stage("read"):
             source = sources.resolve(request.source)
             edits.refuse_twice([request], source.file.text)
@@ -139,7 +139,7 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
     """Run the source's model in the child and learn where its modules are called. alike: no build of other widths or with
     fewer blocks stands for the model.
     """
-    answer = child.ask(
+    answer = child.ask_once(
         "trace",
         {
             "file": located(source),

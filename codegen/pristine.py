@@ -32,12 +32,18 @@ def keep(text: str) -> None:
             old.unlink()
 
 
-def find(file: Path, body: str) -> Iterator[str]:
-    """Texts whose header, and whose text below it, have this digest: of the cache, then of the file's commits."""
-    for text in itertools.chain(_cached(body), _committed(file)):
-        with contextlib.suppress(CodegenError):  # a commit in which the file has no header
-            if emit.headers(text)[0].body == body == emit.body_digest(emit.without_header(text)):
-                yield text
+def find(file: Path, mine: str) -> Iterator[str]:
+    """The file as codegen wrote it, of the cache, then of the file's commits. mine: as it stands, with its header."""
+    for text in itertools.chain(_cached(emit.headers(mine)[0].body), _committed(file)):
+        yield from same(text, mine)
+
+
+def same(text: str, mine: str) -> Iterator[str]:
+    """A text, under the header that the file has, where it is what that header records."""
+    with contextlib.suppress(CodegenError):  # a commit in which the file has no header
+        plain = emit.without_header(text)
+        if emit.headers(mine)[0].body == emit.body_digest(plain):
+            yield emit.with_header(plain, emit.header_of(mine))
 
 
 def _cached(body: str) -> Iterator[str]:

@@ -40,33 +40,39 @@ def build(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: An
 @NAMES
 @CONFIG
 @click.option("--format", "form", type=click.Choice(["text", "json", "github", "sarif"]), default="text", show_default=True)
-@click.option("--diff", "show_diff", is_flag=True, help="Show what the header says and what it would say now.")
+@click.option("--diff", is_flag=True, help="Show what the header says and would say now, and edits by hand.")
 @SHOW
-def check(
-    names: tuple[str, ...], *, form: str, show_diff: bool, as_json: bool, verbose: bool, **options: Any
-) -> None:
+def check(names: tuple[str, ...], *, form: str, as_json: bool, verbose: bool, **options: Any) -> None:
     """Whether every variant is what its recipe makes: read-only, runs no model, fit for CI and pre-commit.
 
-    Told apart are: missing, recipe-changed, upstream-changed, edited-by-hand and other-version. Exit code 3 where one is so.
+    Told apart are: missing, recipe-changed, upstream-changed, module-changed, edited-by-hand and other-version. Exit code 3
+    where one is so.
     """
     from codegen import kept
 
     states = api.check(*names, **options)
     form = "json" if as_json else form
     click.echo(kept.FORMATS[form](states), nl=False)
-    if show_diff and form == "text":
+    if form == "text":
         click.echo(kept.differences(states), nl=False)
     sys.exit(CONTRACT if any(state.problems for state in states) else 0)
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@NAMES
 @CONFIG
+@click.option(
+    "--old-source",
+    default="",
+    metavar="FILE|FOLDER",
+    help="What a file that was edited by hand was made from: the file, or where the library of then is installed.",
+)
 @SHOW
 def update(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: Any) -> None:
     """Make the variants of the recipes anew on their sources as they are now, and keep what was edited by hand.
 
-    Edits by hand are merged by `git merge-file`; what a file was made as is looked for in its git history. Where both changed
+    Edits by hand are merged by `git merge-file`. What a file was made as is looked for in the user's cache and in its git
+    history; else it is made again, where the source is the same or --old-source has it. Where both changed
     the same lines, the file gets conflict markers, and the command ends with 3. A second run changes nothing.
     """
     from codegen import kept

@@ -22,11 +22,9 @@ def resolve(spec: str) -> Source:
     head, _, tail = spec.rpartition(":") if ":" in spec else (spec, "", "")
     if head in registry.LIBRARIES:
         return _registered(spec, head, tail)
-    for path, entry in (
-        ((head, tail), (spec, "")) if head.endswith(".py") and not Path(spec).exists() else ((spec, ""),)
-    ):
-        if path and (path.endswith(".py") or Path(path).is_file() or os.sep in path):
-            return Source(spec, file(Path(path)), entry)
+    path, entry = parted(spec)
+    if path.endswith(".py") or path and (Path(path).is_file() or os.sep in path):
+        return Source(spec, file(Path(path)), entry)
     name, _, entry = spec.partition(":")
     found = module_path(name)
     if found is None:
@@ -62,6 +60,12 @@ def _defined(module: str, name: str, seen: frozenset[str] = frozenset()) -> tupl
             if there and (found := _defined(origin, there, seen | {module})):
                 return found
     return None
+
+
+def parted(spec: str) -> tuple[str, str]:
+    """(path, name) of `path/vit.py:Name`; what is no path stays as it is."""
+    head, _, tail = spec.rpartition(":")
+    return (head, tail) if head.endswith(".py") and not Path(spec).exists() else (spec, "")
 
 
 def _registered(spec: str, library: str, name: str) -> Source:

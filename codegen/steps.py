@@ -6,13 +6,14 @@ Raises what `pipeline` does; the message names the edit.
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, emitted, expressions, locating, pipeline, sources
+from codegen import edits, emit, emitted, expressions, inputs, locating, pipeline, sources
 from codegen.calls import call_sites
-from codegen.child import Child
+from codegen.child import Child, Start
 from codegen.errors import CodegenError
 from codegen.pipeline import Stopwatch
 from codegen.types import Check, Report, Request, Source, Trace
@@ -20,7 +21,7 @@ from codegen.types import Check, Report, Request, Source, Trace
 ORDER = {"failed": 0, "passed": 1, "skipped": 2}  # a check of all edits is the first of these that it is of one
 
 
-def run(requests: Sequence[Request]) -> Report:
+def run(requests: Sequence[Request], start: Start = Child) -> Report:
     """Make all edits and write one file; nothing is written where one of them fails."""
     first = requests[0]
     source = sources.resolve(first.source)
@@ -28,13 +29,18 @@ def run(requests: Sequence[Request]) -> Report:
     target = pipeline.output(replace(first, output=first.output or f"generated/{stem(source)}{suffix(requests)}.py"), source)
     if not first.dry_run:
         emitted.check_target(target, first)
-    watch = Stopwatch()
-    with Child(first.limits) as child:
-        reports = [*_made(child, source, requests, watch)]
-    report = _joined(requests[0], reports, source, watch)
+    report = made(source, requests, start)
     if not first.dry_run:
         emitted.write(report, target)
     return replace(report, output=str(target))
+
+
+def made(source: Source, requests: Sequence[Request], start: Start = Child) -> Report:
+    """All edits of a source, each proved, in no file yet."""
+    watch = Stopwatch()
+    with start(requests[0].limits) as child:
+        reports = [*_made(child, source, requests, watch)]
+    return _joined(requests[0], reports, source, watch)
 
 
 def verify(requests: Sequence[Request], file: Path, text: str, encoding: str) -> Report:
@@ -104,7 +110,7 @@ def _step(child: Child, source: Source, reports: Sequence[Report], request: Requ
     """What the edits before left, as a source, and a Request to change it in place."""
     last = reports[-1]
     assert last.variant
-    path = Path(child.folder.name, f"{stem(source).replace('-', '_')}_{len(reports)}.py")
+    path = Path(tempfile.mkdtemp(dir=child.folder.name), f"{stem(source).replace('-', '_')}_{len(reports)}.py")
     path.write_bytes(last.variant.text.encode(last.variant.encoding))
     entry = last.variant.build.partition("(")[0] if source.entry else ""
     here = Source(str(path), sources.file(path), entry, source.library, source.distribution)
@@ -118,7 +124,8 @@ def _joined(request: Request, reports: Sequence[Report], source: Source, watch: 
     assert start.variant and last.variant
     text = last.variant.text
     if not request.in_place:
-        text = emit.headed(text, emit.header(request, source, start.variant.host, last.variant.build))
+        files = inputs.recorded([report.request for report in reports])
+        text = emit.headed(text, emit.header(request, source, start.variant.host, last.variant.build, files))
     steps = tuple(replace(r, call_sites=call_sites(text, r.variant.attribute)) for r in reports if r.variant)
     return replace(
         last,

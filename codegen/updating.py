@@ -1,7 +1,7 @@
 """Make variants anew on the source as it is now, and keep what was edited by hand: a three-way merge by `git merge-file`.
 
-What a file was made as, before it was edited, comes from `pristine`, or is made again where the source is still the same.
-Where it is not known nothing is overwritten.
+What a file was made as, before it was edited, comes from `pristine`, or is made again where the source is still the same,
+or from the old source where the user says where that is (`earlier`). Where it is not known nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -15,32 +15,40 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import emit, keeping, pristine, syntax, variants
+from codegen import earlier, emit, keeping, pristine, syntax, variants, warm
 from codegen.building import Job, Result, failed
+from codegen.child import Child, Start
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Report, Request
+from codegen.version import __version__
 
 MARKER = re.compile(r"^<{7} .*$.*^={7}$.*^>{7} ", re.MULTILINE | re.DOTALL)
+OTHERWISE = {"upstream-changed", "module-changed", "source-missing", "other-version"}  # what made again is another file
 SHOWN = 60  # lines of a two-way diff
 
 
-def run(jobs: Sequence[Job], *, done: Callable[[Result], object]) -> list[Result]:
-    """Update each variant in turn; `done` hears of each as it ends."""
-    results = []
-    for job in jobs:
-        try:
-            result = _updated(job)
-        except Exception as error:  # told in the result, and the others go on
-            result = failed(job, error)
-        done(result)
-        results.append(result)
+def run(jobs: Sequence[Job], *, done: Callable[[Result], object], old_source: Path | None = None) -> list[Result]:
+    """Update each variant in turn; `done` hears of each as it ends. old_source: where the sources are as they were."""
+    results, worker = [], warm.Warm()
+    try:
+        for job in jobs:
+            worker.serve(warm.family(job.requests[0].source))
+            try:
+                result = _updated(job, old_source, worker.start)
+            except Exception as error:  # told in the result, and the others go on
+                result = failed(job, error)
+            done(result)
+            results.append(result)
+    finally:
+        worker.stop()
     return results
 
 
-def _updated(job: Job) -> Result:
-    state = keeping.state(job.name, job.output, job.requests[0] if job.recipe else None)
-    if state.kinds & {"no-header", "source-missing"}:
-        raise CodegenError("not-a-variant", f"{job.output}: {state.problems[0].kind}", keeping.PROBLEMS[state.problems[0].kind])
+def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
+    state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
+    if lost := next((problem for problem in state.problems if problem.kind in ("no-header", "source-missing")), None):
+        detail = f" ({lost.detail})" if lost.detail else ""
+        raise CodegenError("not-a-variant", f"{job.output}: {lost.kind}{detail}", keeping.PROBLEMS[lost.kind])
     by_hand = "edited-by-hand" in state.kinds
     mine, encoding = syntax.read(job.output) if by_hand else ("", "")
     if MARKER.search(mine):
@@ -49,11 +57,11 @@ def _updated(job: Job) -> Result:
         raise CodegenError("merge-conflict", what, hint, CONTRACT)
     if state.kinds <= {"edited-by-hand"}:
         return Result(job.name, job.output, "up to date")
-    report = _made(job.requests)
+    report = _made(job.requests, start)
     pristine.keep(_text(report))  # at the next update it is what this file was made as
     if not by_hand:
         return _written(job, _text(report), report)
-    old = next(_as_made(job, mine), None)
+    old = next(_as_made(job, mine, old_source), None)
     if old is None:
         _refuse(job, mine, _text(report))
     assert old is not None
@@ -94,21 +102,25 @@ def merge(mine: str, old: str, new: str, name: str) -> tuple[str, int]:
     return result.stdout.decode("utf-8", "surrogateescape"), result.returncode
 
 
-def _as_made(job: Job, mine: str) -> Iterator[str]:
+def _as_made(job: Job, mine: str, old_source: Path | None) -> Iterator[str]:
     """The file as codegen wrote it, before it was edited: as it was kept, else made again by its header."""
-    body = emit.headers(mine)[0].body
-    yield from pristine.find(job.output, body)
-    by_itself = keeping.state(job.name, job.output, None)
-    if job.recorded and not by_itself.kinds & {"upstream-changed", "source-missing", "other-version"}:
-        text = _text(_made(job.recorded))
-        if emit.headers(text)[0].body == body:
-            yield text
+    header = emit.headers(mine)[0]
+    yield from pristine.find(job.output, mine)
+    by_itself = keeping.state(job.name, job.output, job.recorded, recipe=False)
+    if job.recorded and not by_itself.kinds & OTHERWISE:
+        yield from pristine.same(_text(_made(job.recorded)), mine)
+    if job.recorded and old_source:
+        with earlier.asked(old_source, job.recorded, mine) as requests:
+            text = _text(_made(requests))
+        yield from pristine.same(text, mine)
+        what = f"codegen {__version__} makes another file of the old source than codegen {header.version} made as {job.output}"
+        raise CodegenError("wrong-old-source", what, "carry your edits over by hand, or update with the version of then")
 
 
-def _made(requests: Sequence[Request]) -> Report:
+def _made(requests: Sequence[Request], start: Start = Child) -> Report:
     """The variant as it is made now, in no file."""
     asked = [replace(request, dry_run=True) for request in requests]
-    return variants.run(asked)
+    return variants.run(asked, start)
 
 
 def _text(report: Report) -> str:
@@ -129,5 +141,5 @@ def _refuse(job: Job, mine: str, new: str) -> None:
     changed = [*lines]
     more = [f"... {len(changed) - SHOWN} more lines"] if len(changed) > SHOWN else []
     what = f"{job.output} was edited by hand, and what it was made as is neither in a commit of it nor in the cache"
-    hint = "nothing was written: carry your edits over by hand, or overwrite them with codegen build --force"
+    hint = "nothing was written: --old-source FILE|FOLDER names the source of then; codegen build --force overwrites your edits"
     raise CodegenError("no-merge-base", what, hint, details="\n".join([*changed[:SHOWN], *more]))

@@ -21,7 +21,8 @@ def jobs(names: Sequence[str], config: Path | None) -> Iterator[list[Job]]:
     """
     imports.forget()
     files = [name for name in names if name.endswith(".py")]
-    chosen = [Job(name, Path(name).absolute(), _recorded(Path(name)), recipe=False) for name in files]
+    said = [(name, _recorded(Path(name))) for name in files]
+    chosen = [Job(name, Path(name).absolute(), header, recipe=False, recorded=header) for name, header in said]
     if files and len(files) == len(names):
         yield chosen
         return

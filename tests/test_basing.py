@@ -111,13 +111,45 @@ def test_what_is_no_recipe_any_more_is_not_made_anew(net: Path) -> None:
     refused("usage", api.head, file, site="head", layers="Linear(5)", in_place=True, class_="Net")
     refused("output-exists", api.base, net, **SMALL)
     assert file.read_text() == text
-    file.write_text(text + "# by hand\n")
-    assert refused("edited-by-hand", api.insert, file, **edit).hint.startswith("-o FILE")
-    assert api.check(file)[0].kinds == {"edited-by-hand"}
-    file.write_text(text)
     net.write_text(NET + "# newer\n")
     refused("source-changed", api.insert, file, **edit)
     assert api.check(file)[0].kinds == {"upstream-changed"} and file.read_text() == text
+
+
+@pytest.mark.slow
+def test_a_base_that_was_edited_by_hand_gets_the_edit_as_it_stands(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edits by hand stay, and are proved with it; the recipe grows; all of it is merged, and comes out again."""
+    monkeypatch.setenv("CODEGEN_CACHE", str(net.parent.absolute() / "cache"))
+    api.base(net, **SMALL)
+    file = Path("generated/net_base.py")
+    text = file.read_text()
+    by_hand = text.replace("        x = self.block(x)\n", "        x = self.last(self.block(x)).relu()  # ours\n")
+    by_hand = by_hand.replace("        self.head =", "        self.last = nn.Identity()\n        self.head =")
+    file.write_text(by_hand)
+    edit: dict[str, Any] = {"module": "se", "in_place": True}
+    dry = api.insert(file, after="stem", dry_run=True, **edit)
+    assert file.read_text() == by_hand and any("edited by hand stays" in note for note in dry.notes)
+    report = api.insert(file, after="stem", **edit)
+    both = file.read_text()
+    lines = changed(emit.without_header(by_hand), emit.without_header(both))
+    assert all(line[0] == "+" for line in lines) and "+        x = self.se(x)" in lines
+    assert lines == [line for line in api.diff(report).lines if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    assert emit.recorded_command(both)[-2:] == ["--edit", "after stem: se"]
+    state = api.check(file, diff=True)[0]
+    assert state.kinds == {"edited-by-hand"} and "+        x = self.last(self.block(x)).relu()  # ours" in state.diff
+    assert not [line for line in state.diff if "self.se" in line and line[0] in "+-"]
+
+    error = refused("edited-by-hand", api.insert, file, after="last", **edit)  # nothing that the recipe has
+    assert "unknown" not in error.hint and error.hint.startswith("codegen eject") and file.read_text() == both
+    refused("unknown-site", api.insert, file, after="lats", **edit)
+    net.write_text(NET.replace("dim, 3)", "dim, 5)"))
+    assert "codegen update" in refused("source-changed", api.insert, file, after="block", **edit).hint
+    assert [result.status for result in api.update(file)] == ["merged"]
+    assert "# ours" in file.read_text() and "dim, 5)" in file.read_text() and "self.se(x)" in file.read_text()
+    file.write_text(both)
+    net.write_text(NET)
+    api.remove(file, name="se", in_place=True)
+    assert file.read_text() == by_hand
 
 
 @pytest.mark.slow

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from test_recipes import CONFIG, NET, Call, call
 
-from codegen import emit, updating
+from codegen import child, emit, updating
 
 __all__ = ["call"]  # a fixture
 ONE = CONFIG.partition("\n[tool.codegen.variants.net_two]")[0]
@@ -140,3 +142,74 @@ def test_what_is_no_python_together_is_not_written(folder: Path, call: Call) -> 
     (folder / "net.py").write_text(NEWER)
     code, output, _ = call("update")
     assert code == 3 and "are no Python together: line" in output and path.read_text() == edited
+
+
+def forget_what_was_made(folder: Path) -> None:
+    shutil.rmtree(folder / ".git")
+    shutil.rmtree(folder / "cache")
+
+
+@pytest.mark.slow
+def test_the_old_source_is_named(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_what_was_made(folder)
+    path = folder / "generated/net_se.py"
+    edited = by_hand(path)
+    (folder / "net.py").write_text(NEWER)
+    (folder / "old").mkdir()
+    (folder / "old/net.py").write_text(OTHER)
+    for given in ("old", "old/net.py"):
+        code, output, _ = call("update", "--old-source", given)
+        assert code == 2 and "error[wrong-old-source]" in output and "net.py with sha256" in output
+    assert call("update", "--old-source", "odl")[2] == "usage" and path.read_text() == edited
+    (folder / "old/net.py").write_text(NET)
+    for given in ("../old", str(folder / "old/net.py")):
+        shutil.rmtree(folder / "cache")
+        path.write_text(edited)
+        monkeypatch.chdir(folder / "old")
+        code, output, _ = call("update", "--old-source", given)
+        monkeypatch.chdir(folder)
+        text = path.read_text()
+        assert code == 0 and "1 merged" in output and "hidden = channels\n" in text and "self.drop" in text, output
+        assert emit.headers(text)[0].words[1] == "net.py"
+    assert "1 up to date" in call("update")[1]
+
+
+@pytest.mark.slow
+def test_the_old_source_in_a_folder_of_packages(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `pip install --target old`: found first, with the version of then; by a file's header alone."""
+    for name, text in (("old", NET), ("new", NEWER)):
+        (folder / name / "zoo").mkdir(parents=True)
+        (folder / name / "zoo/__init__.py").write_text("")
+        (folder / name / "zoo/nets.py").write_text(text)
+        info = folder / name / f"zoo-{name}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Name: zoo\nVersion: {'1.0' if name == 'old' else '2.0'}\n")
+    place = ("insert", "zoo.nets:Net", "--module", "se", "--after", "stem", "--input", "1x3x16x16", "-o", "out.py")
+    with monkeypatch.context() as then:
+        then.syspath_prepend(str(folder / "old"))
+        then.setenv("PYTHONPATH", str(folder / "old"), prepend=":")
+        assert call(*place)[0] == 0
+    forget_what_was_made(folder)
+    edited = by_hand(folder / "out.py")
+    assert "from zoo 1.0, zoo/nets.py" in edited
+    monkeypatch.syspath_prepend(str(folder / "new"))
+    monkeypatch.setenv("PYTHONPATH", str(folder / "new"), prepend=":")
+    before = [*sys.path], dict(os.environ)
+    code, output, _ = call("update", "out.py")
+    assert code == 2 and "error[no-merge-base]" in output and "--old-source" in output
+    code, output, _ = call("update", "out.py", "--old-source", "new")
+    assert "hint: pip install --no-deps --target FOLDER zoo==1.0, and" in output
+    code, output, _ = call("update", "out.py", "--old-source", "generated")
+    assert code == 2 and "has no nets.py" in output
+    code, output, _ = call("update", "out.py", "--old-source", "net.py")
+    assert code == 2 and "is a file, and zoo.nets:Net is installed" in output
+    code, output, _ = call("update", "out.py", "--old-source", "old")
+    text = (folder / "out.py").read_text()
+    assert code == 0 and "1 merged" in output and "from zoo 2.0, zoo/nets.py" in text and "self.drop" in text
+    assert "hidden = channels\n" in text and ([*sys.path], dict(os.environ)) == before
+
+
+def test_installed_packages_do_not_hide_the_user_s_python_path() -> None:
+    assert child._python_path(Path("/a/site-packages"), "/old") == os.pathsep.join(["/old", "/a/site-packages"])
+    assert child._python_path(Path("/a/checkout"), "/old") == os.pathsep.join(["/a/checkout", "/old"])
+    assert child._python_path(Path("/a/checkout"), "") == "/a/checkout"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codegen import given
+from codegen.errors import CodegenError
 from codegen.given import Spec
 
 if TYPE_CHECKING:
@@ -40,34 +42,41 @@ def build(
         return tuple(building.run(chosen, jobs, force=force, done=done or _untold))
 
 
-def check(*names: Spec, config: Spec = "") -> tuple[State, ...]:
+def check(*names: Spec, config: Spec = "", diff: bool = False) -> tuple[State, ...]:
     """Whether every variant is what its recipe makes: read-only, runs no model: `codegen check`.
 
-    names, config: as in `codegen.build`.
+    names, config: as in `codegen.build`. diff: also what the header would say now, and what was edited by hand, as `diff`.
 
     Returns a State for each: `problems` is empty where it is so; else each has a `kind`: "missing", "recipe-changed",
-    "upstream-changed", "source-missing", "edited-by-hand", "other-version" or "no-header".
+    "upstream-changed", "module-changed", "source-missing", "edited-by-hand", "other-version" or "no-header".
     Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
     """
     from codegen import keeping, wanted
 
     with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
-        return tuple(keeping.state(job.name, job.output, job.requests[0] if job.recipe else None) for job in chosen)
+        states = [keeping.state(job.name, job.output, job.requests, recipe=job.recipe) for job in chosen]
+        return tuple(replace(state, diff=tuple(keeping.diff(state))) if diff else state for state in states)
 
 
-def update(*names: Spec, config: Spec = "", done: Callable[[Result], object] | None = None) -> tuple[Result, ...]:
+def update(
+    *names: Spec, config: Spec = "", old_source: Spec = "", done: Callable[[Result], object] | None = None
+) -> tuple[Result, ...]:
     """Make the variants of the recipes anew on their sources as they are now; what was edited by hand is merged.
 
-    That is `codegen update`. names, config, done: as in `codegen.build`.
+    That is `codegen update`. names, config, done: as in `codegen.build`. old_source: the source that an edited file was made
+    from, where that is known in no other way: the file, or a folder with the files or the installed library of then.
 
     Returns a Result for each: `status` is "made", "merged", "up to date" or "failed"; `error` of the last is a CodegenError:
-    "merge-conflict", where the file has conflict markers, "no-merge-base", "unknown-site" ...
-    Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe").
+    "merge-conflict", where the file has conflict markers, "no-merge-base", "wrong-old-source", "unknown-site" ...
+    Raises CodegenError("no-recipes", "bad-recipe", "unknown-recipe"; "usage" where there is no old_source).
     """
     from codegen import updating, wanted
 
+    old = Path(*given.texts("old_source", (old_source,))).absolute() if old_source else None
+    if old and not old.exists():
+        raise CodegenError("usage", f"--old-source {old_source}: there is no such file or folder", "give one that is there")
     with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
-        return tuple(updating.run(chosen, done=done or _untold))
+        return tuple(updating.run(chosen, done=done or _untold, old_source=old))
 
 
 def eject(file: Spec) -> Ejected:

@@ -60,8 +60,17 @@ PAIRS = (
     Pair("sites timm:vit_tiny_patch16_224", "sites", "timm", 1.2),
     Pair("insert timm:vit_tiny_patch16_224", "insert", "timm", 1.5),
     Pair("insert tests/cases/plain_vit/model.py", "plain", "torch", 1.5),
+    Pair("build of the four variants of generated/", "build", "singles", 0.75),
 )
 THEIRS = {"black": "black on the file", "torch": "import torch", "timm": "import timm"}
+THEIRS |= {"singles": "the same four, each by itself"}
+# the command that stands behind it, for one recipe after the other
+SINGLES = """
+import pathlib, subprocess, sys
+from codegen import recipes
+for recipe in recipes.read(pathlib.Path(sys.argv[-1])).recipes:
+    subprocess.run([*sys.argv[1:], recipe.name], check=True)
+"""
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
@@ -79,6 +88,8 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "sites": [*codegen, "sites", "timm:vit_tiny_patch16_224", "--json"],
         "insert": [*codegen, "insert", "timm:vit_tiny_patch16_224", *out],
         "plain": [*codegen, "insert", str(ROOT / "tests/cases/plain_vit/model.py"), *out],
+        "build": [*codegen, "build", "--force", "--config", str(own(folder))],
+        "singles": [*python, SINGLES, *codegen, "build", "--force", "--config", str(own(folder))],
         "torch": [*python, "import torch"],
         "timm": [*python, "import timm"],
     }
@@ -96,6 +107,14 @@ def fifty(folder: Path) -> Path:
         lines += [f"[variants.v{number}]", *(f"{key} = {json.dumps(value)}" for key, value in tables[name].items())]
     (folder / "codegen.toml").write_text("\n".join(lines), encoding="utf-8")
     return folder / "codegen.toml"
+
+
+def own(folder: Path) -> Path:
+    """The recipes of this project, in a folder where they can be made."""
+    path = folder / "own" / "pyproject.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((ROOT / "pyproject.toml").read_bytes())
+    return path
 
 
 def run(command: list[str]) -> Run:

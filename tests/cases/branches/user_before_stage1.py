@@ -1,5 +1,5 @@
 # model with ../my_attn.py:MyAttn before stage1: host BranchNet, built by BranchNet().
-# Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 4706803ead0d291a) and ../my_attn.py (sha256 7910467637d9ca4b), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before stage1
 # The licence and copyright notices of the original file stay in force. Body: sha256 2621ffc5dfe2a733.
 """A staged net whose forward has many ways: checkpointing, scripting, a loop over names, intermediate features."""

@@ -1,5 +1,5 @@
 # model with ../my_token_mixer.py:TokenScale after layers: host HybridModel, built by build_model().
-# Made by codegen 0.1.0 from model.py (sha256 3ef922011077d82e), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 3ef922011077d82e) and ../my_token_mixer.py (sha256 4fe220e5a9bcd821), changed, with
 #     codegen insert model.py --module ../my_token_mixer.py:TokenScale --after layers
 # The licence and copyright notices of the original file stay in force. Body: sha256 2550cc90cff58763.
 """A hybrid net whose sizes stand in a dataclass; the output is a dataclass too."""

@@ -1,5 +1,5 @@
 # model with ../my_attn.py:MyAttn before conv2: host LeNet, built by LeNet().
-# Made by codegen 0.1.0 from model.py (sha256 b6aaf90bbac502e9), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 b6aaf90bbac502e9) and ../my_attn.py (sha256 7910467637d9ca4b), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before conv2 --identity
 # The licence and copyright notices of the original file stay in force. Body: sha256 e73e7a9b0417935a.
 import math

@@ -1,5 +1,5 @@
 # model with attention.py:SpreadGate after body: host DigitNet, built by DigitNet().
-# Made by codegen 0.1.0 from model.py (sha256 9eff34f91f7488c2), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 9eff34f91f7488c2) and attention.py (sha256 cfc7e8f78b7c18ca) and pooling.py (sha256 99580e2ce0ac04c5), changed, with
 #     codegen insert model.py --build 'DigitNet()' --input 1x1x28x28 --module attention.py:SpreadGate --after body
 # The licence and copyright notices of the original file stay in force. Body: sha256 a1cc0b0f89c5e612.
 """A small net for hand-written digits"""

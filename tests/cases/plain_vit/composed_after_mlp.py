@@ -1,5 +1,5 @@
 # model with gate(drop_path(0.1)(cbam >> ../my_token_mixer.py:TokenScale(init=0.2))) after blocks.*.mlp: host Block, built by VisionTransformer().
-# Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64) and ../my_token_mixer.py (sha256 4fe220e5a9bcd821), changed, with
 #     codegen insert model.py --module 'gate(drop_path(0.1)(cbam >> ../my_token_mixer.py:TokenScale(init=0.2)))' --after 'blocks.*.mlp' --as-class TokenBranch
 # The licence and copyright notices of the original file stay in force. Body: sha256 c898b49113ddfa44.
 """

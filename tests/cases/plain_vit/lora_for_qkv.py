@@ -1,5 +1,5 @@
 # model with ../my_lora.py:LoRALinear in the place of blocks.*.attn.qkv: host VisionTransformer, built by VisionTransformer().
-# Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64) and ../my_lora.py (sha256 c2a66cd602bc3cb0), changed, with
 #     codegen replace model.py --module ../my_lora.py:LoRALinear --site 'blocks.*.attn.qkv' --arg rank=8
 # The licence and copyright notices of the original file stay in force. Body: sha256 75978df0b190d137.
 """

@@ -1,5 +1,5 @@
 # model with ../my_token_mixer.py:TokenScale after pre_logits: host VisionTransformer, built by VisionTransformer().
-# Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 b8fc770a7aa90c64) and ../my_token_mixer.py (sha256 4fe220e5a9bcd821), changed, with
 #     codegen insert model.py --module ../my_token_mixer.py:TokenScale --after pre_logits
 # The licence and copyright notices of the original file stay in force. Body: sha256 842c5cf4bf36f7e8.
 """

@@ -1,5 +1,5 @@
 # model with ../my_attn.py:MyAttn before layer1: host ResNet, built by resnet18().
-# Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6) and ../my_attn.py (sha256 7910467637d9ca4b), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before layer1 --arg reduction=4
 # The licence and copyright notices of the original file stay in force. Body: sha256 ab20f84b94c7d5ba.
 import math

@@ -1,5 +1,5 @@
 # model with ../my_attn.py:MyAttn after fire2: host SqueezeNet, built by SqueezeNet().
-# Made by codegen 0.1.0 from model.py (sha256 aa59f79b1e8d0186), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 aa59f79b1e8d0186) and ../my_attn.py (sha256 7910467637d9ca4b), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --after fire2
 # The licence and copyright notices of the original file stay in force. Body: sha256 349439c38bacd965.
 import math

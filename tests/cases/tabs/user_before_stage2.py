@@ -1,5 +1,5 @@
 ﻿# model with ../my_attn.py:MyAttn before stage2: host TabNet, built by TabNet().
-# Made by codegen 0.1.0 from model.py (sha256 00b729017d044279), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 00b729017d044279) and ../my_attn.py (sha256 7910467637d9ca4b), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --before stage2
 # The licence and copyright notices of the original file stay in force. Body: sha256 f33668a0dda35253.
 """一个用制表符缩进的小网络"""

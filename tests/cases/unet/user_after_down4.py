@@ -1,5 +1,5 @@
 # model with ../my_attn.py:MyAttn after down4: host UNet, built by UNet().
-# Made by codegen 0.1.0 from model.py (sha256 88f8f9be9a1ebb06), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 88f8f9be9a1ebb06) and ../my_attn.py (sha256 7910467637d9ca4b), changed, with
 #     codegen insert model.py --module ../my_attn.py:MyAttn --after down4 --identity
 # The licence and copyright notices of the original file stay in force. Body: sha256 ad83e21edd1ad4cf.
 """U-Net for small segmentation data sets."""
