@@ -129,6 +129,12 @@ def needs_grid(name: str, layout: Layout) -> bool:
     return bool(head["layouts"].get(layout.kind, {}).get("needs_grid"))
 
 
+def replaces(name: str, layout: Layout) -> str:
+    """The class of torch's layer in whose place it stands there, "" for a module that is inserted."""
+    head, _ = _read(entry(name).name)
+    return str(head["layouts"].get(layout.kind, {}).get("replaces", ""))
+
+
 def component(
     name: str, layout: Layout, width: Width, settings: Mapping[str, str], *, identity: bool, factory: str
 ) -> Component:
@@ -144,7 +150,7 @@ def component(
     if width.value > 0:  # 0: the width was never measured
         known = {"channels": width.value, "identity": identity, **_values(module, head, settings)}
         notes = _lines(head["notes"], known)
-    passed = [width.expr]
+    passed = [width.expr] * (2 if replaces(name, layout) else 1)
     if _holes(module, head, layout).get("needs_grid"):
         grid, note = _grid(module, layout)
         passed.append(f"grid_size={grid}")

@@ -117,7 +117,7 @@ def write(request: Request, width: int, kind: str = "") -> list[Written]:
         host = HostClass("Certified", "", 1, ("",))
         site = Site("certified", "certified", host, TracedModule("", "", 1), layout, Width(WIDTH, width, "name"))
         try:
-            made.append(Written(layout, composing.resolve(request, site)))
+            made.append(Written(layout, composing.resolve(replace(request, operation=""), site)))  # nothing is edited
         except CodegenError as error:
             if error.name != "module-does-not-fit":
                 raise

@@ -6,7 +6,7 @@ import ast
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codegen import catalogue, expressions, gating, owned, sources, syntax
@@ -62,6 +62,7 @@ OUTGOING = [
     "c2",
 ]
 
+USUAL = {"stride": "1", "dilation": "1", "groups": "1", "padding": "0"}  # settings that need not be given
 IDENTITY = "torch.nn:Identity"  # what stands where a module was removed
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def resolve(request: Request, site: Site) -> Component:
     if not colon and not site.width.expr:
         raise CodegenError("unknown-width", f"the width at {site.name} is not known", "give --width EXPR")
     if not colon:
-        return catalogue.component(
+        made = catalogue.component(
             expression,
             site.layout,
             site.width,
@@ -90,6 +91,7 @@ def resolve(request: Request, site: Site) -> Component:
             identity=request.identity and not request.combine,
             factory=site.host.factory,
         )
+        return _standing_in(made, request, site) if catalogue.replaces(expression, site.layout) else made
     path = Path(head)
     if head.endswith(".py"):
         found, own = path, True
@@ -121,6 +123,33 @@ def resolve(request: Request, site: Site) -> Component:
         public = head if _exports(head, name) else module
         made = Component(attribute, name, construct, (f"from {public} import {name}",))
     return gating.zero_gated(made) if request.identity and not request.combine else made
+
+
+def _standing_in(made: Component, request: Request, site: Site) -> Component:
+    """A module of the catalogue that stands in the place of one of torch's layers, with what that was made with.
+
+    Raises CodegenError("module-does-not-fit") where another module stands there, or a layer that it cannot be.
+    """
+    layer, found = catalogue.replaces(made.name, site.layout), site.module
+    if request.operation in ("after", "before", "beside"):
+        what = f"`{made.name}` stands in the place of a layer, and nothing of it runs {request.operation} one"
+        raise CodegenError("module-does-not-fit", what, f"codegen replace SOURCE --module {made.name} --site SITE")
+    if request.operation != "replace":
+        return made
+    if found.class_name != layer:
+        what = f"`{made.name}` stands in the place of nn.{layer} there, and {site.name} is {found.class_name}"
+        raise CodegenError("module-does-not-fit", what, f"name layers of torch's: codegen sites {request.source}")
+    code = Code(made.code)
+    cls = syntax.find_class(code, made.class_name)
+    assert cls is not None
+    constructor = _constructor(code, cls)
+    known = {name for name, _ in constructor.parameters}
+    if lost := [f"{key}={value}" for key, value in found.settings if key not in known and value != USUAL.get(key)]:
+        what = f"`{made.name}` cannot be {site.name}, which has {', '.join(lost)}"
+        raise CodegenError("module-does-not-fit", what, "choose other layers, or give a class of your own (my.py:Class)")
+    construct = _construct(replace(request, arguments=()), site, made.class_name, constructor)
+    passed = f", {site.host.factory}" if site.host.factory else ""
+    return replace(made, construct=f"{construct.removesuffix(')')}{passed})")
 
 
 def removes(request: Request) -> bool:
@@ -214,8 +243,7 @@ def _construct(request: Request, site: Site, name: str, constructor: Constructor
                 what = f"the width at {site.name}, for {name}({parameter}=...), is not known"
                 raise CodegenError("unknown-width", what, f"give it: --arg {parameter}=VALUE")
     if request.operation == "replace":
-        usual = {"stride": "1", "dilation": "1", "groups": "1", "padding": "0"}
-        old = {key: text for key, text in site.module.settings if key in known and usual.get(key) != text}
+        old = {key: text for key, text in site.module.settings if key in known and USUAL.get(key) != text}
         values.update({key: text for key, text in old.items() if key not in given})
     values.update(given)
     missing = [p for p in required if p not in values]

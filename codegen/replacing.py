@@ -148,7 +148,8 @@ def find(trace: Trace, request: Request) -> Site:
         leaving = Width(request.out_width, leaving.value if leaving else 0, "name", 0)
     layout = replace(module.before, grid_expr=chosen.grid_before)
     names = tuple(m.name for m in trace.modules)
-    given = replace(module, settings=_common(matched))
+    kinds = " or ".join(dict.fromkeys(m.class_name for m in matched))
+    given = replace(module, class_name=kinds, settings=_common(matched))
     site = Site(request.site, "", own, given, layout, width, leaving, chosen=chosen, whole=True)
     return replace(site, names=names, dicts=elements.dicts(trace))
 

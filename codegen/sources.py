@@ -111,9 +111,11 @@ def file(path: Path, name: str = "") -> SourceFile:
     text, encoding = syntax.read(path)
     tree = syntax.shared(text, path).tree
     dotted = re.search(r"\bfrom[\s\\]*\.", text) is not None
-    levels = [n.level for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)] if dotted else []
-    relative = any(levels)
-    module, root = package(path, name.count(".") or max(levels, default=0))
+    levels = {n: n.level for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)} if dotted else {}
+    relative = any(levels.values())
+    tries = [n for n in ast.walk(tree) if isinstance(n, ast.Try)] if relative else []
+    guarded = {inner for node in tries for inner in ast.walk(node)}  # `except ImportError:` says what a loose file does
+    module, root = package(path, name.count(".") or max((level for n, level in levels.items() if n not in guarded), default=0))
     relative = relative or path.stem == "__init__"  # beside it stands what it hands on
     alone = "." not in module and path.stem != "__init__"  # nothing that it could import relatively to
     if not (relative and not alone) and not _installed(path, module):

@@ -252,7 +252,7 @@ def test_filters() -> None:
     assert {"se", "cbam", "psa"} <= names("channel gate") and "mhsa" not in names("channel gate")
     by_class, by_paper, by_equation = names("efficientchannel"), names("Wang 2020"), names("gamma beta")
     assert "eca" in by_class and "eca" in by_paper and "ssf" in by_equation and "se" not in by_class | by_paper | by_equation
-    assert names(layout="NC") == {"adapter", "droppath", "gate", "scale", "ssf"} | PLAIN
+    assert names(layout="NC") == {"adapter", "droppath", "gate", "lora", "scale", "ssf"} | PLAIN
     assert names(free=True) == {"act", "dropblock", "dropout", "droppath", "ge", "identity", "simam"}
     assert names("mean positions", "NCL", free=True) == {"simam"}
 

@@ -8,6 +8,7 @@ The equations stand once more, slowly, in `equations/NAME.py`:
     sequence(module, tokens)       of tokens (N, L, C), where all read from all, class and register tokens too (optional)
     prefix(module, x, tokens)      what becomes of class and register tokens (N, P, C); where it is missing they stay
     started(module)                asserts what the paper says of its start (optional)
+    STANDS_IN                      it stands in the place of a layer, and cannot be the identity (optional)
     trained(module, x)             asserts what it does to a tensor in training, where that is another thing (optional)
 """
 
@@ -126,7 +127,7 @@ def test_what_it_does_in_training(make: Any, name: str, kind: str) -> None:
 
 
 @pytest.mark.slow
-@of_each
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if not hasattr(MODULES[case[0]], "STANDS_IN")])
 def test_identity_is_exact_and_can_be_left(make: Any, name: str, kind: str) -> None:
     module, x = make(name, kind, identity=True), sample(kind)
     for mode in (module.train, module.eval):

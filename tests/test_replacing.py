@@ -173,3 +173,31 @@ def test_the_original_with_the_module_in_its_place(
         (2, 3, 160 if name == "test_vit" else 96, 160 if name == "test_vit" else 96),
     )
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("layout", "class_name", "settings", "operation", "said"),
+    [
+        ("NLC", "GELU", (), "replace", "stands in the place of nn.Linear there, and blocks.0.fc is GELU"),
+        ("NCHW", "Conv2d", (("kernel_size", "3"), ("groups", "8")), "replace", "cannot be blocks.0.fc, which has groups=8"),
+        ("NLC", "Linear", (), "after", "nothing of it runs after one"),
+    ],
+)
+def test_low_rank_adaptation_stands_only_in_the_place_of_a_plain_layer(
+    layout: str, class_name: str, settings: tuple[tuple[str, str], ...], operation: str, said: str
+) -> None:
+    width, host = Width("dim", 64, "name"), HostClass("Net", "net.py", 1, ("",))
+    module = TracedModule("blocks.0.fc", class_name, 1, settings=settings)
+    site = Site("blocks.0.fc", "", host, module, Layout(layout), width, width)
+    with pytest.raises(CodegenError) as caught:
+        components.resolve(Request("net.py", operation, module="lora"), site)
+    assert caught.value.name == "module-does-not-fit" and said in caught.value.message
+
+
+def test_low_rank_adaptation_is_made_with_what_the_layer_was_made_with() -> None:
+    width, host = Width("dim", 64, "name"), HostClass("Net", "net.py", 1, ("",), factory="**dd")
+    module = TracedModule("conv", "Conv2d", 1, settings=(("kernel_size", "3"), ("padding", "1"), ("bias", "False")))
+    site = Site("conv", "", host, module, Layout("NCHW"), width, Width("out", 96, "name"))
+    made = components.resolve(Request("net.py", "replace", module="lora", arguments=(("rank", "2"),)), site)
+    assert made.construct == "LowRankConv2d(dim, out_channels=out, kernel_size=3, padding=1, bias=False, **dd)"
+    assert "rank: int = 2" in made.code

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from codegen.worker import checks, paths
 from codegen.worker.checks import Outcome, _compare, failed
@@ -68,12 +69,15 @@ def _two_lines(error: Exception) -> str:
 def measure(subject: Subject) -> dict[str, Any]:
     """`new_parameters` and `parameters` (of the base) at full size, `state`: the new keys, and `drift` at init."""
     variant = subject.full("variant")
-    inserted = [module for _, module in inserted_modules(subject.plan, variant)]
-    new = sum(parameter.numel() for module in inserted for parameter in module.parameters())
-    old = sum(p.numel() for p in subject.full("base").parameters()) if subject.plan.operation == "replace" else 0
+    inserted = inserted_modules(subject.plan, variant)
+    replaced = subject.full("base") if subject.plan.operation == "replace" else nn.Module()
+    known = {name: parameter.shape for name, parameter in replaced.named_parameters()}  # the new module may hold them too
+    held = [named for name, module in inserted for named in module.named_parameters(prefix=name)]
+    new = sum(parameter.numel() for name, parameter in held if known.get(name) != parameter.shape)
+    old = sum(parameter.numel() for parameter in replaced.parameters())
     return {
         "new_parameters": new,
-        "state": sum(len(module.state_dict()) for module in inserted),
+        "state": sum(len(module.state_dict()) for _, module in inserted),
         "parameters": old or sum(parameter.numel() for parameter in variant.parameters()) - new,  # names and shapes are checked
         "drift": drift(subject),
     }

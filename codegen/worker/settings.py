@@ -9,6 +9,7 @@ from torch import nn
 from codegen.worker.points import KEY
 
 NAMES = ("kernel_size", "stride", "padding", "dilation", "groups", "eps", "p")
+PADDING = "padding_mode"  # said where it is not the usual one
 
 
 def of(module: nn.Module) -> tuple[tuple[str, str], ...]:
@@ -18,6 +19,8 @@ def of(module: nn.Module) -> tuple[tuple[str, str], ...]:
     found = [(name, text) for name in NAMES if (text := _text(getattr(module, name, None)))]
     if getattr(module, "bias", "none") is None:
         found.append(("bias", "False"))
+    if getattr(module, PADDING, "zeros") != "zeros":
+        found.append((PADDING, repr(getattr(module, PADDING))))
     return tuple(found)
 
 
