@@ -104,7 +104,7 @@ def others(row: Json, known: dict[str, Json], limit: int) -> list[str]:
     by_size = {m["parameters"]: m["model"] for m in sorted(alike, key=lambda m: m["model"], reverse=True)}
     names = [by_size[size] for size in sorted(by_size)]
     step = (len(names) - 1) / max(1, limit - 1)
-    return names if len(names) <= limit else [names[round(index * step)] for index in range(limit)]
+    return names if len(names) <= limit or not limit else [names[round(index * step)] for index in range(limit)]
 
 
 def checked(row: Json, names: list[str], seconds: float) -> Iterator[Json]:
@@ -136,7 +136,7 @@ def run(chosen: argparse.Namespace, progress: Progress) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="NAME", help="this file, or those whose name contains this")
-    parser.add_argument("--limit", type=int, default=8, help="other models of a class")
+    parser.add_argument("--limit", type=int, default=0, help="other models of a class; default: one of every size")
     parser.add_argument("--seconds", type=float, default=120, help="for one of them")
     parser.add_argument("--again", action="store_true", help="make rows that are there already")
     parser.add_argument("--table-only", action="store_true")
