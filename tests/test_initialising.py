@@ -166,6 +166,7 @@ def told(found: dict[str, Any]) -> str:
     return next(str(check["detail"]) for check in found["checks"] if check["name"] == "init")
 
 
+@pytest.mark.slow
 def test_of_the_host_in_its_blocks(codegen: Run, tmp_path: Path) -> None:
     """The model makes the modules of its blocks, behind its own initialisation: it has the function."""
     words = ("--module", "linear", "--class", "Block", "--after", "conv", "--init", "host")

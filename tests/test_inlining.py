@@ -218,6 +218,7 @@ def test_the_numbers_are_those_of_the_modules_composed_by_hand(expression: str, 
     check(expression, kind)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(expression=WITHOUT_GATES, kind=st.sampled_from([*LAYOUTS]))
 def test_so_are_those_of_nested_expressions(expression: str, kind: str) -> None:

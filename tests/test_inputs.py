@@ -75,6 +75,7 @@ def test_a_file_outside_of_the_folder_is_found_where_the_recipe_says(folder: Pat
         assert not [*inputs.changed(found, [request])] and str(folder) not in found[0][0]
 
 
+@pytest.mark.slow
 def test_check_build_and_update_see_a_changed_module(folder: Path, call: Call) -> None:
     def problems() -> list[str]:
         found = json.loads(call("check", "--json")[1])["variants"][0]["problems"]

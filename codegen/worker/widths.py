@@ -284,7 +284,7 @@ def edge(name: str, module: nn.Module | None, outgoing: bool) -> list[tuple[str,
 
 
 def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str]:
-    """`256 * block.expansion`, `channels[2] * block.expansion`: a constant or an element times a small factor in scope."""
+    """`256 * block.expansion`, `base * 2 * block.expansion`: a constant, an element or a product times a factor in scope."""
     constants = sorted(written.constants(seen.scope.code))
     factors = [
         f for name, holder in seen.scope.locals.items() for f in _fields(name, holder) if isinstance(holder, type)
@@ -294,6 +294,6 @@ def _products(seen: Observation, own: Sequence[tuple[str, Any]]) -> Iterator[str
         yield from (f"{constant} * {factor}" for constant in constants)
         yield from (f"{element} * {factor}" for element in _elements([*seen.scope.locals.items(), *own]))
         names = [n for n, v in [*seen.scope.locals.items(), *own] if _is_int(v) and n != factor]
-        yield from (f"{name} * {factor}" for name in names if "." in factor)
+        yield from (f"{name} * {factor}" for name in (*names, *written.products(seen.scope.code)) if "." in factor)
 
 

@@ -95,6 +95,13 @@ def expressions(init: CodeType) -> tuple[str, ...]:
 
 
 @functools.cache
+def products(init: CodeType) -> tuple[str, ...]:
+    """Those of the expressions that are products: `base * 2`."""
+    parsed = ((text, ast.parse(text, mode="eval").body) for text in expressions(init))
+    return tuple(text for text, node in parsed if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult))
+
+
+@functools.cache
 def constants(init: CodeType) -> frozenset[int]:
     """The whole numbers that stand in `__init__`, from 8 on."""
     tree = constructor(init)

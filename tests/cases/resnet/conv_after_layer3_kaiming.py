@@ -1,7 +1,7 @@
 # model with conv_bn_act after layer3: host ResNet, built by resnet50().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --build 'resnet50()' --module conv_bn_act --after layer3 --init kaiming
-# The licence and copyright notices of the original file stay in force. Body: sha256 4a1e653274e6c764.
+# The licence and copyright notices of the original file stay in force. Body: sha256 97dcdb61ffec64e4.
 import torch.nn as nn
 import torch
 
@@ -120,7 +120,7 @@ class ResNet(nn.Module):
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
-        self.conv_bn_act = ConvBnAct([*self.layer3.parameters()][-1].shape[0]).apply(init_kaiming)
+        self.conv_bn_act = ConvBnAct(base_c * 4 * block.expansion).apply(init_kaiming)
         self.register_load_state_dict_pre_hook(load_without_conv_bn_act)
 
     def _make_layer(self, block, channel, depth, stride=1):

@@ -1,7 +1,7 @@
 # model with torch.nn:Conv2d beside layer2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module torch.nn:Conv2d --beside layer2 --arg kernel_size=1 --arg stride=2 --name shortcut
-# The licence and copyright notices of the original file stay in force. Body: sha256 b6a2a2507bfdd75d.
+# The licence and copyright notices of the original file stay in force. Body: sha256 58fd80555e1cae9b.
 import torch.nn as nn
 import torch
 
@@ -87,7 +87,7 @@ class ResNet(nn.Module):
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
         self.shortcut = nn.Conv2d(
-            base_c * block.expansion, out_channels=self.layer2[1].conv1.in_channels, kernel_size=1, stride=2
+            base_c * block.expansion, out_channels=base_c * 2 * block.expansion, kernel_size=1, stride=2
         )
         self.register_load_state_dict_pre_hook(load_without_shortcut)
 

@@ -1,7 +1,7 @@
 # model with se >> (eca + cbam) after layer2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module 'se >> (eca + cbam)' --after layer2
-# The licence and copyright notices of the original file stay in force. Body: sha256 d507be11a03096aa.
+# The licence and copyright notices of the original file stay in force. Body: sha256 0f6e5ab1fdc731c7.
 import math
 
 import torch.nn as nn
@@ -169,9 +169,9 @@ class ResNet(nn.Module):
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
-        self.se = SqueezeExcite(self.layer2[1].conv1.in_channels)
-        self.eca = EfficientChannelAttention(self.layer2[1].conv1.in_channels)
-        self.cbam = ConvBlockAttention(self.layer2[1].conv1.in_channels)
+        self.se = SqueezeExcite(base_c * 2 * block.expansion)
+        self.eca = EfficientChannelAttention(base_c * 2 * block.expansion)
+        self.cbam = ConvBlockAttention(base_c * 2 * block.expansion)
         self.register_load_state_dict_pre_hook(load_without_se_and_eca_and_cbam)
 
     def _make_layer(self, block, channel, depth, stride=1):

@@ -1,7 +1,7 @@
 # model with (se >> (coord >> se(8) + eca)) * gate(eca) after layer3: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module '(se >> (coord >> se(8) + eca)) * gate(eca)' --after layer3 --as-class GatedSum
-# The licence and copyright notices of the original file stay in force. Body: sha256 e2e5d83b2464d5e0.
+# The licence and copyright notices of the original file stay in force. Body: sha256 11bc63da47976516.
 import math
 
 import torch.nn as nn
@@ -185,7 +185,7 @@ class ResNet(nn.Module):
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
-        self.gated_sum = GatedSum(self.layer3[1].conv1.in_channels)
+        self.gated_sum = GatedSum(base_c * 4 * block.expansion)
         self.register_load_state_dict_pre_hook(load_without_gated_sum)
 
     def _make_layer(self, block, channel, depth, stride=1):

@@ -1,7 +1,7 @@
 # model with cat(se(reduction=8), coord) after layer2: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module 'cat(se(reduction=8), coord)' --after layer2
-# The licence and copyright notices of the original file stay in force. Body: sha256 ca59b471986f489b.
+# The licence and copyright notices of the original file stay in force. Body: sha256 0698fe15a021ee9e.
 import torch.nn as nn
 import torch
 
@@ -102,25 +102,16 @@ class CoordinateAttention(nn.Module):
         return x * h * w
 
 
-class SeCoord(nn.Module):
-    """cat(se, coord), as one module."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.se = SqueezeExcite(channels)
-        self.coord = CoordinateAttention(channels)
-        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.project(torch.cat([self.se(x), self.coord(x)], dim=1))
-
-
-def load_without_se_coord(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `se_coord`, `se_coord` keeps its values.
+def load_without_se_and_coord_and_project(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of `se`, `coord` and `project`, these keep their values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
-    own = {f"{prefix}se_coord.{key}": value for key, value in host.se_coord.state_dict().items()}
+    own = {
+        f"{prefix}{name}.{key}": value
+        for name in ("se", "coord", "project")
+        for key, value in getattr(host, name).state_dict().items()
+    }
     if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
@@ -150,8 +141,12 @@ class ResNet(nn.Module):
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
-        self.se_coord = SeCoord(self.layer2[1].conv1.in_channels)
-        self.register_load_state_dict_pre_hook(load_without_se_coord)
+        self.se = SqueezeExcite(base_c * 2 * block.expansion)
+        self.coord = CoordinateAttention(base_c * 2 * block.expansion)
+        self.project = nn.Conv2d(
+            2 * (base_c * 2 * block.expansion), base_c * 2 * block.expansion, kernel_size=1
+        )
+        self.register_load_state_dict_pre_hook(load_without_se_and_coord_and_project)
 
     def _make_layer(self, block, channel, depth, stride=1):
         downsample = None
@@ -179,7 +174,7 @@ class ResNet(nn.Module):
 
         x = self.layer1(x)
         x = self.layer2(x)
-        x = self.se_coord(x)
+        x = self.project(torch.cat([self.se(x), self.coord(x)], dim=1))
         x = self.layer3(x)
         x = self.layer4(x)
 

@@ -1,7 +1,7 @@
 # model with 4 edits: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --edit 'after layer1: se reduction=8' --edit 'after layer2: se' --edit 'before layer4: eca' --edit 'head fc: Linear(10)'
-# The licence and copyright notices of the original file stay in force. Body: sha256 f085bc5edc26b124.
+# The licence and copyright notices of the original file stay in force. Body: sha256 e89369cb976b5359.
 import math
 import warnings
 
@@ -175,9 +175,9 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
         self.se = SqueezeExcite(base_c * block.expansion)
         self.register_load_state_dict_pre_hook(load_without_se)
-        self.se2 = SqueezeExcite(self.layer2[1].conv1.in_channels, reduction=16)
+        self.se2 = SqueezeExcite(base_c * 2 * block.expansion, reduction=16)
         self.register_load_state_dict_pre_hook(load_without_se2)
-        self.eca = EfficientChannelAttention(self.layer4[0].conv1.in_channels)
+        self.eca = EfficientChannelAttention(base_c * 4 * block.expansion)
         self.register_load_state_dict_pre_hook(load_without_eca)
         self.fc = nn.Linear(base_c * 8 * block.expansion, 10)
         self.fc.register_load_state_dict_pre_hook(load_replaced_head)
