@@ -102,7 +102,7 @@ def _drafted(
 ) -> Draft:
     site = locating.find(trace, request, whole=whole)
     others = [o for o in others if locating.holds(o, request, whole=whole)]
-    chain = [*_chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
+    chain = [*makers(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or site.layered or loops.in_order(cls, site, trace.calls, request.operation)
     read = _holder(trace, site) if site.parted else site
@@ -162,7 +162,7 @@ def _foreign(source: Source, definitions: Iterable[tuple[str, str]]) -> tuple[Fo
     return tuple(Foreign(f, syntax.shared(f.text, f.path), tuple(names[path])) for path, f in files.items())
 
 
-def _chain(trace: Trace, site: Site) -> list[tuple[str, str]]:
+def makers(trace: Trace, site: Site) -> list[tuple[str, str]]:
     """The classes of the modules around the host's instances, from the model inwards: their code makes the host."""
     around = {path[:i] for path in site.host.instances for i, c in enumerate(f"{path}.") if c == "."} | {""}
     classes = [h for h in trace.hosts if around & set(h.instances) and not h.inherited]

@@ -14,7 +14,7 @@ from codegen.errors import CodegenError
 
 Combine = Literal["add", "mul", "cat", "gate"]
 Keep = Literal["all", "used"]
-Way = Literal["residual", "gate", "drop_path", "scale"]
+Way = Literal["residual", "gate", "drop_path", "scale", "checkpoint"]
 Pool = Literal["avg", "max", "avgmax", "gem"]
 Ways = Literal["script", "fx", "export", "onnx", "compile"]
 Spec = str | os.PathLike[str]  # a SOURCE, or a file

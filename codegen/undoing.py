@@ -24,6 +24,8 @@ from codegen.syntax import Code
 from codegen.types import Check, Report, Request, Source, Trace
 from codegen.version import __version__
 
+CHECKPOINT = "checkpoint"  # what a checkpointing, which has no attribute, is called in --name
+
 
 @dataclass(frozen=True)
 class Reversal:
@@ -176,6 +178,8 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
     verb, *words = header.words
     if verb == "base":
         verb, *words = words_of(dict(itertools.pairwise(words)).get("--edit", "remove ?"))
+    if verb == "wrap":
+        return name == CHECKPOINT
     given = dict(itertools.pairwise(words))
     usual = expressions.called(given["--module"], given.get("--as-class", "")) if "--module" in given else ""
     wanted = given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])
@@ -186,7 +190,7 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
 
 def _demand_name(made: Draft, name: str, found: Sequence[Header], file: Path) -> None:
     """Raise CodegenError("unknown-name") where the file's last insertion has another name."""
-    host, attribute = made.variant.host, made.variant.attribute
+    host, attribute = made.variant.host, made.variant.attribute or CHECKPOINT
     if name not in (attribute, f"{host}.{attribute}"):
         what = f"what codegen put last into {file.name} is named {host}.{attribute}, not {name}"
         before = "; what was there before is taken out after it" if len(found) > 1 else ""

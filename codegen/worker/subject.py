@@ -27,7 +27,7 @@ class Plan:
     site: str  # attribute of the site in the host, "" where the host's objects are the sites themselves
     attribute: str  # attribute of the inserted module in the host
     class_name: str
-    operation: str  # "after", "before", "beside" or "replace"
+    operation: str  # "after", "before", "beside", "replace" or "checkpoint"
     input: str
     chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
     pattern: str = ""  # what means them in every build
@@ -49,6 +49,11 @@ class Plan:
     variant_entry: str = ""
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
+
+    @property
+    def inserts(self) -> bool:
+        """Whether the variant has modules that the base has not: a checkpoint only changes how one is run."""
+        return self.operation != "checkpoint"
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ def places(plan: Plan, base: nn.Module, variant: nn.Module) -> list[Place]:
 
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
+    if not plan.inserts:
+        return []
     found = []
     for host in hosts(plan, variant):
         name = selection.joined(host, plan.attribute)

@@ -13,6 +13,7 @@ from codegen.worker.checks._sites import inserted_modules
 from codegen.worker.subject import Subject
 
 ORDER = 70
+OF_INSERTED = True
 
 State = dict[str, torch.Tensor]
 
