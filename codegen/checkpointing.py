@@ -104,7 +104,7 @@ def find(trace: Trace, request: Request) -> Site:
         count = f"{len(host.instances)} of {len(holding)} objects of class {host.name}"
         what = f"{request.site} means {count}, which share their code"
         raise CodegenError("site-not-editable", what, f"give all of them: --class {host.name} --site {attribute}")
-    return Site(request.site, attribute, host, modules[0], modules[0].after, Width("", 0, ""), names=names)
+    return Site(request.site, attribute, host, modules[0], meant[0].after, Width("", 0, ""), names=names)
 
 
 def _demand_repeatable(request: Request, meant: Sequence[TracedModule]) -> None:
@@ -165,7 +165,8 @@ def _target(code: Code, cls: ast.ClassDef, site: Site, trace: Trace, request: Re
         if use.condition and not use.condition.endswith(f" is {_first(site, use)}"):
             raise refused(use, f"it is the site only where {use.condition}")
         if each and not use.condition and ast.unparse(_called(use)) != _first(site, use):
-            raise refused(use, f"{site.attribute} runs its elements itself")
+            hint = f"--site {request.site.rpartition('.')[0]} is the whole list; or choose a module inside its elements"
+            raise refused(use, "the list runs its elements itself", hint)
         _demand_alone(site, use, trace)
         calls.append(use)
     if not calls:

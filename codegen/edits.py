@@ -139,6 +139,9 @@ def refuse_twice(requests: Sequence[Request], text: str) -> None:
     made = [*_recorded(text)]
     for request in requests:
         own = _of(request)
+        if own in made and request.operation == "checkpoint":
+            what = f"{request.site} is checkpointed already"
+            raise CodegenError("checkpointed-already", what, "choose a module around it or inside it")
         if own in made and not request.name:
             what = f"{request.layers or request.module} is there already: {request.operation} {request.site}"
             raise CodegenError("inserted-already", what, "give the second one a --name if it is meant")

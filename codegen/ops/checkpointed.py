@@ -116,8 +116,7 @@ def _fitted(code: Code, statement: ast.AST, edits: Iterable[Edit]) -> list[Edit]
     return [Edit(start, end, block if old.endswith(("\n", "\r")) else block.removesuffix(code.newline), edits[0].what)]
 
 
-def refused(use: Use, why: str) -> CodegenError:
+def refused(use: Use, why: str, hint: str = "choose the module around it, or one inside it") -> CodegenError:
     """Of a call that cannot be checkpointed where it stands."""
     text = " ".join(ast.unparse(use.node).split())[:60]
-    hint = "choose the module around it, or one inside it"
     return CodegenError("site-not-editable", f"{use.method.name}:{use.node.lineno} `{text}`: {why}", hint)
