@@ -48,9 +48,9 @@ def _call(code: Code, use: Use, runner: Runner) -> Iterator[Edit]:
     node, what = use.call, f"checkpoint {use.method.name}:{use.node.lineno}"
     if taken := sorted(OWN & {keyword.arg for keyword in node.keywords}):
         raise refused(use, f"{runner.name} has an argument {taken[0]} of its own")
-    if any(isinstance(a, ast.GeneratorExp) and code.text[code.start(a)] != "(" for a in node.args):
-        raise refused(use, "its argument is a generator without parentheses")
     start, opening, closing = code.start(node), code.text.index("(", code.end(node.func)), code.end(node) - 1
+    if any(isinstance(a, ast.GeneratorExp) and code.start(a) == opening for a in node.args):
+        raise refused(use, "its argument is a generator without parentheses of its own")
     given = code.text[opening + 1 : closing]
     last = _last_token(given)
     first_line = given.lstrip(" \t")[:1]
