@@ -175,7 +175,8 @@ def test_a_right_variant_passes(judged: Judge, site: str, old: str, new: str) ->
     skipped = [name for name, outcome in found.items() if outcome == ("skipped", "nothing is inserted")]
     assert skipped == ["placement", "paths", "init", "gradient", "identity"]
     status, detail = found["checkpoint"]
-    assert status == "passed" and "the site runs twice" in detail and detail.endswith("forward, forward (train), forward_features")
+    assert status == "passed" and "the site runs twice" in detail
+    assert detail.endswith("forward, forward (train), forward_features")
 
 
 WRONG = {  # what is wrong -> site, the call, what it became, what the check says
@@ -276,7 +277,7 @@ def test_beside_an_insertion_and_as_a_recipe(tmp_path: Path, codegen: Run) -> No
         (VIT, "blocks.::2", "site-not-editable"),
         (VIT, "blocks.*@residual1", "between-modules"),
         (VIT, "nonsense", "unknown-site"),
-        (VIT, "blocks.*.norm?", "several-sites"),
+        (VIT, "blocks.*.norm*", "several-sites"),
         (VIT.parent.parent / "resnet" / "model.py", "layer3", "batch-norm"),
         (VIT.parent.parent / "lenet" / "model.py", "conv1", ""),
     ],
