@@ -132,7 +132,7 @@ def _lists(trace: Trace, request: Request, meant: list[TracedModule]) -> list[Tr
     lacking = {selection.joined(holder, child) for holder in holders for child in children[holder]} - {m.name for m in meant}
     if lacking:
         what = f"{request.site} means some elements of {holders[0]} and leaves {len(lacking)} out, which the same call runs"
-        raise CodegenError("site-not-editable", what, f"give all of them: --site '{holders[0]}.*', or --site {holders[0]}")
+        raise CodegenError("site-not-editable", what, f"give the whole list: --site {holders[0]}")
     return [known[name] for name in holders]
 
 

@@ -286,3 +286,8 @@ def test_refusals(tmp_path: Path, codegen: Run, source: Path, site: str, name: s
     done = codegen("wrap", str(source), "--site", site, "--with", "checkpoint", cwd=tmp_path)
     assert done.stderr.decode().partition(":")[0] == (f"error[{name}]" if name else "")
     assert done.returncode == (2 if name else 0)
+
+
+def test_an_input_of_random_numbers_is_the_same_at_every_call() -> None:
+    first, second = (models.make_input(models, "torch.randn(2, 3)", "cpu")[0][0] for _ in range(2))
+    assert torch.equal(first, second)
