@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = re.compile(r"^#\s*(codegen (?:insert|replace|head|remove|base)\b.*?)\s*$")
+COMMAND = re.compile(r"^#\s*(codegen (?:insert|replace|wrap|head|remove|base)\b.*?)\s*$")
 # which release of a library: another one counts only where its file, whose sha256 stands behind it, is another
 RELEASE = re.compile(rb"(?<= from )[\w-]+ [\w.]+, ")
 RUN = "import sys; from codegen.ending import main; sys.exit(main())"

@@ -71,11 +71,12 @@ def replace(*, show_diff: bool, as_json: bool, verbose: bool, **options: Any) ->
 @DIFF
 @SHOW
 def wrap(*, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Put a residual connection, a gate, a scale or stochastic depth around a site of SOURCE.
+    """Put a residual connection, a gate, a scale, stochastic depth or checkpointing around a site of SOURCE.
 
     residual: what the site receives is added to what it returns. gate: what it returns is scaled by one learned number
     that starts at 0 (--arg init=1.0), as in ReZero. scale: by one for each channel that starts at 0.00001, as in LayerScale.
-    drop_path: in training whole samples of it are zeros (--arg p=0.1).
+    drop_path: in training whole samples of it are zeros (--arg p=0.1). checkpoint: its calls run under activation
+    checkpointing, which keeps less for the backward pass and computes it again; nothing is inserted.
     """
     _tell(api.wrap(**options), show_diff, as_json)
 

@@ -20,6 +20,7 @@ REQUESTS: dict[str, Callable[..., Request]] = {
     "replace": requested.replacement,
     "head": requested.headed,
     "remove": requested.removal,
+    "wrap": requested.wrapped,
 }
 
 

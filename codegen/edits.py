@@ -19,6 +19,7 @@ FLAGS = ("--identity", "--import", "--accept-licence", "--emit-groups")
 OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
 OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--combine", "--init", "--width", "--out-width", *FLAGS)
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
+CHECKPOINT = re.compile(r"\s*checkpoint\s+(?P<site>\S+)\s*")
 
 
 def words(edit: str) -> list[str]:
@@ -27,6 +28,8 @@ def words(edit: str) -> list[str]:
     """
     if removed := REMOVE.fullmatch(edit):
         return ["remove", "--site", removed["site"]]
+    if run_again := CHECKPOINT.fullmatch(edit):
+        return ["wrap", "--site", run_again["site"], "--with", "checkpoint"]
     found = EDIT.fullmatch(edit)
     if found is None:
         hint = 'for example --edit "after layer1: se reduction=8" or --edit "head fc: Linear(10)"'
@@ -115,6 +118,8 @@ def said(request: Request) -> str:
         return f"head {request.site}: {request.layers}"
     if components.removes(request):
         return f"remove {request.site}"
+    if request.operation == "checkpoint":
+        return f"checkpoint {request.site}"
     element = "--output-index" if request.element.isdigit() else "--output-key"
     given = [("--class", request.host), ("--as-class", request.as_class), (element, request.element)]
     given += [("--width", request.width), ("--out-width", request.out_width)]
@@ -134,6 +139,9 @@ def refuse_twice(requests: Sequence[Request], text: str) -> None:
     made = [*_recorded(text)]
     for request in requests:
         own = _of(request)
+        if own in made and request.operation == "checkpoint":
+            what = f"{request.site} is checkpointed already"
+            raise CodegenError("checkpointed-already", what, "choose a module around it or inside it")
         if own in made and not request.name:
             what = f"{request.layers or request.module} is there already: {request.operation} {request.site}"
             raise CodegenError("inserted-already", what, "give the second one a --name if it is meant")
@@ -142,8 +150,9 @@ def refuse_twice(requests: Sequence[Request], text: str) -> None:
 
 def _of(request: Request) -> frozenset[tuple[str, str]]:
     """What of an edit says where it goes and what goes there, as options and their values."""
-    place = ("--site" if request.operation == "replace" else f"--{request.operation}", request.site)
+    place = ("--site" if request.operation in ("replace", "checkpoint") else f"--{request.operation}", request.site)
     what = ("--layers", request.layers) if request.layers else ("--module", expressions.mapped(request.module, emit.portable))
+    what = ("--with", request.module) if request.operation == "checkpoint" else what
     said = {place} if components.removes(request) else {place, what}
     said |= {("--output", request.element)} if request.element else set()
     return frozenset(said | ({("--class", request.host)} if request.host else set()))
@@ -151,7 +160,8 @@ def _of(request: Request) -> frozenset[tuple[str, str]]:
 
 def _recorded(text: str) -> Iterator[frozenset[tuple[str, str]]]:
     """The same of every edit that the headers of a variant record."""
-    names = {"--site", "--after", "--before", "--beside", "--layers", "--module", "--class", "--output-index", "--output-key"}
+    names = {"--site", "--after", "--before", "--beside", "--with", "--layers", "--module", "--class"}
+    names |= {"--output-index", "--output-key"}
     shared = {"--output-index": "--output", "--output-key": "--output"}
     for command in emit.recorded_commands(text):
         pairs = [*zip(command, command[1:], strict=False)]

@@ -19,7 +19,7 @@ from codegen.syntax import COOKIE, Code, encodable, read
 from codegen.types import Request, Source, SourceFile
 from codegen.version import __version__
 
-COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|head|remove|base) )")
+COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|wrap|head|remove|base) )")
 _HEADER = re.compile(
     r"# .*: host (?P<host>\S+), built by .*\.\n"
     r"# Made by codegen (?P<version>\S+) from .*? \(sha256 (?P<digest>[0-9a-f]{16})\)"
@@ -29,13 +29,13 @@ _HEADER = re.compile(
 )
 _INPUT = re.compile(r" and (.+?) \(sha256 ([0-9a-f]{16})\)")
 _COOKIE_LIKE = re.compile(r"(coding)([:=])")  # `after pos_encoding: host` would name an encoding (PEP 263)
-WORDS = {"replace": "in the place of"}  # what an operation is called in a sentence, where its name does not do
+WORDS = {"replace": "in the place of", "checkpoint": "around"}  # an operation in a sentence, where its name does not do
 
 
 def command(request: Request, source: str) -> str:
     """The command that makes a variant again, as text; options of this machine or this run are left out."""
-    removed = components.removes(request)
-    verb = "head" if request.layers else "remove" if removed else "replace" if request.operation == "replace" else "insert"
+    verbs = {"replace": "remove" if components.removes(request) else "replace", "checkpoint": "wrap"}
+    verb = "head" if request.layers else verbs.get(request.operation, "insert")
     words = ["codegen", "base" if request.base else "insert" if request.edits else verb, source]
     for option, value in (("--class", request.host), ("--build", request.build), ("--input", request.input)):
         words += [option, value] if value else []
@@ -67,6 +67,8 @@ def _edit(request: Request) -> list[str]:
     """What is put where."""
     if request.base:
         return []
+    if request.operation == "checkpoint":
+        return ["--site", request.site, "--with", request.module]
     words = ["--layers", request.layers] if request.layers else ["--module", expressions.mapped(request.module, portable)]
     words = [] if components.removes(request) else words
     words += ["--site" if request.operation == "replace" or request.layers else f"--{request.operation}", request.site]

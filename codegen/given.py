@@ -14,7 +14,7 @@ from codegen.errors import CodegenError
 
 Combine = Literal["add", "mul", "cat", "gate"]
 Keep = Literal["all", "used"]
-Way = Literal["residual", "gate", "drop_path", "scale"]
+Way = Literal["residual", "gate", "drop_path", "scale", "checkpoint"]
 Pool = Literal["avg", "max", "avgmax", "gem"]
 Init = Literal["paper", "kaiming", "xavier", "trunc_normal", "zero_last", "host"]
 Ways = Literal["script", "fx", "export", "onnx", "compile"]

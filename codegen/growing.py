@@ -103,7 +103,8 @@ def _new(first: Request) -> tuple[str, ...]:
 
 def _said(request: Request) -> str:
     """The edit for the recipe. Raises CodegenError("usage") where the words of an edit do not say all of it."""
-    if (request.layers or components.removes(request)) and (request.host or request.width):
+    wordless = request.layers or components.removes(request) or request.operation == "checkpoint"
+    if wordless and (request.host or request.width):
         what = f"{'--class' if request.host else '--width'} with {edits.said(request)!r} has no place in a base's recipe"
         raise CodegenError("usage", what, "name the site from the model's root, or write elsewhere: -o FILE")
     return edits.said(replace(request, module=expressions.mapped(request.module, emit.portable)))

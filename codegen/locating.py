@@ -12,6 +12,7 @@ from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
 WHERE = {"after": "that returns", "before": "that receives", "beside": "to run beside", "replace": "to replace"}
+WHERE |= {"checkpoint": "to run again"}
 
 
 def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
@@ -37,7 +38,7 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     attribute = "" if whole else layer or way or called[0].name.rpartition(".")[2]
     if not whole and not way:
         _demand_one(request, called)
-    host = _host(trace, request, meant, attribute) if layer is None else elements.maker(trace, meant, attribute)
+    host = host_of(trace, request, meant, attribute) if layer is None else elements.maker(trace, meant, attribute)
     module = called[0]
     after = request.sides[0] == "after"
     _demand_element(request, module)
@@ -235,7 +236,8 @@ def _element_ran(module: TracedModule, ran: set[str]) -> bool:
     return any(name.startswith(module.name + ".") and "." not in name[len(module.name) + 1 :] for name in ran)
 
 
-def _host(trace: Trace, request: Request, matched: list[TracedModule], attribute: str) -> HostClass:
+def host_of(trace: Trace, request: Request, matched: list[TracedModule], attribute: str) -> HostClass:
+    """The class whose code runs these modules. Raises CodegenError("host-not-found", "container-element", "ambiguous-host")."""
     if not attribute:
         return _own_class(trace, request, matched)
     owners = {selection.parted(m.name, attribute) for m in matched}

@@ -182,3 +182,4 @@ BASE = _options(
     MODEL,
 )
 RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE, "base": BASE}  # what a header or a recipe has
+RECORDED |= {"wrap": WRAP}  # of a checkpoint alone: other wraps are recorded as the insertions that they are

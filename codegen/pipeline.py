@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import assembled, components, edits, emitted, expressions, replacing, selection, sources, twins
+from codegen import assembled, checkpointing, components, edits, emitted, expressions, replacing, selection, sources, twins
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
@@ -105,7 +105,8 @@ def _refuses_base(proof: dict[str, Any]) -> bool:
 
 def drafting(request: Request) -> Callable[..., Draft]:
     """What drafts the variant of this operation."""
-    return replacing.draft if request.operation == "replace" else assembled.made
+    drafts = {"replace": replacing.draft, "checkpoint": checkpointing.draft}
+    return drafts.get(request.operation, assembled.made)
 
 
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:

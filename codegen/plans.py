@@ -14,7 +14,9 @@ def made(
 ) -> dict[str, Any]:
     """The fields of `worker.subject.Plan`."""
     mixed = trace and request.operation != "replace" and locating.misfits(trace, site, request.sides)
+    checkpoint = request.operation == "checkpoint"
     extra = request.combine == branch.EXTRA
+    own = [name for name, on in {"groups": request.groups, "extra": extra, "checkpoint": checkpoint}.items() if on]
     small = json.loads(trace.small) if trace and trace.small else {}
     entry = names.get(source.entry, source.entry) if source.library else ""
     return {
@@ -42,7 +44,7 @@ def made(
         "identity": request.identity,
         "init": request.init,
         "groups": variant.groups,
-        "asked": [*request.checks, *(["groups"] if request.groups else []), *(["extra"] if extra else [])],
+        "asked": [*request.checks, *own],
         "head": bool(request.layers) and not extra,
         "combine": branch.operator(request.combine, site) or request.combine,
         "channel_dim": site.layout.channel_dim if mixed else None,

@@ -24,7 +24,7 @@ MODULES = "modules"
 # key -> (type, what it says); `source` and `edits` must be there
 KEYS: dict[str, tuple[type, str]] = {
     "source": (str, "timm:resnet50, torchvision:resnet50, path/model.py or pkg.module:Class"),
-    "edits": (list, 'what is changed, in order: "after layer3: eca", "head fc: Linear(10)", "remove act1"'),
+    "edits": (list, 'what is changed, in order: "after layer3: eca", "head fc: Linear(10)", "remove act", "checkpoint mlp"'),
     "output": (str, "the file that is written, from the folder of this file; default: generated/NAME.py"),
     "build": (str, "a Python expression that builds the model"),
     "input": (str, "1x3x224x224, or a Python expression"),

@@ -26,6 +26,8 @@ REGISTRARS = frozenset(
 )
 # calls that enter other names into a registry: they would overwrite the library's own entries
 ALIASES = frozenset({"timm.models._registry.register_model_deprecations", "timm.models.register_model_deprecations"})
+# what checkpoints a module as torch.utils.checkpoint.checkpoint does, and says itself how: `checkpoint(self.mlp, x)`
+CHECKPOINTS = frozenset({"timm.models._manipulate.checkpoint"})
 # the method of a model that tells which parameters are a layer, for optimizers that train early layers more slowly
 MATCHER = "group_matcher"
 PREVIOUS, PREVIOUS_NAME = 99999, "MATCH_PREV_GROUP"  # the last number of what is no layer of its own, but of the one before

@@ -10,7 +10,7 @@ import keyword
 import re
 from typing import Any
 
-from codegen import expressions, pools, provided
+from codegen import expressions, given, pools, provided
 from codegen.branch import EXTRA
 from codegen.components import IDENTITY
 from codegen.errors import CodegenError
@@ -22,6 +22,7 @@ WRAPS = {  # what `codegen wrap --with` puts around a site: (module, operation, 
     "gate": ("gate", "after", ""),
     "drop_path": ("droppath", "after", ""),
     "scale": ("scale", "after", ""),
+    "checkpoint": ("checkpoint", "checkpoint", ""),  # no module: the site's own calls change
 }
 ONNX = ("onnx", "onnxscript")  # what torch.onnx.export imports
 FIELDS = {"class_": "host", "args": "arguments", "emit_groups": "groups", "with_test": "test"}  # other names in a Request
@@ -97,8 +98,14 @@ def removal(source: str, *, site: str, **options: Any) -> Request:
 
 
 def wrapped(source: str, *, site: str, with_: str, **options: Any) -> Request:
-    """The Request of `codegen wrap`: an insertion, under another name."""
+    """The Request of `codegen wrap`: an insertion under another name, or the checkpointing of a site."""
     module, operation, name = WRAPS[with_]
+    if operation == "checkpoint":
+        for option in ("name", "args", "identity", "width"):
+            if options.get(option):
+                what = f"--with {with_} inserts no module, and takes no {given.flag(option)}"
+                raise CodegenError("usage", what, "leave it out")
+        return made(source, operation=operation, site=site, module=module, **options)
     if operation == "beside" and (options.get("args") or options.get("identity")):
         what = f"--with {with_} takes no {'--arg' if options.get('args') else '--identity'}"
         raise CodegenError("usage", what, "leave it out; a gate around the site can start as the identity")

@@ -68,13 +68,22 @@ def _what(report: Report) -> str:
     if site is None:
         return f"the base of {escape(report.request.source)}, built by {escape(variant.build)}"
     width = f", width {escape(_width(site.width))}" if site.width.expr and not removes(report.request) else ""
-    what = variant.class_name if operation == "replace" else f"{variant.host}.{' and '.join(held(variant))}"
+    what = _named(report)
     return f"{what} {emit.WORDS.get(operation, operation)} {escape(site.name)}{width}, {_layout(site.layout)}"
+
+
+def _named(report: Report) -> str:
+    """What an edit put there: `Net.se`; a class in the place of another; `checkpoint`, which is no module."""
+    assert report.variant
+    names = {"replace": report.variant.class_name, "checkpoint": report.request.module}
+    return names.get(report.request.operation, f"{report.variant.host}.{' and '.join(held(report.variant))}")
 
 
 def _mention(report: Report) -> str:
     """A pattern of the code lines that an edit is about."""
     assert report.variant
+    if report.request.operation == "checkpoint":
+        return r"checkpoint\("
     called = rf"\b{report.variant.class_name}\("
     names = "|".join(map(re.escape, held(report.variant)))
     return called if report.request.operation == "replace" else rf"\.(?:{names})\b"
@@ -87,8 +96,7 @@ def _undone(report: Report, lines: Sequence[str]) -> None:
     assert variant is not None and site is not None
     verb = "would write" if report.request.dry_run else "wrote"
     where = f"{emit.WORDS.get(report.request.operation, report.request.operation)} {escape(site.name)}"
-    made = f"{variant.host}.{' and '.join(held(variant))}"
-    what = variant.class_name if report.request.operation == "replace" else made
+    what = _named(report)
     console.print(f"[bold]{verb} {escape(report.output)}[/bold]: without {what} {where}")
     diff(lines)
     checks(report)
@@ -128,7 +136,7 @@ def checks(report: Report) -> None:
         at_rest = ": the module starts so, or nothing there reaches it" if report.new_parameters else ""
         hint = f"; {zero} makes it 0" if report.drift else at_rest
         started = not report.drift and (report.request.identity or report.request.combine == "gate")
-        if report.request.operation == "replace" or report.request.combine == EXTRA or started:
+        if report.request.operation in ("replace", "checkpoint") or report.request.combine == EXTRA or started:
             hint = ""
         console.print(
             f"the output moves by {report.drift:.3g} (relative) at initialisation with the base's weights{hint}"

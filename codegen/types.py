@@ -21,7 +21,7 @@ class Request:
     """One command of the user, as given; everything that was not given is empty."""
 
     source: str
-    operation: str = ""  # "after", "before", "beside" or "replace"
+    operation: str = ""  # "after", "before", "beside", "replace" or "checkpoint"
     site: str = ""
     module: str = ""
     host: str = ""  # --class

@@ -25,6 +25,8 @@ from codegen.syntax import Code
 from codegen.types import Check, Report, Request, Source, Trace
 from codegen.version import __version__
 
+CHECKPOINT = "checkpoint"  # what a checkpointing, which has no attribute, is called in --name
+
 
 @dataclass(frozen=True)
 class Reversal:
@@ -177,6 +179,8 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
     verb, *words = header.words
     if verb == "base":
         verb, *words = words_of(dict(itertools.pairwise(words)).get("--edit", "remove ?"))
+    if verb == "wrap":
+        return name == CHECKPOINT
     given = dict(itertools.pairwise(words))
     usual = expressions.called(given["--module"], given.get("--as-class", "")) if "--module" in given else ""
     wanted = [given.get("--name") or (usual if verb == "insert" else given.get("--site", "").rpartition(".")[2])]
@@ -188,7 +192,7 @@ def _may_be(header: Header, name: str, code: Code) -> bool:
 
 def _demand_name(made: Draft, name: str, found: Sequence[Header], file: Path) -> None:
     """Raise CodegenError("unknown-name") where the file's last insertion has another name."""
-    host, every = made.variant.host, held(made.variant)
+    host, every = made.variant.host, held(made.variant) if made.variant.attribute else (CHECKPOINT,)
     if name.removeprefix(f"{host}.") not in every:
         attribute = every[0]
         what = f"what codegen put last into {file.name} is named {host}.{' and '.join(every)}, not {name}"

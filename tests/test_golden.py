@@ -18,7 +18,7 @@ from conftest import Run
 from codegen import emit, syntax
 
 CASES = Path(__file__).resolve().parent / "cases"
-MADE = re.compile(rb"#     codegen (insert|replace|head|remove) ")
+MADE = re.compile(rb"#     codegen (insert|replace|wrap|head|remove) ")
 GOLDEN = sorted(path for path in CASES.glob("*/*.py") if MADE.search(path.read_bytes()))
 
 # These stay in the default run; every case costs some six seconds. The others are run in the second stage.

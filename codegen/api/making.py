@@ -144,11 +144,12 @@ def wrap(
     timeout: float = 600.0,
     memory: str = "",
 ) -> Report:
-    """Put a residual connection, a gate, a scale or stochastic depth around a site of a model: `codegen wrap`.
+    """Put a residual connection, a gate, a scale, stochastic depth or checkpointing around a site: `codegen wrap`.
 
     with_: "residual": what the site receives is added to what it returns. "gate": what it returns is scaled by one learned
         number that starts at 0 (args={"init": 1.0}); "scale": by one for each channel that starts at 0.00001. "drop_path":
-        in training whole samples of it are zeros (args={"p": 0.1}).
+        in training whole samples of it are zeros (args={"p": 0.1}). "checkpoint": its calls run under activation checkpointing;
+        nothing is inserted, and the Report's `variant.attribute` is "".
     All else, what is returned and what is raised are as in `codegen.insert`.
     """
     return _run(requested.wrapped(**given.checked(locals())))

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from codegen.worker import checks, paths
-from codegen.worker.checks import Outcome, _compare, failed
+from codegen.worker.checks import Outcome, _compare, failed, skipped
 from codegen.worker.checks._sites import inserted_modules
 from codegen.worker.subject import Subject
 
@@ -27,13 +27,15 @@ class Found:
     name: str
     check: Callable[[Subject], Outcome]
     on_request: bool  # made only where the user asks for it by name
+    of_inserted: bool  # it looks at what was inserted
 
 
 def found() -> list[Found]:
     """Every check in the folder, in order."""
     names = [m.name for m in pkgutil.iter_modules(checks.__path__) if not m.name.startswith("_")]
     modules = [(name.rstrip("_"), importlib.import_module(f"{checks.__name__}.{name}")) for name in names]
-    entries = (Found(m.ORDER, name, m.check, getattr(m, "ON_REQUEST", False)) for name, m in modules)
+    flags = ("ON_REQUEST", "OF_INSERTED")
+    entries = (Found(m.ORDER, name, m.check, *(getattr(m, flag, False) for flag in flags)) for name, m in modules)
     return sorted(entries, key=lambda e: (e.order, e.name))
 
 
@@ -41,8 +43,13 @@ def run(subject: Subject) -> list[dict[str, str]]:
     """Make every check: name, status ("passed", "failed", "skipped") and detail of each."""
     results = []
     for entry in (e for e in found() if not e.on_request or e.name in subject.plan.asked):
-        results.append(made(entry.name, entry.check, subject))
+        check = entry.check if subject.plan.inserts or not entry.of_inserted else _nothing_inserted
+        results.append(made(entry.name, check, subject))
     return results
+
+
+def _nothing_inserted(subject: Subject) -> Outcome:
+    return skipped("nothing is inserted")
 
 
 def made(name: str, check: Callable[[Subject], Outcome], subject: Subject) -> dict[str, str]:

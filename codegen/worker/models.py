@@ -189,7 +189,7 @@ def make_input(
     try:
         shapes = parse_input(spec)
     except ValueError:
-        return _expression_input(module, spec, target)
+        return _expression_input(module, spec, target, seed)
     generator = torch.Generator().manual_seed(seed)
     tensors = []
     for shape, name in shapes:
@@ -204,8 +204,9 @@ def make_input(
     return tuple(tensors), {}
 
 
-def _expression_input(module: ModuleType, spec: str, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _expression_input(module: ModuleType, spec: str, device: str, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(seed)  # `torch.randn(1, 6)` is the same at every call
         value = evaluate(module, spec)
     if isinstance(value, dict):
         return (), value

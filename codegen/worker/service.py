@@ -150,7 +150,9 @@ def _inserted(subject: Subject, model: torch.nn.Module) -> list[torch.nn.Module]
     edited = edited if isinstance(edited, type) else object  # a function that makes the model
     with contextlib.suppress(LookupError):
         own = (isinstance(model.get_submodule(owner), edited) for owner in hosts(plan, model))
-        if not plan.chosen or plan.operation == "replace" or all(own):
+        if not plan.inserts and all(own):
+            return []
+        if plan.inserts and (not plan.chosen or plan.operation == "replace" or all(own)):
             return [as_one(plan, [module for _, module in place]) for place in inserted_places(plan, model)]
     raise CodegenError(
         "made-elsewhere",

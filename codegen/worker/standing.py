@@ -74,12 +74,13 @@ def _values(subject: Subject) -> Outcome:
     """Under the same weights and seed every public path gives the same values."""
     source, base = subject.pair()
     ran: list[str] = []
-    if wrong := next(_different(subject, source, base, ran), ""):
+    if wrong := next(different(subject, source, base, ran), ""):
         return failed(wrong)
     return passed(", ".join(ran)) if ran else failed("the source's model does not run")
 
 
-def _different(subject: Subject, source: nn.Module, base: nn.Module, ran: list[str]) -> Iterator[str]:
+def different(subject: Subject, source: nn.Module, base: nn.Module, ran: list[str]) -> Iterator[str]:
+    """Where the second model gives other values than the first, in words. ran: gets the names of the paths that both run."""
     for path in paths.PATHS:
         if path.offered(source) != path.offered(base):
             yield f"{path.name} is offered by one of them"

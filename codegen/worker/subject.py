@@ -27,7 +27,7 @@ class Plan:
     site: str  # attribute of the site in the host, "" where the host's objects are the sites themselves
     attribute: str  # attribute of the inserted module in the host
     class_name: str  # of a composition that the host's own code runs: what was asked for
-    operation: str  # "after", "before", "beside" or "replace"
+    operation: str  # "after", "before", "beside", "replace" or "checkpoint"
     input: str
     chosen: tuple[str, ...] = ()  # the sites that are meant, where not all objects of the class get the module
     pattern: str = ""  # what means them in every build
@@ -52,6 +52,11 @@ class Plan:
     running: tuple[str, ...] = ()  # statements over `self` and `x` that run them; the last is what becomes of `x`
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
+
+    @property
+    def inserts(self) -> bool:
+        """Whether the variant has modules that the base has not: a checkpoint only changes how one is run."""
+        return self.operation != "checkpoint"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def attributes(plan: Plan) -> tuple[str, ...]:
 
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
-    return [pair for place in inserted_places(plan, variant) for pair in place]
+    return [pair for place in inserted_places(plan, variant) for pair in place] if plan.inserts else []
 
 
 def inserted_places(plan: Plan, variant: nn.Module) -> list[list[tuple[str, nn.Module]]]:

@@ -7,6 +7,7 @@ from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
 from codegen.worker.subject import Subject
 
 ORDER = 90
+OF_INSERTED = True
 
 
 def check(subject: Subject) -> Outcome:

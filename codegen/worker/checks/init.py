@@ -15,6 +15,7 @@ from codegen.worker.subject import Subject
 
 ORDER = 70
 SHOWN = 4  # tensors that the report tells of
+OF_INSERTED = True
 
 State = dict[str, torch.Tensor]
 ZERO_LAST = "zero_last"

@@ -15,6 +15,7 @@ from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
 
 ORDER = 40
+OF_INSERTED = True
 
 WORDS = {"held": "", "idle": "the site does not run", "not run": "not run by the base", "not seen": "not checked"}
 Way = tuple[bool, tuple[int, ...]]  # how the library wraps a model: a small one, which features it asks for
@@ -88,6 +89,21 @@ def _may_run_in_full(subject: Subject, path: paths.Path) -> bool:
 
 def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -> Verdict:
     """The library's wrapper around both models: it may take them apart, so the sites are known by the model inside."""
+    both = extractors(base, variant)
+    if isinstance(both, Verdict):
+        return both
+    wrapped, other, small = both
+    found = places(subject.plan, wrapped.inside, other.inside)
+    if not found:
+        return Verdict("not seen", "the model inside does not hold the site")
+    pair = paired(wrapped.model, other.model, found)
+    return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=small)))
+
+
+def extractors(
+    base: registry.Entry, variant: registry.Entry
+) -> Verdict | tuple[registry.Wrapped, registry.Wrapped, bool]:
+    """The library's wrapper around both, with the same weights, and whether they are small; a Verdict where there are none."""
     ways: tuple[Way, ...] = ((True, ()), (True, (0, 1)), (False, ()))
     tried = ((way, _wrap(base, way)) for way in ways)
     way, (wrapped, error) = next((found for found in tried if found[1][0] is not None), (ways[-1], _wrap(base, ways[0])))
@@ -101,11 +117,7 @@ def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -
     if registry.is_graph(wrapped.model) or registry.is_graph(other.model):
         return Verdict("not seen", "the library turns the model into a graph without modules")
     make_telling(wrapped.inside, other.inside)
-    found = places(subject.plan, wrapped.inside, other.inside)
-    if not found:
-        return Verdict("not seen", "the model inside does not hold the site")
-    pair = paired(wrapped.model, other.model, found)
-    return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=way[0])))
+    return wrapped, other, way[0]
 
 
 def _wrap(entry: registry.Entry, way: Way) -> tuple[registry.Wrapped | None, str]:
