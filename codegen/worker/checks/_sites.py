@@ -63,11 +63,13 @@ def attributes(plan: Plan) -> tuple[str, ...]:
 
 def inserted_modules(plan: Plan, variant: nn.Module) -> list[tuple[str, nn.Module]]:
     """The inserted modules that this build of the variant holds, with their dotted names. LookupError: one lacks."""
-    return [pair for place in inserted_places(plan, variant) for pair in place] if plan.inserts else []
+    return [pair for place in inserted_places(plan, variant) for pair in place]
 
 
 def inserted_places(plan: Plan, variant: nn.Module) -> list[list[tuple[str, nn.Module]]]:
     """The same for each place. LookupError: one lacks."""
+    if not plan.inserts:
+        return []
     found = []
     for host in hosts(plan, variant):
         names = [selection.joined(host, attribute) for attribute in attributes(plan)]
