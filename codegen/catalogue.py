@@ -28,6 +28,8 @@ SUFFIX = ".py.jinja"
 LARGEST = 2**31 - 1  # of an int argument: more is a slip of the keyboard
 FORMULA = {"__builtins__": {}, "max": max, "gcd": math.gcd, "log2": math.log2, "int": int}  # what a formula may call
 
+DIMS = {"NCL": 1, "NCDHW": 3, "NDHWC": 3}  # of a convolution over the positions; of others 2
+
 Value = int | float | bool | str
 
 
@@ -110,8 +112,9 @@ def render(
     return _environment().from_string(body).render(context | holes | values)
 
 
-def count(entry: Entry, channels: int, settings: Mapping[str, str]) -> int:
-    """How many parameters it has for so many channels, where it does not start as the identity.
+def count(entry: Entry, channels: int, settings: Mapping[str, str], kind: str = "") -> int:
+    """How many parameters it has for so many channels, where it does not start as the identity. kind: a layout's, where they
+    have unlike numbers of `dims`.
 
     Raises `unknown-argument`, `bad-argument`.
     """
@@ -120,6 +123,7 @@ def count(entry: Entry, channels: int, settings: Mapping[str, str]) -> int:
     known: dict[str, Any] = {"channels": channels, **values}
     for name, text in head.get("sizes", {}).items():
         known[name] = _calculated(text, known)
+    known["dims"] = DIMS.get(kind, 2)
     return int(_calculated(head["parameters"], known))
 
 

@@ -286,7 +286,7 @@ def test_the_table() -> None:
     assert all(column in head for column in ("layouts", "parameters at 64", "arguments", "paper", "what it does"))
     (cbam,) = [row for row in rows if row.startswith(" cbam ")]
     cells = [cell for cell in cbam.split("  ") if cell]
-    assert [cell.strip() for cell in cells[:4]] == ["cbam", "NCHW NHWC NLC", "610", "reduction=16, kernel_size=7"]
+    assert [cell.strip() for cell in cells[:4]] == ["cbam", "NCHW NHWC NLC NCL NCDHW NDHWC", "610", "reduction=16, kernel_size=7"]
     assert "Woo et al. 2018" in cells[4]
     assert [row.split()[0] for row in shown("--layout", "NC").splitlines()[1:]] == sorted(names(layout="NC"))
     assert shown("channel gate") == shown("channel", "gate")
@@ -296,7 +296,7 @@ def test_one_module() -> None:
     """A word that is a name means that module, though others have the word, too."""
     text = shown("gate", "--layout", "NLC")
     assert text.startswith("gate (") and "parameters 1 for 64 channels" in text and "def forward" in text
-    formula = "2 * channels * hidden + 2 * kernel_size**2, hidden = max(channels // reduction, 4)"
+    formula = "2 * channels * hidden + 2 * kernel_size**dims, hidden = max(channels // reduction, 4), dims = 2"
     assert f"parameters {formula}; 610 for 64 channels" in shown("cbam")
     one = json.loads(shown("cbam", "--json"))
     assert one["parameters"] == {"formula": formula, "at_64": 610} and one["arguments"] and "class " in one["source"]

@@ -3,7 +3,7 @@
 The equations stand once more, slowly, in `equations/NAME.py`:
 
     SETTINGS                       arguments for 32 channels, as text
-    parameters(c) -> int           how many with these settings, by the formula
+    parameters(c) -> int           how many with these settings, by the formula; (c, kind) where layouts differ in it
     equation(module, x) -> y       of a map (N, C, H, W), from the module's own weights, in eval
     sequence(module, tokens)       of tokens (N, L, C), where all read from all, class and register tokens too (optional)
     prefix(module, x, tokens)      what becomes of class and register tokens (N, P, C); where it is missing they stay
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,9 @@ def test_any_size(make: Any, name: str, kind: str, size: tuple[int, int]) -> Non
 @of_each
 def test_parameters(make: Any, name: str, kind: str) -> None:
     module = make(name, kind)
-    assert sum(p.numel() for p in module.parameters()) == MODULES[name].parameters(CHANNELS)
+    formula = MODULES[name].parameters
+    wanted = formula(CHANNELS, kind) if len(inspect.signature(formula).parameters) > 1 else formula(CHANNELS)
+    assert sum(p.numel() for p in module.parameters()) == wanted
     if hasattr(MODULES[name], "started"):
         MODULES[name].started(module)
 
@@ -205,7 +208,7 @@ def test_the_formula_counts_its_parameters(make: Any, name: str, kind: str) -> N
         for channels in (6, 64, 256):
             module = make(name, kind, settings=settings, channels=channels, factory="device='meta'")
             found = sum(p.numel() for p in module.parameters())
-            assert catalogue.count(entry, channels, settings) == found, (settings, channels)
+            assert catalogue.count(entry, channels, settings, kind) == found, (settings, channels)
 
 
 @pytest.mark.slow
