@@ -65,7 +65,7 @@ def made(
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(trace.build, names)
     if not (request.in_place or request.edits):
-        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request])))
+        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request], source)))
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
     known = replace(site, chosen=trace.chosen)
     proof = plans.made(request, source, known, replace(variant, attribute=selection.joined(holder, attribute)), trace, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import collecting, emit, locating, pipeline, renaming, sources, standalone
+from codegen import collecting, emit, inputs, locating, pipeline, renaming, sources, standalone
 from codegen.child import Child, Start
 from codegen.errors import CodegenError
 from codegen.standalone import Parts
@@ -56,7 +56,8 @@ def drafted(request: Request, source: Source, trace: Trace) -> Variant:
     host = trace.hosts[0]
     found = parts(request, source, host, trace.build)
     build = renaming.renamed_expression(trace.build, standalone.renames(found))
-    text = emit.headed(standalone.assemble(found), emit.header(request, source, host.name, build))
+    lines = emit.header(request, source, host.name, build, inputs.recorded([request], source))
+    text = emit.headed(standalone.assemble(found), lines)
     return Variant(source.file.text, text, source.file.encoding, build, trace.build, "", host.name, host.name)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import emit, foreign, imports, locating, plans, reading, registry, renaming, selection, standalone, syntax
+from codegen import emit, foreign, imports, inputs, locating, plans, reading, registry, renaming, selection, standalone, syntax
 from codegen.collecting import chain, prepare
 from codegen.draft import Draft, Lesson, texts
 from codegen.errors import CodegenError
@@ -51,7 +51,7 @@ def draft(
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(trace.build, names)
     if not (request.in_place or request.edits):
-        text = emit.headed(text, emit.header(request, source, site.host.name, build))
+        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request], source)))
     variant = Variant(base, text, source.file.encoding, build, build, "", "", site.host.name)
     proofs = []
     for each in traces:

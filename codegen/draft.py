@@ -173,7 +173,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     build = renaming.renamed_expression(base_build, names)
     base, text, origin = texts(request, parts, edits, addition, base_build)
     if not (request.in_place or request.edits):
-        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request])))
+        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request], source)))
     classes = tuple((attribute, part.class_name) for attribute, part in named)
     what = (*classes[0], site.host.name, grouped.method, *((classes, running) if component.parts else ()))
     variant = Variant(base, text, source.file.encoding, build, build, *what)

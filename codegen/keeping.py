@@ -18,7 +18,7 @@ PROBLEMS = {
     "missing": "the file is not there: codegen build makes it",
     "no-header": "the file has no header of codegen: it was ejected, or written by something else",
     "recipe-changed": "the recipe says another command than the header: codegen build makes it anew",
-    "module-changed": "a file that the variant copies a class from is another one than then: codegen build makes it anew",
+    "module-changed": "a file that the variant copies from is another one than then: codegen build makes it anew",
     "upstream-changed": "the source is another one than that it was made from: codegen build makes it anew",
     "source-missing": "the source cannot be found here",
     "edited-by-hand": "the text below the header was changed since it was made: codegen build --force overwrites that",
@@ -74,7 +74,7 @@ def state(name: str, output: Path, requests: Sequence[Request], *, recipe: bool 
 def _module(name: str, old: str, new: str) -> Problem:
     """What is wrong with a file that a class was copied from. new: its digest, "" where it is gone."""
     if not new:
-        return Problem("source-missing", f"{name}, which a class was copied from")
+        return Problem("source-missing", f"{name}, which the variant copies from")
     return Problem("module-changed", name, f"sha256 {old}", f"sha256 {new}")
 
 

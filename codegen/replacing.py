@@ -70,7 +70,7 @@ def draft(
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(trace.build, names)
     if not (request.in_place or request.edits):
-        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request])))
+        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request], source)))
     attribute = request.site.rpartition(".")[2]
     variant = Variant(base, text, source.file.encoding, build, build, attribute, component.class_name, site.host.name)
     proofs = []

@@ -124,7 +124,7 @@ def _joined(request: Request, reports: Sequence[Report], source: Source, watch: 
     assert start.variant and last.variant
     text = last.variant.text
     if not request.in_place:
-        files = inputs.recorded([report.request for report in reports])
+        files = inputs.recorded([report.request for report in reports], source)
         text = emit.headed(text, emit.header(request, source, start.variant.host, last.variant.build, files))
     steps = tuple(replace(r, call_sites=call_sites(text, r.variant.attribute)) for r in reports if r.variant)
     return replace(

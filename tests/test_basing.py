@@ -83,7 +83,7 @@ def test_a_base_an_edit_and_back(net: Path) -> None:
         (name, "passed") for name in ("import", "shape", "weights", "seed", "values")
     ]
     assert "#     codegen base net.py --input 1x3x16x16\n" in text and "# net standalone: host Net, built by Net()." in text
-    assert "parts" not in text and emit.without_header(text).startswith('"""A net."""\n')
+    assert "parts import" not in text and emit.without_header(text).startswith('"""A net."""\n')
     assert not api.check(file)[0].problems
     assert "-from parts import WIDTH, Block" in api.diff(file).lines
 

@@ -286,7 +286,8 @@ def test_the_table() -> None:
     assert all(column in head for column in ("layouts", "parameters at 64", "arguments", "paper", "what it does"))
     (cbam,) = [row for row in rows if row.startswith(" cbam ")]
     cells = [cell for cell in cbam.split("  ") if cell]
-    assert [cell.strip() for cell in cells[:4]] == ["cbam", "NCHW NHWC NLC NCL NCDHW NDHWC", "610", "reduction=16, kernel_size=7"]
+    wanted = ["cbam", "NCHW NHWC NLC NCL NCDHW NDHWC", "610", "reduction=16, kernel_size=7"]
+    assert [cell.strip() for cell in cells[:4]] == wanted
     assert "Woo et al. 2018" in cells[4]
     assert [row.split()[0] for row in shown("--layout", "NC").splitlines()[1:]] == sorted(names(layout="NC"))
     assert shown("channel gate") == shown("channel", "gate")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_recipes import CONFIG, NET, Call, call
 
-from codegen import emit, inputs, keeping
+from codegen import emit, inputs, keeping, sources
 from codegen.types import Request, Source, SourceFile
 
 __all__ = ["call"]  # a fixture
@@ -41,9 +41,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def source(spec: str) -> Source:
+    return sources.resolve(spec)
+
+
+def test_files_beside_a_loose_source_are_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "parts/net.py").write_text("from gates import Gate\n\n\nclass Net(Gate): ...\n")
+    request = Request("parts/net.py:Net", "after", "stem", "se")
+    found = inputs.recorded([request], source("parts/net.py:Net"))
+    assert [name for name, _ in found] == ["parts/gates.py"] and not [*inputs.changed(found, [request])]
+    (folder / "parts/gates.py").write_text(GATES + "# another one\n")
+    assert [name for name, _, _ in inputs.changed(found, [request])] == ["parts/gates.py"]
+    monkeypatch.chdir(folder / "parts")
+    assert [name for name, _ in inputs.recorded([request], source("net.py"))] == ["gates.py"]
+    assert inputs.recorded([request], source("torchvision:alexnet")) == ()
+
+
 def test_what_is_recorded(folder: Path) -> None:
     def names(module: str, **more: str) -> list[str]:
-        return [name for name, _ in inputs.recorded([Request("net.py", "after", "stem", module, **more)])]
+        return [name for name, _ in inputs.recorded([Request("net.py", "after", "stem", module, **more)], source("net.py"))]
 
     assert names("parts/mine.py:Mine") == ["parts/mine.py", "parts/gates.py"]
     assert names("se >> parts/gates.py:Gate") == names(f"{folder}/parts/gates.py:Gate") == ["parts/gates.py"]
@@ -53,17 +69,17 @@ def test_what_is_recorded(folder: Path) -> None:
 
 def test_the_header_names_them_and_is_read_again(folder: Path) -> None:
     request = Request("net.py", "after", "stem", "parts/mine.py:Mine")
-    source = Source("net.py", SourceFile(folder / "net.py", NET))
-    found = inputs.recorded([request])
-    lines = emit.header(request, source, "Net", "Net()", found)
+    net = source("net.py")
+    found = inputs.recorded([request], net)
+    lines = emit.header(request, net, "Net", "Net()", found)
     digests = {name: emit.digest(SourceFile(Path(name), text)) for name, text in (("mine", MINE), ("gates", GATES))}
-    assert f"(sha256 {emit.digest(source.file)}) and parts/mine.py (sha256 {digests['mine']}) and parts/g" in lines
+    assert f"(sha256 {emit.digest(net.file)}) and parts/mine.py (sha256 {digests['mine']}) and parts/g" in lines
     read = emit.headers(emit.headed(NET, lines))[0]
-    assert read.inputs == found and read.digest == emit.digest(source.file)
-    old = emit.headers(emit.headed(NET, emit.header(request, source, "Net", "Net()")))[0]
+    assert read.inputs == found and read.digest == emit.digest(net.file)
+    old = emit.headers(emit.headed(NET, emit.header(request, net, "Net", "Net()")))[0]
     assert old.inputs == () and [*inputs.changed(old.inputs, [request])] == []  # of a header of before nothing is known
     odd = (("a and b (sha256 x).py", "0" * 16), ("c, changed, with.py", "1" * 16))
-    assert emit.headers(emit.headed(NET, emit.header(request, source, "Net", "Net()", odd)))[0].inputs == odd
+    assert emit.headers(emit.headed(NET, emit.header(request, net, "Net", "Net()", odd)))[0].inputs == odd
 
 
 def test_a_file_outside_of_the_folder_is_found_where_the_recipe_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +87,7 @@ def test_a_file_outside_of_the_folder_is_found_where_the_recipe_says(folder: Pat
     monkeypatch.chdir(folder / "deep")
     for spec in ("../parts/gates.py", str(folder / "parts/gates.py")):
         request = Request("net.py", "after", "stem", f"{spec}:Gate")
-        found = inputs.recorded([request])
+        found = inputs.recorded([request], source("../net.py"))
         assert not [*inputs.changed(found, [request])] and str(folder) not in found[0][0]
 
 
@@ -97,7 +113,7 @@ def test_check_build_and_update_see_a_changed_module(folder: Path, call: Call) -
     text = path.read_text()
     assert "x.tanh()" in text and "return x + self.gate(x)" in text and problems() == ["edited-by-hand"]
     gates.unlink()
-    assert problems() == ["source-missing parts/gates.py, which a class was copied from", "edited-by-hand"]
+    assert problems() == ["source-missing parts/gates.py, which the variant copies from", "edited-by-hand"]
     code, output, _ = call("update")
     assert code == 2 and "not-a-variant" in output and "parts/gates.py" in output
     (folder / "pyproject.toml").write_text(OF_MINE.replace("parts/mine.py:Mine", "se"))

@@ -1,5 +1,5 @@
 # model with se after stage: host FlatNet, built by FlatNet().
-# Made by codegen 0.1.0 from model.py (sha256 5864b02ec1f31b14), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 5864b02ec1f31b14) and config.py (sha256 97a18df45a0c7125) and layers.py (sha256 52a178f8b8f9c622), changed, with
 #     codegen insert model.py --module se --after stage
 # The licence and copyright notices of the original file stay in force. Body: sha256 b088be1f7cab6035.
 """A flat repository: the parts lie beside the model and are imported in every way that works."""

@@ -1,5 +1,5 @@
 # model with se after stem: host Net, built by Net().
-# Made by codegen 0.1.0 from model.py (sha256 124450179b4cecde), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 124450179b4cecde) and consts.py (sha256 96a0830d947dbc43) and layers.py (sha256 56b73ed5fa0f0363), changed, with
 #     codegen insert model.py --module se --after stem
 # The licence and copyright notices of the original file stay in force. Body: sha256 4126f7d1b5aeef28.
 """A net."""
