@@ -120,6 +120,7 @@ OUTPUT = _options(
 DIFF = click.option("--diff", "show_diff", is_flag=True, help="Print the diff from base to variant.")
 WIDTH = click.option("--width", default="", metavar="EXPR", help="The channel count, where it cannot be measured.")
 VARIANT = _options(KEEP, WIDTH, OUTPUT, CHECKS)
+SAVE = click.option("--save", default="", metavar="NAME", help="Add the command as a recipe, which codegen build makes again.")
 SOURCE = click.argument("source")
 INSERT = _options(
     SOURCE,
@@ -130,7 +131,7 @@ INSERT = _options(
     EDITS,
     ARGUMENTS,
     VARIANT,
-    click.option("--save", default="", metavar="NAME", help="Add the command as a recipe, which codegen build makes again."),
+    SAVE,
     RUN,
 )
 REPLACE = _options(
@@ -141,6 +142,7 @@ REPLACE = _options(
     INIT,
     VARIANT,
     click.option("--out-width", default="", metavar="EXPR", help="The channels that it returns, where they are not measured."),
+    SAVE,
     RUN,
 )
 WRAP = _options(
@@ -150,6 +152,7 @@ WRAP = _options(
     NAMED,
     ARGUMENTS,
     VARIANT,
+    SAVE,
     RUN,
 )
 LAYERS = 'Of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)".'
@@ -160,6 +163,7 @@ HEAD = _options(
     click.option("--pool", type=click.Choice(given.CHOICES["pool"]), default=None, help="Another pool in the place of SITE."),
     click.option("--extra", default="", metavar="NAME", help="Leave the classifier, and give it a second one of this name."),
     VARIANT,
+    SAVE,
     RUN,
 )
 REMOVE = _options(
@@ -170,6 +174,7 @@ REMOVE = _options(
     KEEP,
     OUTPUT,
     CHECKS,
+    SAVE,
     RUN,
 )
 BASE = _options(

@@ -82,8 +82,9 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
             try:
                 proof = prove(child, made, subject.source, made.variant.text)
             except CodegenError as error:
-                if error.name == "module-does-not-fit" and made.site.width.kind == "literal" and not alike:
-                    alike, subject = True, measure(child, subject.source, request, alike=True)  # the number is this model's
+                literal = error.name == "module-does-not-fit" and made.site.width.kind == "literal"
+                if not alike and (literal or error.name == "source-fails" and Lesson.FACTORIES in lessons):
+                    alike, subject = True, measure(child, subject.source, request, alike=True)  # it may hold at this width only
                     continue
                 if error.name not in ("made-elsewhere", "source-fails") or Lesson.FACTORIES in lessons:
                     raise

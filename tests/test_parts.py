@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import linecache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import Run
 from test_equations import CHANNELS, SCOPE, layout, of, sample
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -178,3 +180,13 @@ def refusal(name: str, kind: str, settings: dict[str, str], channels: int = CHAN
 )
 def test_refusals(name: str, kind: str, settings: dict[str, str], said: str) -> None:
     assert said in refusal(name, kind, settings)
+
+
+@pytest.mark.slow
+def test_groups_that_fit_the_model_and_no_narrower_build_of_it(codegen: Run, tmp_path: Path) -> None:
+    """The contract's small build would have 8 channels: it is proved on the model's own width."""
+    text = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, dim=32):\n        super().__init__()\n"
+    text += "        self.stem = nn.Conv2d(3, dim, 3)\n\n    def forward(self, x):\n        return self.stem(x)\n"
+    (tmp_path / "net.py").write_text(text)
+    codegen("insert", "net.py", "--module", "norm", "--arg", "kind=group", "--after", "stem", cwd=tmp_path)
+    assert "self.norm = nn.GroupNorm(32, dim)" in (tmp_path / "generated/net_norm.py").read_text()

@@ -269,3 +269,15 @@ def test_save_says_paths_from_the_folder_of_the_recipes(folder: Path, call: Call
     found = next(r for r in recipes.read(folder / "pyproject.toml").recipes if r.name == "mine")
     assert found.output == Path("sub/generated/net_mine.py")
     assert found.words[1] == "net.py" and "sub/mine.py:Mine" in found.words
+
+
+@pytest.mark.slow
+def test_every_command_that_makes_a_variant_can_be_saved(folder: Path, call: Call) -> None:
+    (folder / "pyproject.toml").unlink()
+    assert call("replace", "net.py", "--site", "stem", "--module", "lora", "--save", "one")[0] == 0
+    assert call("head", "net.py", "--site", "fc", "--layers", "Linear(3)", "--save", "two", "-o", "two.py")[0] == 0
+    assert call("wrap", "net.py", "--site", "act", "--with", "residual", "--save", "two")[2] == "recipe-exists"
+    assert call("remove", "net.py", "--name", "se", "--save", "three")[2] == "usage"
+    saved = (folder / "codegen.toml").read_text()
+    assert 'edits = ["replace stem: lora"]' in saved and 'edits = ["head fc: Linear(3)"]' in saved
+    assert call("check")[0] == 0

@@ -85,7 +85,7 @@ def insert(
     else:
         one = requested.insertion(**options)
         requests = _of_each_call(one, options) if separate else (one,)
-    return _saved(save, requests) if save else _run(*requests)
+    return _run(*requests, save=save)
 
 
 def replace(
@@ -107,6 +107,7 @@ def replace(
     dry_run: bool = False,
     checks: Sequence[Ways] = (),
     out_width: str = "",
+    save: str = "",
     class_: str = "",
     build: str = "",
     input: str = "",
@@ -119,7 +120,9 @@ def replace(
     width, out_width: the channels that come in and go out, where they cannot be measured.
     All else, what is returned and what is raised are as in `codegen.insert`.
     """
-    return _run(requested.replacement(**given.checked(locals())))
+    options = given.checked(locals())
+    save = options.pop("save")
+    return _run(requested.replacement(**options), save=save)
 
 
 def wrap(
@@ -138,6 +141,7 @@ def wrap(
     force: bool = False,
     dry_run: bool = False,
     checks: Sequence[Ways] = (),
+    save: str = "",
     class_: str = "",
     build: str = "",
     input: str = "",
@@ -152,7 +156,9 @@ def wrap(
         nothing is inserted, and the Report's `variant.attribute` is "".
     All else, what is returned and what is raised are as in `codegen.insert`.
     """
-    return _run(requested.wrapped(**given.checked(locals())))
+    options = given.checked(locals())
+    save = options.pop("save")
+    return _run(requested.wrapped(**options), save=save)
 
 
 def head(
@@ -170,6 +176,7 @@ def head(
     force: bool = False,
     dry_run: bool = False,
     checks: Sequence[Ways] = (),
+    save: str = "",
     class_: str = "",
     build: str = "",
     input: str = "",
@@ -183,7 +190,9 @@ def head(
     extra: the name of a second classifier on the site's input, of these layers; the model returns (what it returned, its own).
     All else, what is returned and what is raised are as in `codegen.insert`.
     """
-    return _run(requested.headed(**given.checked(locals())))
+    options = given.checked(locals())
+    save = options.pop("save")
+    return _run(requested.headed(**options), save=save)
 
 
 def remove(
@@ -199,6 +208,7 @@ def remove(
     force: bool = False,
     dry_run: bool = False,
     checks: Sequence[Ways] = (),
+    save: str = "",
     class_: str = "",
     build: str = "",
     input: str = "",
@@ -219,10 +229,12 @@ def remove(
         what = "give one of --site SITE and --name ATTR"
         raise CodegenError("usage", what, "--site leaves a module of a model out, --name takes out what codegen inserted")
     options = given.checked(locals())
+    save = options.pop("save")
     if site:
         given.demand_none({key: options.pop(key) for key in ("against", "name")}, "--name")
-        return _run(requested.removal(**options))
-    of_a_model = ("site", "class_", "build", "input", "suffix", "keep", "checks")
+        return _run(requested.removal(**options), save=save)
+    options["save"] = save
+    of_a_model = ("site", "class_", "build", "input", "suffix", "keep", "checks", "save")
     given.demand_none({key: options.pop(key) for key in of_a_model}, "--site")
     from codegen import running
 
@@ -258,20 +270,15 @@ def base(
     return _run(*commandlines.based(**given.checked(locals())))
 
 
-def _run(*requests: Request) -> Report:
-    from codegen import running
+def _run(*requests: Request, save: str = "") -> Report:
+    """The Report; with `save` there is a recipe of it, whose name is looked at before the model runs."""
+    from codegen import running, saving
 
-    return running.run(requests)
-
-
-def _saved(name: str, requests: Sequence[Request]) -> Report:
-    """The Report, and a recipe of it, whose name is looked at before the model runs."""
-    from codegen import saving
-
-    saving.demand_free(name, requests)
-    report = _run(*requests)
-    if not requests[0].dry_run:
-        saving.save(name, requests, Path(report.output))
+    if save:
+        saving.demand_free(save, requests)
+    report = running.run(requests)
+    if save and not requests[0].dry_run:
+        saving.save(save, requests, Path(report.output))
     return report
 
 
