@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import earlier, emit, keeping, pristine, syntax, variants, warm
+from codegen import earlier, emit, keeping, moving, pristine, sources, syntax, variants, warm
 from codegen.building import Job, Result, failed
 from codegen.child import Child, Start
 from codegen.errors import CONTRACT, CodegenError
@@ -57,7 +57,7 @@ def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
         raise CodegenError("merge-conflict", what, hint, CONTRACT)
     if state.kinds <= {"edited-by-hand"}:
         return Result(job.name, job.output, "up to date")
-    report = _made(job.requests, start)
+    report = _replayed(job, start)
     pristine.keep(_text(report))  # at the next update it is what this file was made as
     if not by_hand:
         return _written(job, _text(report), report)
@@ -73,6 +73,19 @@ def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
     what = f"{job.output}: {conflicts} conflict{'s' * (conflicts > 1)} between edits by hand and the new source"
     hint = "they stand in the file between <<<<<<< and >>>>>>>; settle them there"
     raise CodegenError("merge-conflict", what, hint, CONTRACT)
+
+
+def _replayed(job: Job, start: Start) -> Report:
+    """The variant on the source as it is now. Where a site is gone, the error says where it may be."""
+    try:
+        return _made(job.requests, start)
+    except CodegenError as error:
+        if error.name not in moving.GONE:
+            raise
+        old, _ = syntax.read(job.output)
+        told = (moving.told(old, request, sources.resolve(request.source)) for request in job.requests)
+        where = next(filter(None, told), "")
+        raise replace(error, hint=f"{where}; {error.hint}" if where else error.hint) from None
 
 
 def _demand_python(job: Job, merged: str) -> None:

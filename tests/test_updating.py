@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from test_recipes import CONFIG, NET, Call, call
 
-from codegen import child, emit, updating
+from codegen import child, emit, moving, updating
+from codegen.types import Request, Source, SourceFile
 
 __all__ = ["call"]  # a fixture
 ONE = CONFIG.partition("\n[tool.codegen.variants.net_two]")[0]
@@ -125,7 +126,44 @@ def test_a_site_that_went_is_named_with_its_neighbours(folder: Path, call: Call)
     (folder / "net.py").write_text(NET.replace("self.stem", "self.stem_conv"))
     code, output, _ = call("update")
     assert code == 2 and "error[unknown-site]: Net has no stem" in output and "near it: stem_conv" in output
+    assert "Conv2d makes Net.stem_conv now, as it made Net.stem" in output
     assert path.read_text() == before
+
+
+OLD = """
+class Embed(nn.Module):
+    def __init__(self, dim):
+        self.proj = nn.Conv2d(3, dim, 1)
+
+
+class Net(nn.Module):
+    def __init__(self, dim):
+        self.embed = Embed(dim)
+        self.norm = nn.LayerNorm(dim)
+"""
+
+
+STEM = """class Stem(nn.Module):
+    def __init__(self, dim):
+        self.norm = Norm(dim)
+
+
+class Net(nn.Module):"""
+WENT = {
+    "embed": (("self.embed", "self.patches"), "Embed makes Net.patches now, as it made Net.embed"),
+    "norm": (("self.norm = nn.LayerNorm(dim)", "self.neck = Neck(dim)"), ""),
+    "embed.proj": (("self.proj = nn.", "self.conv = nn."), "Conv2d makes Embed.conv now, as it made Embed.proj"),
+    "blocks.*.norm": (("class Net(nn.Module):", STEM), "Stem has norm now, as Net had"),
+    "proj": ((OLD.partition("class Net")[0], "from parts import Embed\n\n\n"), "Embed stands in parts.py now"),
+}
+
+
+@pytest.mark.parametrize("site", WENT)
+def test_where_a_site_went(tmp_path: Path, site: str) -> None:
+    change, said = WENT[site]
+    (tmp_path / "parts.py").write_text(OLD.partition("class Net")[0])
+    source = Source("net.py", SourceFile(tmp_path / "net.py", OLD.replace(*change)))
+    assert moving.told(OLD, Request("net.py", "after", site, "se"), source) == said
 
 
 def test_a_merge_counts_its_conflicts() -> None:
