@@ -342,7 +342,7 @@ def test_another_argument_can_take_the_width(child: Child, file: Path) -> None:
     ("module", "takes", "differs"),
     [
         ("se", "NCHW, NLC, NLC + 1 prefix, NHWC, NCL", ""),
-        ("cbam", "NCHW, NLC, NLC + 1 prefix, NHWC", ""),
+        ("cbam", "NCHW, NLC, NLC + 1 prefix, NHWC, NCL", ""),
         ("gate", "NCHW, NLC, NLC + 1 prefix, NHWC, NC, NCL", ""),
         ("se >> eca", "NCHW, NLC, NLC + 1 prefix, NHWC, NCL", ""),
         ("residual(drop_path(0.5)(cbam) + FILE:Sound)", "NCHW", ""),
