@@ -115,9 +115,11 @@ def file(path: Path, name: str = "") -> SourceFile:
     relative = any(levels.values())
     tries = [n for n in ast.walk(tree) if isinstance(n, ast.Try)] if relative else []
     guarded = {inner for node in tries for inner in ast.walk(node)}  # `except ImportError:` says what a loose file does
-    module, root = package(path, name.count(".") or max((level for n, level in levels.items() if n not in guarded), default=0))
-    relative = relative or path.stem == "__init__"  # beside it stands what it hands on
-    alone = "." not in module and path.stem != "__init__"  # nothing that it could import relatively to
+    own = path.stem == "__init__"  # of a package: beside it stands what it hands on
+    above = name.count(".") + own if name else max((level for n, level in levels.items() if n not in guarded), default=0)
+    module, root = package(path, above)
+    relative = relative or own
+    alone = "." not in module and not own  # nothing that it could import relatively to
     if not (relative and not alone) and not _installed(path, module):
         return SourceFile(path, text, encoding, "", root)
     return SourceFile(path, text, encoding, module, root)
