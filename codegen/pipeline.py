@@ -10,7 +10,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import assembled, checkpointing, components, edits, emitted, expressions, replacing, selection, sources, twins
+from codegen import (
+    assembled,
+    checkpointing,
+    components,
+    composing,
+    edits,
+    emitted,
+    expressions,
+    replacing,
+    selection,
+    sources,
+    twins,
+)
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
@@ -242,6 +254,9 @@ def demand(report: Report) -> None:
     elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
+    elif (at := report.site) and at.layout.grid and not at.layout.grid_expr and composing.needs_grid(report.request, at.layout):
+        hint = f"no name in the code says the grid of the tokens at other input sizes ({at.layout.grid} here)"
+        hint = f"nothing was written; {hint}: choose a module that needs none"
     if failed[0].name == "groups" and "layer" in failed[0].detail:
         name = "group-matcher"
         hint = "nothing was written; give another --name, or leave --emit-groups out and write the module there by hand"

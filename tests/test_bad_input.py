@@ -302,3 +302,25 @@ def test_ctrl_c_leaves_nothing_behind(folder: Folder, whom: str, moment: str) ->
     children += [int(pid.read_text())] if pid.exists() and pid.read_text() else []
     assert not [child for child in children if is_alive(child)]
     assert set(folder.files()) <= {"net.py", "mine.py", "pid"}
+
+
+TOKENS_OF_ANY_SIZE = """from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, dim=32):
+        super().__init__()
+        self.stem = nn.Conv2d(3, dim, 16, 16)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x):
+        return self.norm(self.stem(x).flatten(2).transpose(1, 2)).mean(1)
+"""
+
+
+@pytest.mark.slow
+def test_a_grid_that_no_name_says_is_the_hint_where_it_holds_for_one_size_only(codegen: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TOKENS_OF_ANY_SIZE)
+    done = codegen("insert", "net.py", "--input", "1x3x64x64", "--module", "cbam", "--after", "norm", cwd=tmp_path)
+    assert done.returncode == 3 and b"error[contract-failed]: shape" in done.stderr
+    assert b"no name in the code says the grid of the tokens at other input sizes ((4, 4) here)" in done.stderr
