@@ -74,6 +74,7 @@ def changed(old: str, new: str) -> list[str]:
     return [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
 
 
+@pytest.mark.slow
 def test_a_base_an_edit_and_back(net: Path) -> None:
     report = api.base(net, **SMALL)
     file = Path("generated/net_base.py")

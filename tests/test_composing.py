@@ -140,6 +140,7 @@ def composed() -> st.SearchStrategy[str]:
     return st.recursive(leaves, grown, max_leaves=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(expression=composed(), kind=st.sampled_from([*LAYOUTS]))
 def test_so_are_those_of_nested_expressions(expression: str, kind: str, tmp_path: Path) -> None:

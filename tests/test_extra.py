@@ -127,6 +127,7 @@ def test_the_words_of_an_edit() -> None:
     assert words == ["head", "--site", "fc", "--layers", "Linear(256), ReLU, Linear(10)", "--extra", "aux"]
 
 
+@pytest.mark.slow
 def test_a_plain_model_returns_both_and_goes_back(codegen: Run, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(NET)
     words = ["net.py", "--site", "fc", "--extra", "aux", "--layers", "Linear(8), ReLU, Linear(3)", "--input", "1x3x16x16"]
