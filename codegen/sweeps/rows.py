@@ -1,0 +1,70 @@
+"""The nouns of a sweep, frozen, in the order in which they are made: Cell -> Row, and a Base for each source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from codegen.types import Request
+
+STATUSES = ("passed", "refused", "failed")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant that a grid asks for."""
+
+    number: int  # its place in the grid, from 0
+    key: str  # digest of what it is made from: request, source, module files, version of codegen, what is measured
+    request: Request
+
+    @property
+    def arguments(self) -> str:
+        """The module's arguments as on the command line: `reduction=8 act=gelu`."""
+        return " ".join(f"{name}={value}" for name, value in self.request.arguments)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a model costs, of the base and of the variant: (base, variant). None: not measured, or not measurable."""
+
+    flops: tuple[int, int] | None = None  # of one forward at batch 1; a multiply-add counts two
+    memory: tuple[int, int] | None = None  # bytes: the peak of what forward and backward keep and compute, beyond parameters
+    latency: tuple[float, float] | None = None  # seconds: the median of paired runs
+    ratio: tuple[float, float, float] | None = None  # variant / base of the pairs: lower quartile, median, upper quartile
+    export: str = ""  # torch.export: "passed", "failed", "skipped" (the base fails), "" (not asked for)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one cell."""
+
+    key: str
+    number: int
+    source: str
+    operation: str
+    site: str
+    module: str
+    arguments: str
+    command: str  # the command line that makes the variant again
+    status: str  # "passed"; "refused": an error that names what does not fit; "failed": the contract, a crash, a time-out
+    error: str = ""  # the error's name, "" where it passed
+    message: str = ""
+    hint: str = ""
+    output: str = ""  # the variant's file, from the sweep's folder
+    diff: str = field(default="", repr=False)  # base -> variant, unified
+    record: dict[str, Any] = field(default_factory=dict, repr=False)  # what `codegen insert --json` says of the variant
+    parameters: int | None = None  # of the base
+    new_parameters: int | None = None
+    drift: float | None = None
+    costs: Costs = Costs()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Base:
+    """A source of the grid as it was measured once, for the report's pictures."""
+
+    source: str
+    distribution: str  # "timm 1.0.31"
+    structure: dict[str, Any] = field(repr=False)  # what `codegen sites --json` says
