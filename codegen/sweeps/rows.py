@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from codegen.types import Request
 
 STATUSES = ("passed", "refused", "failed")
+COSTS = ("flops", "memory", "latency", "export")  # what is measured where it is asked for; parameters and drift always are
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the cells of a sweep are made."""
+
+    folder: Path  # of the sweep: variants go to `variants/` in it
+    full: bool = False  # the whole contract, not the quick one
+    isolate: str = ""  # "fork": each variant is proved in a process of its own
+    costs: tuple[str, ...] = ()  # of COSTS
+    device: str = "cpu"  # where latency is measured
+    compiled: bool = False  # latency of the compiled models
 
 
 @dataclass(frozen=True)
