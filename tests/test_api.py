@@ -320,16 +320,15 @@ def test_recipes_are_read_from_elsewhere_and_the_working_directory_stays(
     assert Path.cwd() == elsewhere
 
 
-# --- the README -------------------------------------------------------------------------------------------------------
+# --- the guide --------------------------------------------------------------------------------------------------------
 
 
 def examples() -> doctest.DocTest:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("## From Python\n")[2].partition("\n## ")[0]
-    return doctest.DocTestParser().get_doctest(section, {}, "From Python", "README.md", 0)
+    text = (ROOT / "codegen/guide/python.md").read_text(encoding="utf-8")
+    return doctest.DocTestParser().get_doctest(text, {}, "From Python", "python.md", 0)
 
 
-def test_the_readme_calls_functions_by_parameters_that_they_have() -> None:
+def test_the_guide_calls_functions_by_parameters_that_they_have() -> None:
     trees = [ast.parse(example.source) for example in examples().examples]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     ours = [call for call in calls if ast.unparse(call.func).startswith("codegen.")]
