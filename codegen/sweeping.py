@@ -40,7 +40,8 @@ def sweep(sources: tuple[str, ...], *, as_json: bool, verbose: bool, **options: 
     """
     from codegen import swept
 
-    found = api.sweep(*sources, done=None if as_json else swept.progress(), **options)
+    with swept.progress(as_json) as hear:
+        found = api.sweep(*sources, done=hear, **options)
     if as_json:
         click.echo(json_module.dumps(swept.as_json(found), indent=2))
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ COLOURS = {"passed": "green", "refused": "yellow", "failed": "red"}
 MOST = 12  # kinds of errors that are shown
 
 
-def progress() -> Callable[[Told], None]:
-    """What hears of each row: a line for what did not pass, and on a terminal a line that goes on."""
+@contextlib.contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[Told], None]]:
+    """What hears of each row: a line for each that failed; on a terminal one that goes on, elsewhere one for each tenth."""
+    if quiet:
+        yield lambda told: None
+        return
     from rich.console import Console
-    from rich.markup import escape
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     counts: Counter[str] = Counter()
     status = console.status("")
 
@@ -30,18 +34,19 @@ def progress() -> Callable[[Told], None]:
         if told.row:
             counts[told.row.status] += 1
             if told.row.status == "failed":
-                said = f"{_cell(told.row)}: {told.row.error}: {told.row.message}"
-                console.print(f"[red]failed[/red] {escape(said)}")
-        what = ", ".join(f"{count} {name}" for name, count in counts.items())
-        line = f"{told.ready} of {told.cells} rows{f': {what} now' if what else ''}" if told.cells else told.stage
-        if not console.is_terminal:
-            if told.stage and not told.cells:
-                console.print(escape(told.stage))
-            return
-        status.update(escape(line))
-        status.start() if told.cells != told.ready or not told.cells else status.stop()
+                console.print(f"failed {_cell(told.row)}: {told.row.error}: {told.row.message}")
+        now = ", ".join(f"{count} {name}" for name, count in counts.items())
+        line = f"{told.ready} of {told.cells} rows{f': {now} now' if now else ''}" if told.cells else told.stage
+        if console.is_terminal:
+            status.update(line)
+            status.start()
+        elif not told.row or told.ready * 10 // told.cells > (told.ready - 1) * 10 // told.cells:
+            console.print(line)
 
-    return hear
+    try:
+        yield hear
+    finally:
+        status.stop()
 
 
 def summary(found: Sweep) -> None:
@@ -91,10 +96,11 @@ def _plan(found: Sweep, console: Console) -> None:
         words = (request.source, request.module, planned.cell.arguments, request.operation, request.site)
         table.add_row(str(planned.cell.number), *words, _state(planned))
     console.print(table)
-    ready, refused = len(found.rows), sum(planned.error is not None for planned in found.grid)
-    left = found.cells - ready
-    parts = [f"{ready} have a row", f"{refused} are refused by name", f"{left} to make"]
-    console.print(f"{found.cells} cells: {', '.join(part for part in parts if not part.startswith('0 '))}; nothing was made")
+    ready = len(found.rows)
+    refused = sum(planned.error is not None and planned.row is None for planned in found.grid)
+    left = found.cells - ready - refused
+    parts = [f"{left} to make", *([f"{refused} refused by name"] * bool(refused)), *([f"{ready} made before"] * bool(ready))]
+    console.print(f"{found.cells} cells: {', '.join(parts)}. Nothing was made: --dry-run")
 
 
 def _state(planned: Planned) -> str:

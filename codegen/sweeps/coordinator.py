@@ -204,7 +204,7 @@ def _made(task: Task, items: Sequence[Item], left: Sequence[Item], kept_in: Stor
             row = _kept(task.settings.folder, item, told, kept_in)
             done(Told("", row, count - len(waiting), count))
 
-    done(Told("making" if left else "", None, count - len(left), count))
+    done(Told("", None, count - len(left), count))
     try:
         for item in left:
             if item.refusal:
@@ -222,14 +222,15 @@ def _made(task: Task, items: Sequence[Item], left: Sequence[Item], kept_in: Stor
 def _kept(folder: Path, item: Item, row: Row, kept_in: Store) -> Row:
     """The row as it is kept; its variant's file is in place before it is."""
     record = {key: value for key, value in row.record.items() if key not in ("text", "encoding")}
-    digest, output = "", ""
+    digest, output, path = "", "", planning.relative(folder, item)
     if row.status == "passed":
-        path = planning.relative(folder, item)
         output = path.relative_to(folder).as_posix()
         if "text" in row.record:
             emit.write(path, row.record["text"].encode(row.record.get("encoding") or "utf-8"))
         digest = _digest(path)
         record |= {"output": output}
+    else:
+        path.unlink(missing_ok=True)  # of the same cell, made from something else
     row = dataclasses.replace(row, number=item.cell.number, record=record, output=output)
     kept_in.keep(Kept(row, item.name, digest))
     return row

@@ -65,19 +65,21 @@ def plan(grid: Grid, settings: Settings, limits: Limits, look: Look) -> list[Ite
     Raises CodegenError("bad-expression", "unknown-module", "unknown-argument", "usage") before any model runs, "empty-grid".
     """
     templates = [*_templates(grid, limits)]
-    facts: dict[tuple[str, str], list[str]] = {}  # of a source and a module
+    facts: dict[str, tuple[list[str], CodegenError | None]] = {}  # of a module
     items: dict[str, Item] = {}
     for spec in grid.sources:
         subject = _subject(spec, templates[0], look)
+        facts.clear()
         for template in templates:
             for site, refusal in _sites(grid, subject, template.operation):
                 request = dataclasses.replace(template, source=spec, site=site)
-                made_of = facts.setdefault((spec, request.module), [])
-                made_of += [] if made_of else _made_of(request, subject.source)
+                if request.module not in facts:
+                    facts[request.module] = _made_of(request, subject.source)
+                made_of, unreadable = facts[request.module]
                 name = _name(request, subject.source)
                 key = _digest([_asked(request), made_of, _measured(settings), __version__])
                 request = dataclasses.replace(request, output=f"variants/{name}.py")
-                items.setdefault(name, Item(Cell(0, key, request), name, refusal))
+                items.setdefault(name, Item(Cell(0, key, request), name, refusal or unreadable))
     chosen = _chosen(grid, [*items.values()])
     numbered = [dataclasses.replace(item, cell=dataclasses.replace(item.cell, number=n)) for n, item in enumerate(chosen)]
     return _drawn(grid, numbered)
@@ -137,6 +139,9 @@ def _request(grid: Grid, module: str, args: tuple[tuple[str, str], ...], operati
 def _taken(grid: Grid, module: str) -> list[tuple[str, tuple[str, ...]]]:
     """Those arguments of the grid that a module has: one that is named alone; an expression says its own."""
     plain = provided.expanded(module)
+    for file in _files(plain):
+        if file.endswith(".py"):
+            sources.file(Path(file))  # one that cannot be read is told now
     if not grid.args or not expressions.is_plain(plain):
         return []
     known = provided.arguments(plain)
@@ -150,16 +155,24 @@ def _asked(request: Request) -> str:
     return json.dumps({name: value for name, value in fields.items() if value}, sort_keys=True)
 
 
-def _made_of(request: Request, source: Source | None) -> list[str]:
-    """Digests of the files, and the versions of the packages, that a variant is made from."""
+def _made_of(request: Request, source: Source | None) -> tuple[list[str], CodegenError | None]:
+    """Digests of the files, and the versions of the packages, that a variant is made from; what is wrong with such a file."""
     if source is None:
-        return ["no source"]
+        return ["no source"], None
     text = source.file.text.encode(source.file.encoding, "surrogateescape")
     found = [hashlib.sha256(text).hexdigest(), source.distribution]
-    found += [f"{name} {digest}" for name, digest in inputs.recorded([request], source)]
-    files = [leaf.module.rpartition(":")[0] for leaf in expressions.leaves(expressions.parse(request.module))]
-    packages = {file.split(".")[0] for file in files if file and not file.endswith(".py")}
-    return [*found, *(f"{name} {registry.version(name)}" for name in sorted(packages))]
+    files = [file for file in _files(request.module) if not file.endswith(".py")]
+    found += [f"{name} {registry.version(name)}" for name in sorted({file.split(".")[0] for file in files})]
+    try:
+        return [*found, *(f"{name} {digest}" for name, digest in inputs.recorded([request], source))], None
+    except CodegenError as error:  # a file beside the source
+        return [*found, str(error)], error
+
+
+def _files(module: str) -> list[str]:
+    """The files and packages of the classes in a module expression."""
+    files = (leaf.module.rpartition(":")[0] for leaf in expressions.leaves(expressions.parse(module)))
+    return [file for file in files if file]
 
 
 def _measured(settings: Settings) -> list[str]:
