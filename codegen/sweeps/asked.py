@@ -50,7 +50,7 @@ def _swept(sources: Sequence[str], options: Options, done: Done) -> Sweep:
     output = Path(options["output"]).absolute() if options["output"] else None
     if not sources:
         raise CodegenError("usage", "give the NAME of a sweep, or SOURCE --modules M,... --sites S,...", _names(options))
-    if any(map(_is_source, sources)) or options["modules"] or options["sites"]:
+    if not _is_name(sources, options):
         grid, folder, base = _given(sources, options), Path("sweeps", _stem(sources)), Path.cwd()
     else:
         if len(sources) > 1:
@@ -90,6 +90,23 @@ def _task(grid: Grid, folder: Path, part: tuple[int, int], options: Options) -> 
     )
 
 
+def _is_name(sources: Sequence[str], options: Options) -> bool:
+    """Whether a sweep of the recipes' file is meant; a plain word beside --modules may be a package, too."""
+    if any(map(_is_source, sources)):
+        return False
+    if not (options["modules"] or options["sites"]):
+        return True
+    try:
+        return sources[0] in recipes.sweeps(_file(options))
+    except CodegenError:
+        return False
+
+
+def _file(options: Options) -> Path:
+    """The recipes' file. Raises CodegenError("no-recipes")."""
+    return Path(options["config"]) if options["config"] else recipes.find(Path.cwd())
+
+
 def _is_source(text: str) -> bool:
     return any(sign in text for sign in (":", ".", os.sep))
 
@@ -117,7 +134,7 @@ def _given(sources: Sequence[str], options: Options) -> Grid:
 
 def _named(name: str, options: Options) -> tuple[Grid, Path]:
     """The grid of this name with what the command line says beside it, and the folder where its paths start."""
-    file = Path(options["config"]) if options["config"] else recipes.find(Path.cwd())
+    file = _file(options)
     known = recipes.sweeps(file)
     if name not in known:
         near = difflib.get_close_matches(name, known, 3) or [*known][:3]
@@ -136,7 +153,7 @@ def _named(name: str, options: Options) -> tuple[Grid, Path]:
 def _names(options: Options) -> str:
     """The sweeps that there are, for a hint."""
     with contextlib.suppress(CodegenError):
-        file = Path(options["config"]) if options["config"] else recipes.find(Path.cwd())
+        file = _file(options)
         if known := recipes.sweeps(file):
             return f"{file.name} has {', '.join(known)}"
     return "for example codegen sweep timm:resnet18 --modules se,eca --sites every-stage"
