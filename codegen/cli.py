@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from codegen import api, catalogued, repository
+from codegen import api, catalogued, repository, sweeping
 from codegen.errors import CONTRACT
 from codegen.options import BASE, CHECKS, DIFF, HEAD, INSERT, REMOVE, REPLACE, RUN, SHOW, WRAP
 from codegen.types import Report
@@ -29,6 +29,7 @@ cli.add_command(catalogued.modules)
 cli.add_command(catalogued.certify)
 for _command in (repository.build, repository.check, repository.update, repository.eject, repository.schema):
     cli.add_command(_command)
+cli.add_command(sweeping.sweep)
 
 
 @cli.command()

@@ -17,6 +17,8 @@ Keep = Literal["all", "used"]
 Way = Literal["residual", "gate", "drop_path", "scale", "checkpoint"]
 Pool = Literal["avg", "max", "avgmax", "gem"]
 Init = Literal["paper", "kaiming", "xavier", "trunc_normal", "zero_last", "host"]
+Isolate = Literal["fork"]
+Executor = Literal["local", "dask"]
 Ways = Literal["script", "fx", "export", "onnx", "compile"]
 Spec = str | os.PathLike[str]  # a SOURCE, or a file
 Arguments = Mapping[str, object] | Sequence[str]  # {"reduction": 8}, or the texts "reduction=8" of --arg
@@ -27,16 +29,20 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "with_": get_args(Way),
     "pool": get_args(Pool),
     "init": get_args(Init),
+    "isolate": get_args(Isolate),
+    "executor": get_args(Executor),
 }
 CHECKS: tuple[str, ...] = get_args(Ways)
-LISTS = ("edits", "checks")
-COUNTS = ("call", "jobs")  # from 1
-NUMBERS = (*COUNTS, "output_index", "timeout")
+OF_A_GRID = ("modules", "sites", "operations", "include", "exclude", "costs")
+LISTS = ("edits", "checks", "sources", *OF_A_GRID)
+COUNTS = ("call", "jobs", "limit", "sample", "workers")  # from 1
+NUMBERS = (*COUNTS, "output_index", "timeout", "seed")
 FLAGS = (
     *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
     *("import_", "accept_licence"),
+    *("full", "compile", "strict", "retry", "merge"),
 )
-PATHS = ("source", "file", "output", "against", "names", "config", "old_source")
+PATHS = ("source", "sources", "export", "file", "output", "against", "names", "config", "old_source")
 BASE = "_base"  # what `codegen base` appends to registered names, where nothing else is said
 WORDS = {"args": "arg", "checks": "check", "edits": "edit"}  # several values are one name here, one option each there
 

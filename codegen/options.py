@@ -186,5 +186,42 @@ BASE = _options(
     WRITING,
     MODEL,
 )
+CONFIG = click.option("--config", default="", metavar="FILE", help="Default: codegen.toml or pyproject.toml.")
+GRID = _options(
+    click.option("--modules", multiple=True, metavar="M,...", help='se,eca,"residual(se >> eca)",my.py:MyAttn'),
+    click.option("--sites", multiple=True, metavar="S,...", help="layer2,layer*,all(blocks.*.attn),every-stage,stem"),
+    click.option("--operations", multiple=True, metavar="O,...", help="after,before,beside,replace. Default: after."),
+    click.option("--arg", "args", multiple=True, metavar="K=V,...", help="Each module that has K, with each V."),
+    click.option("--include", multiple=True, metavar="PATTERN", help='Only cells like "timm:vit* se after blocks.*".'),
+    click.option("--exclude", multiple=True, metavar="PATTERN", help="No cells like it."),
+    click.option("--identity", is_flag=True, help="Each module starts as the identity."),
+    click.option("--combine", type=click.Choice(given.CHOICES["combine"]), default=None, help="Beside: how. Default: add."),
+    click.option("--limit", default=None, type=click.IntRange(1), metavar="N", help="Only the first N cells."),
+    click.option("--sample", default=None, type=click.IntRange(1), metavar="N", help="Only N cells, drawn from all."),
+    click.option("--seed", default=None, type=int, metavar="S", help="Of the draw. Default: 0."),
+    MODEL,
+)
+SWEEP = _options(
+    click.argument("sources", nargs=-1, metavar="[NAME|SOURCE...|FOLDER...]"),
+    GRID,
+    click.option("--full", is_flag=True, help="The whole contract, not the quick one."),
+    click.option("--costs", multiple=True, metavar="C,...", help="Measure flops,memory,latency,export, too."),
+    click.option("--device", default="cpu", metavar="DEVICE", help="Where latency is measured.", show_default=True),
+    click.option("--compile", is_flag=True, help="Latency of the compiled models."),
+    click.option("--workers", default=2, type=click.IntRange(1), help="How many processes.", show_default=True),
+    click.option(
+        "--isolate", type=click.Choice(given.CHOICES["isolate"]), default=None, help="A process of its own for each variant."
+    ),
+    click.option("--executor", type=click.Choice(given.CHOICES["executor"]), default=None, help="Default: local."),
+    click.option("--scheduler", default="", metavar="ADDRESS", help="Of dask.distributed: tcp://host:8786."),
+    click.option("--shard", default="", metavar="I/N", help="Only the I-th of N parts, in a store of its own."),
+    click.option("--merge", is_flag=True, help="Join the stores of FOLDER... into that of -o."),
+    click.option("--strict", is_flag=True, help="Make nothing where a source or a site is unknown."),
+    click.option("--retry", is_flag=True, help="Make again what did not pass."),
+    click.option("--dry-run", is_flag=True, help="Show the plan, make and write nothing."),
+    click.option("--export", default="", metavar="FILE", help="Write the rows to a .csv, .jsonl, .parquet or .md file."),
+    click.option("-o", "--output", default="", metavar="FOLDER", help="Default: sweeps/NAME, or sweeps/SOURCE."),
+    CONFIG,
+)
 RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE, "base": BASE}  # what a header or a recipe has
 RECORDED |= {"wrap": WRAP}  # of a checkpoint alone: other wraps are recorded as the insertions that they are

@@ -79,6 +79,18 @@ def expanded(text: str) -> str:
     return expressions.replaced(text, known)
 
 
+def arguments(module: str) -> tuple[str, ...] | None:
+    """The names of the arguments of one module, a name of the catalogue or a class; None where its class does not say them.
+
+    Raises CodegenError("unknown-module") and what `sources.resolve` raises.
+    """
+    if ":" not in module:
+        return tuple(name for name, _ in catalogue.entry(module).arguments)
+    source = sources.resolve(module)
+    classes = _classes(source.file.text, str(source.file.path))
+    return next((tuple(name for name, _ in each.arguments) for each in classes if each.class_name == source.entry), ()) or None
+
+
 def _demand_free(each: Provided, found: Sequence[Provided]) -> None:
     """Raise CodegenError("name-clash") where the name means something else, too."""
     taken = each.name in (*catalogue.names(), *expressions.WORDS)

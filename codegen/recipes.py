@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codegen import edits, emit
+from codegen import edits, emit, grids
 from codegen.errors import CodegenError
 
 FILES = ("codegen.toml", "pyproject.toml")
 TABLE = "variants"
 MODULES = "modules"
+SWEEPS = "sweep"
 # key -> (type, what it says); `source` and `edits` must be there
 KEYS: dict[str, tuple[type, str]] = {
     "source": (str, "timm:resnet50, torchvision:resnet50, path/model.py or pkg.module:Class"),
@@ -94,8 +95,10 @@ def _table(path: Path) -> tuple[str, dict[str, Any]]:
 def read(path: Path) -> Book:
     """The recipes of a file. Raises CodegenError("bad-recipe") with the line where it stands."""
     text, table = _table(path)
-    for key in table.keys() - {TABLE, MODULES}:
-        raise _bad(path, text, [key], f"unknown key {key}", f"[tool.codegen.{TABLE}.NAME] holds a variant")
+    for key in table.keys() - {TABLE, MODULES, SWEEPS}:
+        hint = f"[tool.codegen.{TABLE}.NAME] holds a variant, [tool.codegen.{SWEEPS}.NAME] a sweep"
+        raise _bad(path, text, [key], f"unknown key {key}", hint)
+    _grids(path, text, table)
     variants = table.get(TABLE, {})
     if not isinstance(variants, dict) or not all(isinstance(value, dict) for value in variants.values()):
         raise _bad(path, text, [TABLE], f"{TABLE} is no table of tables", f"write [tool.codegen.{TABLE}.NAME]")
@@ -107,6 +110,23 @@ def read(path: Path) -> Book:
             raise _bad(path, text, [TABLE, recipe.name], what, "give one of them another output")
         outputs[recipe.output] = recipe.name
     return Book(path, made)
+
+
+def sweeps(path: Path) -> dict[str, grids.Grid]:
+    """The sweeps of a file by their names. Raises CodegenError("bad-recipe") with the line where it stands."""
+    return _grids(path, *_table(path))
+
+
+def _grids(path: Path, text: str, table: Mapping[str, Any]) -> dict[str, grids.Grid]:
+    found = table.get(SWEEPS, {})
+    if not isinstance(found, dict) or not all(isinstance(value, dict) for value in found.values()):
+        raise _bad(path, text, [SWEEPS], f"{SWEEPS} is no table of tables", f"write [tool.codegen.{SWEEPS}.NAME]")
+    for name, values in found.items():
+        if re.fullmatch(r"[\w-]+", name) is None:
+            raise _bad(path, text, [SWEEPS, name], f"{name!r} names a folder", "letters, digits, _ and - are its name")
+        for key, what, hint in grids.faults(name, values):
+            raise _bad(path, text, [SWEEPS, name, key], what, hint)
+    return {name: grids.made(values) for name, values in found.items()}
 
 
 def demand_free(path: Path, name: str) -> None:
@@ -145,11 +165,13 @@ def schema() -> dict[str, Any]:
     keys |= {key: {**keys[key], "enum": [*allowed]} for key, allowed in CHOICES.items()}
     variant = {"type": "object", "properties": keys, "required": [*NEEDED], "additionalProperties": False}
     table = {"type": "object", "additionalProperties": variant, "description": "the variants by name"}
+    grid = {"type": "object", "additionalProperties": grids.schema(), "description": "the sweeps by name"}
+    modules = {**types[list], "description": "files and folders with modules of your own"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "codegen",
         "type": "object",
-        "properties": {TABLE: table, MODULES: {**types[list], "description": "files and folders with modules of your own"}},
+        "properties": {TABLE: table, SWEEPS: grid, MODULES: modules},
         "additionalProperties": False,
     }
 
@@ -198,8 +220,9 @@ def _bad(path: Path, text: str, where: list[str], what: str, hint: str) -> Codeg
 
 def _line(text: str, where: list[str]) -> int:
     """The line of a table, and of a key in it, from 1; 0 where it is not written as `[tool.codegen.variants.NAME]`."""
-    table, *keys = [part for part in where if part != TABLE] or [TABLE]
-    found = re.compile(rf"^\s*\[[^\]\n]*\b[\"']?{re.escape(table)}[\"']?\s*\]", re.MULTILINE).search(text)
+    kind = rf"\b{SWEEPS}\." if where[0] == SWEEPS and len(where) > 1 else ""
+    table, *keys = [part for part in where if part != TABLE and not (kind and part == SWEEPS)] or [TABLE]
+    found = re.compile(rf"^\s*\[[^\]\n]*{kind}\b[\"']?{re.escape(table)}[\"']?\s*\]", re.MULTILINE).search(text)
     for key in keys if found else [table]:
         assigned = re.compile(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*=", re.MULTILINE)
         found = assigned.search(text, found.end() if found else 0) or found
