@@ -52,6 +52,7 @@ class Plan:
     running: tuple[str, ...] = ()  # statements over `self` and `x` that run them; the last is what becomes of `x`
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
+    quick: bool = False  # only what the quick contract looks at, on the small build
 
     @property
     def inserts(self) -> bool:

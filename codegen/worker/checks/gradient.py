@@ -14,6 +14,7 @@ from codegen.worker.checks._sites import at_site, inserted_modules, places
 from codegen.worker.subject import Subject
 
 ORDER = 80
+QUICK = True
 OF_INSERTED = True
 
 

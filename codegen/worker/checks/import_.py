@@ -13,6 +13,7 @@ from codegen.worker.checks import Outcome, failed, passed
 from codegen.worker.subject import Subject
 
 ORDER = 10
+QUICK = True
 
 
 def check(subject: Subject) -> Outcome:

@@ -10,6 +10,7 @@ from codegen.worker.checks._placing import first_pair, is_visible, judge
 from codegen.worker.subject import Subject
 
 ORDER = 30
+QUICK = True
 OF_INSERTED = True
 
 

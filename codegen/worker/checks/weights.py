@@ -19,6 +19,7 @@ from codegen.worker.checks._sites import inserted_places, replaced
 from codegen.worker.subject import Subject
 
 ORDER = 50
+QUICK = True
 
 State = dict[str, Any]
 FILLED = "num_batches_tracked"  # torch makes up this buffer of a batch norm where an old checkpoint lacks it
