@@ -154,7 +154,7 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
     """Run the source's model in the child and learn where its modules are called. alike: no build of other widths or with
     fewer blocks stands for the model.
     """
-    answer = child.ask_once(
+    trace: Trace = child.ask_once(
         "trace",
         {
             "file": located(source),
@@ -169,8 +169,9 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
             "narrow": not alike and request.operation not in ("beside", "replace"),
             "short": not alike,
         },
+        trace_from_json,
     )
-    return trace_from_json(answer)
+    return trace
 
 
 def located(source: Source) -> dict[str, str]:

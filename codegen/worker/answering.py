@@ -23,13 +23,11 @@ def answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> di
         return {"value": verb(request)}
     except CodegenError as error:
         return {"error": dataclasses.asdict(error)}
-    except MemoryError:
-        details = traceback.format_exc()
-        return _error(
-            "model-memory", "the model's code needs more memory than --memory allows", "raise --memory", details
-        )
     except (Exception, SystemExit) as error:  # the model's own code: anything can come out of it
         details = traceback.format_exc()
+        if is_memory(error):
+            what = "the model's code needs more memory than --memory allows"
+            return _error("model-memory", what, "raise --memory", details)
         last = traceback.extract_tb(error.__traceback__)[-1].filename
         own = Path(last).is_relative_to(Path(__file__).parent)
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
@@ -39,6 +37,11 @@ def answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> di
             )
         hint = "does the file import by itself? --verbose shows the traceback"
         return _error("source-fails", f"running the source's code failed: {reason}", hint, details)
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether memory is what lacked, to Python or to torch, which has no error of its own for it on the CPU."""
+    return isinstance(error, MemoryError) or isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _error(name: str, message: str, hint: str, details: str, exit_code: int = 2) -> dict[str, Any]:

@@ -168,6 +168,8 @@ def _fits(subject: Subject) -> None:
     except CodegenError:
         raise
     except Exception as error:
+        if answering.is_memory(error):
+            raise
         if "shape" in seen and "result" not in seen:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise _misfit(subject, f"fails on the site's tensor {seen['shape']}: {reason}") from error
