@@ -147,7 +147,8 @@ def cluster(count: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     workers: list[subprocess.Popen[bytes]] = []
     try:
         address = next(m[0] for line in scheduler.stderr if (m := re.search(r"tcp://\S+:\d+", line.decode())))
-        command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+        command += ["--no-nanny", "--no-dashboard"]
         for _ in range(count):
             workers.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, **quiet))  # type: ignore[call-overload]
         yield address, workers
@@ -162,13 +163,13 @@ def test_a_dask_worker_killed_in_the_middle(place: Path) -> None:
     with cluster(3) as (address, workers):
         killing = Killing()
         killing.victim = lambda: workers[0].pid
-        asked = cells([*GOOD, "Exits"], [*SITES, "fc", "nowhere"])
+        asked = cells([*GOOD, "Exits", *GOOD], [*SITES, "fc", "nowhere"])  # more than the workers have in hand
         executors.run(asked, Settings(place), Chosen("dask", scheduler=address), killing)
         assert workers[0].wait(10) == -signal.SIGKILL
         left = [pid for worker in workers[1:] for pid in children_of(worker.pid)]
         assert not any(map(is_alive, left)) or time.sleep(2) or not any(map(is_alive, left))
     got = rows(killing.found)
-    assert sorted(got) == [*range(25)]
+    assert sorted(got) == [*range(45)]
     statuses = {(row.module, row.site): (row.status, row.error) for row in got.values()}
     assert {error for (_, site), error in statuses.items() if site == "nowhere"} == {("refused", "unknown-site")}
     assert statuses["mods.py:Exits", "body"] == ("failed", "model-exited")

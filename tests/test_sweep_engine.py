@@ -71,6 +71,7 @@ def test_rows_and_one_base(place: Path, codegen: Run, monkeypatch: pytest.Monkey
     assert {name: alone[name] for name in same} == json.loads(json.dumps({name: row.record[name] for name in same}))
 
 
+@pytest.mark.slow
 def test_the_full_contract_on_request(place: Path) -> None:
     row = rows(engine.work(cells(["se"]), Settings(place, full=True), session(place)))[0]
     assert row.status == "passed" and {*QUICK, "paths", "init", "identity"} <= {c["name"] for c in row.record["checks"]}
@@ -96,6 +97,7 @@ def test_a_crash_a_hang_and_too_much_memory_are_rows(place: Path, isolate: str, 
     assert (got[0].status, got[0].error, got[1].status) == ("failed", "model-timeout", "passed")
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_run_is_told_in_every_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "Child", Counted)
     monkeypatch.setattr(Counted, "count", 0)
@@ -105,6 +107,7 @@ def test_a_source_that_cannot_be_run_is_told_in_every_row(place: Path, monkeypat
     assert Counted.count <= 3
 
 
+@pytest.mark.slow
 def test_another_run_knows_nothing_of_the_one_before(place: Path) -> None:
     first = rows(engine.work(cells(["se"]), Settings(place), session(place)))[0]
     (place / "net.py").write_text((place / "net.py").read_text().replace("width=16", "width=24"))
