@@ -8,6 +8,7 @@ import pkgutil
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,11 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 def drift(subject: Subject) -> float | None:
     """||variant - base|| / ||base|| over all real outputs, same weights, eval, small; None where not computable."""
-    base, variant = subject.pair()
-    try:
-        outputs = [_compare.floating(paths.run(paths.PATHS[0], m, subject.inputs())) for m in (base, variant)]
-    except Exception:  # a figure, not a promise: the checks say what does not run
+    base = subject.once("base", "forward", partial(_forward, subject, lambda: subject.fresh("base")))
+    variant = _forward(subject, subject.matched)
+    if base is None or variant is None:
         return None
+    outputs = [base, variant]
     if subject.plan.combine == "extra":  # what the model returned before
         outputs[1] = outputs[1][: len(outputs[0])]
     if not outputs[0] or [t.shape for t in outputs[0]] != [t.shape for t in outputs[1]]:
@@ -133,3 +134,11 @@ def drift(subject: Subject) -> float | None:
     size = one.norm().item()
     value = (other - one).norm().item() / size if size else float("nan")
     return value if value == value and value != float("inf") else None
+
+
+def _forward(subject: Subject, model: Callable[[], nn.Module]) -> list[torch.Tensor] | None:
+    """The real outputs of a model, None where it does not run: a figure, not a promise."""
+    try:
+        return _compare.floating(paths.run(paths.PATHS[0], model(), subject.inputs()))
+    except Exception:  # noqa: BLE001 - the checks say what does not run
+        return None

@@ -145,7 +145,7 @@ def _fits(subject: Subject) -> None:
 
     Raises CodegenError("module-does-not-fit") with the module's own error, or ("made-elsewhere").
     """
-    model = subject.fresh("variant")
+    model = subject.worked()[0]
     seen: dict[str, Any] = {}
 
     def watch(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
@@ -158,9 +158,10 @@ def _fits(subject: Subject) -> None:
         if seen["result"] != seen["shape"] and subject.plan.operation not in ("beside", "replace"):
             raise _misfit(subject, f"turns the site's {seen['shape']} into {seen['result']}")
 
+    hooks: list[Any] = []
     for inserted in _inserted(subject, model):
-        composites.first(inserted).register_forward_pre_hook(watch, with_kwargs=True)
-        composites.watch(inserted, result)
+        hooks.append(composites.first(inserted).register_forward_pre_hook(watch, with_kwargs=True))
+        hooks += composites.watch(inserted, result)
     args, kwargs = subject.inputs()
     try:
         with torch.no_grad():
@@ -177,6 +178,9 @@ def _fits(subject: Subject) -> None:
             how = f"turns the site's {seen['shape']} into {seen['result']}, and the model cannot go on: {str(error)[:200]}"
             raise _misfit(subject, how) from error
         raise
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _misfit(subject: Subject, how: str) -> CodegenError:

@@ -19,11 +19,10 @@ QUICK = True
 def check(subject: Subject) -> Outcome:
     """Compare every parameter and buffer of the base with the variant's of the same name, under two seeds."""
     pairs = {
-        0: (subject.shown("base"), subject.build("variant", seed=0)),
-        1: (_other_base(subject), subject.shown("variant")),
+        0: (_tensors(subject.shown("base")), subject.worked()[1]),
+        1: (_tensors(_other_base(subject)), _tensors(subject.shown("variant"))),
     }
-    for seed, models in pairs.items():
-        base, variant = map(_tensors, models)
+    for seed, (base, variant) in pairs.items():
         kept = [name for name in base if not replaced(subject.plan, name)]
         different = [name for name in kept if not _compare.same(base[name], variant.get(name))]
         if different:

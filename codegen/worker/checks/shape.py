@@ -98,7 +98,7 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
     device, small = level
     outputs: dict[str, Any] = {}
     try:
-        model = (subject.full(which, device) if device != "cpu" else subject.build(which, small=small)).eval()
+        model = _model(subject, which, level).eval()
         spec = subject.plan.small_input if small and subject.plan.small_input else subject.plan.input
         cases = {"batch 1": 1, "batch 2": 2} if models.takes_batch(spec) else {"the given input": 0}
         for case, batch in cases.items():
@@ -108,10 +108,21 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
     second = subject.plan.second_input
     if second:
         try:
+            model = _model(subject, which, level, anew=True).eval()
             outputs[second] = _run(model, models.make_input(subject.base, second, device, 2))
         except Exception as error:  # compared with what the other model did
             outputs[second] = Refused(reason(error))
     return outputs, ""
+
+
+def _model(subject: Subject, which: str, level: Level, anew: bool = False) -> nn.Module:
+    """Also for an input that it may refuse, half-way through: then `anew`, where others go on with it."""
+    device, small = level
+    if device != "cpu":
+        return subject.full(which, device)
+    if which == "variant" and small:
+        return subject.fresh(which) if anew else subject.worked()[0]
+    return subject.build(which, small=small)
 
 
 def _run(model: nn.Module, inputs: paths.Inputs) -> Any:
