@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import secrets
@@ -20,6 +21,8 @@ from typing import Any
 from codegen import types
 from codegen.errors import CodegenError
 from codegen.types import Limits
+
+KNOWN = 64  # answers that a child keeps: a trace is large
 
 
 class Child:
@@ -74,11 +77,13 @@ class Child:
             )
         return answer["value"]
 
-    def ask_once(self, verb: str, request: dict[str, Any]) -> Any:
-        """The answer to a request whose answer stays the same: asked again it is the one of before."""
-        key = json.dumps([verb, request])
+    def ask_once(self, verb: str, request: dict[str, Any], read: Callable[[Any], Any]) -> Any:
+        """What `read` makes of the answer to a request whose answer stays the same: asked again it is the one of before."""
+        key = hashlib.sha256(json.dumps([verb, request]).encode()).hexdigest()
         if key not in self.known:
-            self.known[key] = self.ask(verb, request)
+            while len(self.known) >= KNOWN:
+                del self.known[next(iter(self.known))]
+            self.known[key] = read(self.ask(verb, request))
         return self.known[key]
 
     def _read(self) -> dict[str, Any]:

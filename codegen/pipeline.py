@@ -26,6 +26,7 @@ from codegen import (
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
+from codegen.proving import USUAL, Proving
 from codegen.types import Check, Report, Request, Source, Trace
 
 
@@ -76,7 +77,7 @@ def run(request: Request, start: Start = Child) -> Report:
     return replace(report, output=str(target))
 
 
-def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -> Report:
+def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, proving: Proving = USUAL) -> Report:
     """Write one variant of a measured source and prove it in the child that measured it. Writes no file."""
     lessons: frozenset[Lesson] = frozenset()
     own: Subject | None = None  # measured for this request's site
@@ -92,7 +93,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
                 continue
         with watch.stage("verify"):
             try:
-                proof = prove(child, made, subject.source, made.variant.text)
+                proof = prove(child, made, subject.source, made.variant.text, proving)
             except CodegenError as error:
                 literal = error.name == "module-does-not-fit" and made.site.width.kind == "literal"
                 if not alike and (literal or error.name == "source-fails" and Lesson.FACTORIES in lessons):
@@ -153,7 +154,7 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
     """Run the source's model in the child and learn where its modules are called. alike: no build of other widths or with
     fewer blocks stands for the model.
     """
-    answer = child.ask_once(
+    trace: Trace = child.ask_once(
         "trace",
         {
             "file": located(source),
@@ -168,8 +169,9 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
             "narrow": not alike and request.operation not in ("beside", "replace"),
             "short": not alike,
         },
+        trace_from_json,
     )
-    return trace_from_json(answer)
+    return trace
 
 
 def located(source: Source) -> dict[str, str]:
@@ -186,15 +188,16 @@ def measure(child: Child, source: Source, request: Request, *, alike: bool = Fal
     return Subject(source, trace, (traced(child, source, other, alike=alike),))
 
 
-def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:
+def prove(child: Child, made: Draft, source: Source, text: str, proving: Proving = USUAL) -> dict[str, Any]:
     """The contract's checks of a variant's text, in the child that traced the base."""
     texts = {
         "base": made.variant.base,
         "variant": text,
         "encoding": made.variant.encoding,
         "stem": (source.entry or source.file.path.stem).replace("-", "_"),
+        **proving.options(child.limits.seconds),
     }
-    first, *others = [child.ask("prove", {**texts, "plan": plan}) for plan in made.plans]
+    first, *others = [child.ask("prove", {**texts, "plan": proving.plan(plan)}) for plan in made.plans]
     for plan, other in zip(made.plans[1:], others, strict=True):
         first["checks"] = [_joined(c, o, plan["build"]) for c, o in zip(first["checks"], other["checks"], strict=True)]
     return dict(first)
@@ -236,6 +239,7 @@ def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwat
         drift=proof["drift"],
         notes=made.notes,
         seconds=tuple(watch.seconds.items()),
+        costs=proof.get("costs", {}),
     )
 
 

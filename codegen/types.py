@@ -295,3 +295,4 @@ class Report:
     notes: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
     steps: tuple[Report, ...] = ()  # of several edits
+    costs: dict[str, object] = field(default_factory=dict)  # what was measured beyond that, by name

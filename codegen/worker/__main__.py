@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import json
 import os
 import resource
+import select
 import sys
-import traceback
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, BinaryIO
+import threading
+import time
+from typing import BinaryIO
 
-from codegen.errors import BUG, CodegenError
+from codegen.worker import answering
 
 sys.path.insert(0, "")  # as for any script; behind `-P`, so that a folder `codegen` here is not taken for the package
 
@@ -27,7 +26,18 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["model"]
     resource.setrlimit(resource.RLIMIT_DATA, (int(sys.orig_argv[-1]), resource.RLIM_INFINITY))
+    threading.Thread(target=_outlive, args=(requests.fileno(), os.getppid()), daemon=True).start()
     _serve(requests, answers, secret)
+
+
+def _outlive(requests: int, parent: int) -> None:
+    """End with the parent, also in the middle of a model that hangs: nobody waits for its answer any more."""
+    poll = select.poll()
+    poll.register(requests, 0)  # wakes when the other end of the pipe is closed
+    poll.poll()
+    while os.getppid() == parent:  # it has only closed the pipe
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _serve(requests: BinaryIO, answers: BinaryIO, secret: str) -> None:
@@ -38,38 +48,11 @@ def _serve(requests: BinaryIO, answers: BinaryIO, secret: str) -> None:
 
     for line in requests:
         message = json.loads(line)
-        answer = _answer(service.VERBS[message["verb"]], message["request"])
+        answer = answering.answer(service.VERBS[message["verb"]], message["request"])
         # a line end first: the model's code may have left half a line there
         answers.write(b"\n" + json.dumps({**answer, "secret": secret}).encode() + b"\n")
         answers.flush()
     os._exit(0)  # no teardown of torch: a fifth of the time
-
-
-def _answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return {"value": verb(request)}
-    except CodegenError as error:
-        return {"error": dataclasses.asdict(error)}
-    except MemoryError:
-        details = traceback.format_exc()
-        return _error(
-            "model-memory", "the model's code needs more memory than --memory allows", "raise --memory", details
-        )
-    except (Exception, SystemExit) as error:  # the model's own code: anything can come out of it
-        details = traceback.format_exc()
-        last = traceback.extract_tb(error.__traceback__)[-1].filename
-        own = Path(last).is_relative_to(Path(__file__).parent)
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        if own and not isinstance(error, SystemExit):
-            return _error(
-                "internal-error", reason, "this is a bug of codegen: please report it with the command", details, BUG
-            )
-        hint = "does the file import by itself? --verbose shows the traceback"
-        return _error("source-fails", f"running the source's code failed: {reason}", hint, details)
-
-
-def _error(name: str, message: str, hint: str, details: str, exit_code: int = 2) -> dict[str, Any]:
-    return {"error": {"name": name, "message": message, "hint": hint, "exit_code": exit_code, "details": details}}
 
 
 if __name__ == "__main__":

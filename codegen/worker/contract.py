@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from torch import nn
 from codegen.worker import checks, paths
 from codegen.worker.checks import Outcome, _compare, failed, skipped
 from codegen.worker.checks._sites import inserted_modules
-from codegen.worker.subject import Subject
+from codegen.worker.subject import Plan, Subject
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,48 @@ class Found:
     check: Callable[[Subject], Outcome]
     on_request: bool  # made only where the user asks for it by name
     of_inserted: bool  # it looks at what was inserted
+    quick: bool  # part of the quick contract
+    prepare: Callable[[Subject], None] | None  # makes what of the base it keeps from one variant to the next
 
 
-def found() -> list[Found]:
+@functools.cache
+def found() -> tuple[Found, ...]:
     """Every check in the folder, in order."""
     names = [m.name for m in pkgutil.iter_modules(checks.__path__) if not m.name.startswith("_")]
     modules = [(name.rstrip("_"), importlib.import_module(f"{checks.__name__}.{name}")) for name in names]
-    flags = ("ON_REQUEST", "OF_INSERTED")
-    entries = (Found(m.ORDER, name, m.check, *(getattr(m, flag, False) for flag in flags)) for name, m in modules)
-    return sorted(entries, key=lambda e: (e.order, e.name))
+    entries = [
+        Found(
+            order=m.ORDER,
+            name=name,
+            check=m.check,
+            on_request=getattr(m, "ON_REQUEST", False),
+            of_inserted=getattr(m, "OF_INSERTED", False),
+            quick=getattr(m, "QUICK", False),
+            prepare=getattr(m, "prepare", None),
+        )
+        for name, m in modules
+    ]
+    return tuple(sorted(entries, key=lambda e: (e.order, e.name)))
+
+
+def wanted(plan: Plan) -> list[Found]:
+    """The checks that a plan asks for."""
+    usual = (e for e in found() if e.name in plan.asked or not e.on_request)
+    return [e for e in usual if e.name in plan.asked or e.quick or not plan.quick]
+
+
+def prepare(subject: Subject) -> None:
+    """Make of the base, ahead of its first variant, what the checks keep of it. The variant is not looked at."""
+    subject.shown("base")
+    for entry in wanted(subject.plan):
+        if entry.prepare:
+            entry.prepare(subject)
 
 
 def run(subject: Subject) -> list[dict[str, str]]:
     """Make every check: name, status ("passed", "failed", "skipped") and detail of each."""
     results = []
-    for entry in (e for e in found() if not e.on_request or e.name in subject.plan.asked):
+    for entry in wanted(subject.plan):
         check = entry.check if subject.plan.inserts or not entry.of_inserted else _nothing_inserted
         results.append(made(entry.name, check, subject))
     return results
@@ -92,11 +121,11 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 def drift(subject: Subject) -> float | None:
     """||variant - base|| / ||base|| over all real outputs, same weights, eval, small; None where not computable."""
-    base, variant = subject.pair()
-    try:
-        outputs = [_compare.floating(paths.run(paths.PATHS[0], m, subject.inputs())) for m in (base, variant)]
-    except Exception:  # a figure, not a promise: the checks say what does not run
+    base = subject.once("base", "forward", partial(_forward, subject, lambda: subject.fresh("base")))
+    variant = _forward(subject, subject.matched)
+    if base is None or variant is None:
         return None
+    outputs = [base, variant]
     if subject.plan.combine == "extra":  # what the model returned before
         outputs[1] = outputs[1][: len(outputs[0])]
     if not outputs[0] or [t.shape for t in outputs[0]] != [t.shape for t in outputs[1]]:
@@ -105,3 +134,11 @@ def drift(subject: Subject) -> float | None:
     size = one.norm().item()
     value = (other - one).norm().item() / size if size else float("nan")
     return value if value == value and value != float("inf") else None
+
+
+def _forward(subject: Subject, model: Callable[[], nn.Module]) -> list[torch.Tensor] | None:
+    """The real outputs of a model, None where it does not run: a figure, not a promise."""
+    try:
+        return _compare.floating(paths.run(paths.PATHS[0], model(), subject.inputs()))
+    except Exception:  # noqa: BLE001 - the checks say what does not run
+        return None

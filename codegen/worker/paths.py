@@ -123,7 +123,7 @@ def run(path: Path, model: nn.Module, inputs: Inputs, seed: int = 0) -> Any:
     if path.checkpointing:
         model.set_grad_checkpointing(True)  # type: ignore[operator]
     try:
-        torch.manual_seed(seed)
+        models.seed(seed)
         with torch.set_grad_enabled(path.checkpointing):
             return path.run(model, *models.same_input(inputs))  # a model may change its input in place
     finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ TABLES = (  # module, its table of names, what the table is called in a report
     ("timm.models._registry", "_model_pretrained_cfgs", "timm weights"),
     ("torchvision.models._api", "BUILTIN_MODELS", "torchvision"),
 )
+
+
+KEYS: dict[str, dict[str, str]] = {}  # see `_keys`
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,24 @@ def snapshot(library: str = "") -> dict[str, Any]:
     if library:
         importlib.import_module(f"{library}.models")
     found: dict[str, Any] = {}
+    for label, table in _live():
+        keys = _keys(label, table)
+        found.update((keys[name], value) for name, value in table.items())
+    return found
+
+
+def _keys(label: str, table: Mapping[str, Any]) -> Mapping[str, str]:
+    """How a snapshot names what a table holds: thousands of names, asked for again with every variant."""
+    keys = KEYS.setdefault(label, {})
+    keys.update({name: f"{label}:{name}" for name in table.keys() - keys.keys()})
+    return keys
+
+
+def _live() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tables of the libraries that are loaded, each with what it is called."""
     for module, table, label in TABLES:
         if module in sys.modules:
-            found.update({f"{label}:{name}": value for name, value in vars(sys.modules[module]).get(table, {}).items()})
-    return found
+            yield label, vars(sys.modules[module]).get(table, {})
 
 
 def overwritten(before: Mapping[str, Any]) -> tuple[str, ...]:
@@ -80,11 +97,12 @@ def withdraw(module: str) -> None:
 
 def forget(before: Mapping[str, Any]) -> None:
     """Put back what was registered at a snapshot, so that another file can register the names that came since."""
-    for module, table, label in TABLES:
-        names = vars(sys.modules[module]).get(table, {}) if module in sys.modules else {}
-        for name in [n for n in names if f"{label}:{n}" not in before]:
-            del names[name]
-    enter(before)
+    for label, table in _live():
+        keys = _keys(label, table)
+        for name in [n for n in table if keys[n] not in before]:
+            del table[name]
+    now = snapshot()
+    enter({key: value for key, value in before.items() if now.get(key) is not value})
 
 
 def entered(before: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,9 +112,8 @@ def entered(before: Mapping[str, Any]) -> dict[str, Any]:
 
 def enter(entered: Mapping[str, Any]) -> None:
     """Register again what a snapshot holds."""
-    for module, table, label in TABLES:
-        names = vars(sys.modules[module]).get(table, {}) if module in sys.modules else {}
-        names.update({name.partition(":")[2]: value for name, value in entered.items() if name.startswith(f"{label}:")})
+    for label, table in _live():
+        table.update({name.partition(":")[2]: value for name, value in entered.items() if name.startswith(f"{label}:")})
 
 
 def entries(subject: Subject) -> tuple[Entry, Entry] | None:

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import operator
+import sys
 import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import certify, composites, contract, models, points, registry, standing, trace
+from codegen.worker import answering, certify, composites, contract, models, points, registry, standing, trace
 from codegen.worker.checks._sites import as_one, attributes, holds_site, hosts, inserted_places
 from codegen.worker.subject import Plan, Subject
 
@@ -48,10 +49,40 @@ class Base:
 LAST: list[Base] = []  # the one of the last proof
 
 
+def load(request: dict[str, Any]) -> None:
+    """Import a source, as a trace does before anything of it is proved: what it imports can be imported then."""
+    models.import_source(request["file"])
+    if not request["file"]["module"]:
+        registry.withdraw(models.loose_name(Path(request["file"]["path"])))
+
+
 def prove(request: dict[str, Any]) -> dict[str, Any]:
-    """request: base and variant as text, names for their files, the plan. The checks and what was measured."""
+    """request: base and variant as text, names for their files, the plan; `isolate`, seconds for a fork of this process to
+    prove it in, and `costs`, what of them is measured. The checks and what was measured.
+    """
+    if seconds := request.get("isolate"):
+        _prepare(request)
+        found: dict[str, Any] = answering.forked(_proved, request, seconds)
+        return found
+    return _proved(request)
+
+
+def _prepare(request: dict[str, Any]) -> None:
+    """What each fork would make again of the base."""
     plan = Plan(**request["plan"])
     before = registry.snapshot(plan.library)
+    try:
+        base = _base(request, plan, before)
+        if not base.known:
+            contract.prepare(Subject(plan, base.module, base.module, (), base.known))
+    finally:
+        registry.forget(before)
+
+
+def _proved(request: dict[str, Any]) -> dict[str, Any]:
+    plan = Plan(**request["plan"])
+    before = registry.snapshot(plan.library)
+    variant: ModuleType | None = None
     try:
         with tempfile.TemporaryDirectory() as folder:
             # the variant first: what it enters into a registry must not stand there already
@@ -64,9 +95,21 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
             if not holds_site(plan, subject.shown("base")):  # the small build is too small: proved at full size
                 subject = subject.in_full()
             _fits(subject)
-            return {"checks": contract.run(subject), **contract.measure(subject)}
+            found = {"checks": contract.run(subject), **contract.measure(subject)}
+            if wanted := request.get("costs"):
+                found["costs"] = _costs(subject, wanted)
+            return found
     finally:
         registry.forget(before)
+        if variant:
+            sys.modules.pop(variant.__name__, None)
+
+
+def _costs(subject: Subject, wanted: dict[str, Any]) -> dict[str, Any]:
+    """wanted: what is measured, on which device, and whether compiled. See `costing`."""
+    from codegen.worker import costing  # imports torch's counters
+
+    return costing.measure(subject, tuple(wanted["what"]), wanted["device"], wanted["compiled"])
 
 
 def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Base:
@@ -102,7 +145,7 @@ def _fits(subject: Subject) -> None:
 
     Raises CodegenError("module-does-not-fit") with the module's own error, or ("made-elsewhere").
     """
-    model = subject.fresh("variant")
+    model = subject.worked()[0]
     seen: dict[str, Any] = {}
 
     def watch(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
@@ -115,9 +158,10 @@ def _fits(subject: Subject) -> None:
         if seen["result"] != seen["shape"] and subject.plan.operation not in ("beside", "replace"):
             raise _misfit(subject, f"turns the site's {seen['shape']} into {seen['result']}")
 
+    hooks: list[Any] = []
     for inserted in _inserted(subject, model):
-        composites.first(inserted).register_forward_pre_hook(watch, with_kwargs=True)
-        composites.watch(inserted, result)
+        hooks.append(composites.first(inserted).register_forward_pre_hook(watch, with_kwargs=True))
+        hooks += composites.watch(inserted, result)
     args, kwargs = subject.inputs()
     try:
         with torch.no_grad():
@@ -125,6 +169,8 @@ def _fits(subject: Subject) -> None:
     except CodegenError:
         raise
     except Exception as error:
+        if answering.is_memory(error):
+            raise
         if "shape" in seen and "result" not in seen:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise _misfit(subject, f"fails on the site's tensor {seen['shape']}: {reason}") from error
@@ -132,6 +178,9 @@ def _fits(subject: Subject) -> None:
             how = f"turns the site's {seen['shape']} into {seen['result']}, and the model cannot go on: {str(error)[:200]}"
             raise _misfit(subject, how) from error
         raise
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _misfit(subject: Subject, how: str) -> CodegenError:
@@ -163,6 +212,7 @@ def _inserted(subject: Subject, model: torch.nn.Module) -> list[torch.nn.Module]
 
 VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "trace": trace_source,
+    "load": load,
     "prove": prove,
     "same": standing.same,
     "fit": certify.fit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -52,6 +53,7 @@ class Plan:
     running: tuple[str, ...] = ()  # statements over `self` and `x` that run them; the last is what becomes of `x`
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
+    quick: bool = False  # only what the quick contract looks at, on the small build
 
     @property
     def inserts(self) -> bool:
@@ -89,7 +91,7 @@ class Subject:
         overrides = self.plan.small if small else {}
         # type(model), found by building: a factory may return any class, and may draw random numbers
         root = type(self.full(which)) if overrides else None
-        torch.manual_seed(seed)
+        models.seed(seed)
         with models.overriding(root, overrides):
             return models.build(module, expression, device)
 
@@ -110,14 +112,27 @@ class Subject:
         """A copy of a small base made under seed 0, or of a small variant made under seed 1, as its constructor left it."""
         return copies.deepcopy(self.shown(which))
 
+    def worked(self) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        """A small variant made under seed 0 that any check may run, and what it started from. Nothing rests on its values."""
+        return self.once("variant", "worked", self._worked)
+
+    def _worked(self) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+        model = self.build("variant", seed=0)
+        tensors = itertools.chain(model.named_parameters(), model.named_buffers())
+        return model, {name: tensor.detach().clone() for name, tensor in tensors}
+
+    def matched(self) -> nn.Module:
+        """A fresh copy of the small variant with the base's weights."""
+        variant = self.fresh("variant")
+        variant.load_state_dict(self.shown("base").state_dict(), strict=False)
+        return variant
+
     def pair(self) -> tuple[nn.Module, nn.Module]:
         """Fresh copies of a small base and its variant with the same backbone weights."""
         return copies.deepcopy(self.once("variant", "pair", self._pair))
 
     def _pair(self) -> tuple[nn.Module, nn.Module]:
-        base, variant = self.shown("base"), self.fresh("variant")
-        variant.load_state_dict(base.state_dict(), strict=False)
-        return base, variant
+        return self.shown("base"), self.matched()
 
     def inputs(self, batch: int = 2, *, small: bool = True, device: str = "cpu", seed: int = 0) -> Any:
         """(args, kwargs) for both models, the same at every call with the same arguments."""

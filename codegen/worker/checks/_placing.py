@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ class Verdict:
 
     kind: str
     reason: str = ""
+    output: Any = field(default=None, repr=False, compare=False)  # the variant's, where it held
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,45 @@ def first_pair(subject: Subject) -> Pair:
 
 def telling_pair(subject: Subject) -> Pair:
     """A fresh small pair, in eval, in which everything shows: see `make_telling`."""
-    base, variant = (model.eval() for model in subject.pair())
-    make_telling(base, variant)
+    base = copies.deepcopy(subject.once("base", "telling", partial(_telling_base, subject)))
+    variant = subject.matched().eval()
+    _same_weights(base, variant)
     return paired(base, variant, places(subject.plan, base, variant))
+
+
+def _telling_base(subject: Subject) -> nn.Module:
+    base = subject.fresh("base").eval()
+    _open(base)
+    return base
+
+
+def plain(subject: Subject, run: Run) -> Any:
+    """What the base of a telling pair returns in `forward` without insertions, None where it does not run."""
+
+    def ran() -> Any:
+        return _attempt(run, copies.deepcopy(subject.once("base", "telling", partial(_telling_base, subject))))[0]
+
+    return subject.once("base", "telling forward", ran)
 
 
 def make_telling(base: nn.Module, variant: nn.Module, seed: int = 0) -> None:
     """Give both models the same weights with no gate closed: parameters near zero hide what happens before them."""
+    _open(base, seed)
+    _same_weights(base, variant)
+
+
+def _open(base: nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in base.parameters():
+            if parameter.is_floating_point() and parameter.numel() and parameter.abs().max() < 0.01:
+                parameter.copy_(torch.rand(parameter.shape, generator=generator) * 0.4 + 0.1)
+
+
+def _same_weights(base: nn.Module, variant: nn.Module) -> None:
     others = dict(variant.named_parameters())
     with torch.no_grad():
         for name, parameter in base.named_parameters():
-            if parameter.is_floating_point() and parameter.numel() and parameter.abs().max() < 0.01:
-                parameter.copy_(torch.rand(parameter.shape, generator=generator) * 0.4 + 0.1)
             if name in others and others[name].shape == parameter.shape:
                 others[name].copy_(parameter)
 
@@ -106,12 +133,7 @@ def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
     wrong = _events(plan, pair, logs, counts) or _compare.values(expected, output)
     if wrong:
         return Verdict("broken", wrong)
-    return Verdict("held") if any(counts) else Verdict("idle")
-
-
-def is_visible(pair: Pair, run: Run) -> bool:
-    """Whether what the modules return reaches the output, so that a dropped result would be seen."""
-    return bool(_compare.values(_attempt(run, pair.base)[0], _attempt(run, pair.variant)[0]))
+    return Verdict("held", output=output) if any(counts) else Verdict("idle")
 
 
 def reason(error: BaseException) -> str:

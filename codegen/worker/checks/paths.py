@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-import torch
-
-from codegen.worker import paths, registry
+from codegen.worker import models, paths, registry
 from codegen.worker.checks import Outcome, failed, passed, skipped
 from codegen.worker.checks._placing import Pair, Verdict, first_pair, judge, make_telling, paired, reason, telling_pair
 from codegen.worker.checks._sites import places
@@ -122,7 +120,7 @@ def extractors(
 
 def _wrap(entry: registry.Entry, way: Way) -> tuple[registry.Wrapped | None, str]:
     try:
-        torch.manual_seed(0)
+        models.seed(0)
         return registry.features_only(entry, *way), ""
     except Exception as error:  # judged by the caller: the base or the variant cannot be wrapped
         return None, reason(error)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from codegen.worker import paths
-from codegen.worker.checks import Outcome, failed, passed, skipped
-from codegen.worker.checks._placing import first_pair, is_visible, judge
+from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
+from codegen.worker.checks._placing import first_pair, judge, plain
 from codegen.worker.subject import Subject
 
 ORDER = 30
+QUICK = True
 OF_INSERTED = True
 
 
@@ -28,6 +29,6 @@ def check(subject: Subject) -> Outcome:
         return skipped(f"the base does not run: {verdict.reason}")
     if verdict.kind == "idle":
         return skipped("the site does not run in forward (eval), nor does the module")
-    if not is_visible(pair, run):
+    if not _compare.values(plain(subject, run), verdict.output):  # a dropped result would not be seen either
         return skipped("calls are right, but nothing of the site reaches the output: what follows cannot be seen")
     return passed(f"{len(pair.places)} place{'s' if len(pair.places) > 1 else ''}")

@@ -17,6 +17,7 @@ from codegen.worker.meta import Shortcuts
 from codegen.worker.subject import Subject
 
 ORDER = 20
+QUICK = True
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ REAL: Level = ("cpu", False)  # decides where the base runs without arithmetic a
 
 def check(subject: Subject) -> Outcome:
     """Compare eval outputs on the first level (meta, parameters on meta, a small real build) on which both run."""
-    notes, levels = [], list(LEVELS)
+    notes, levels = [], _levels(subject)
     while levels:
         level = levels.pop(0)
-        base, error = subject.once("base", ("outputs", level), partial(_outputs, subject, "base", level))
+        base, error = _of_base(subject, level)
         if error:
             notes.append(f"base, {_named(level)}: {error}")
             continue
@@ -50,6 +51,19 @@ def check(subject: Subject) -> Outcome:
         compared = _compared(base, {case: main(subject.plan, output) for case, output in variant.items()}, level)
         return _as_placed(subject, compared, (base, variant)) if compared.status == "failed" else compared
     return skipped("; ".join(notes))
+
+
+def prepare(subject: Subject) -> None:
+    """The base's outputs."""
+    _of_base(subject, _levels(subject)[0])
+
+
+def _levels(subject: Subject) -> list[Level]:
+    return list(LEVELS[-1:] if subject.plan.quick else LEVELS)
+
+
+def _of_base(subject: Subject, level: Level) -> tuple[dict[str, Any], str]:
+    return subject.once("base", ("outputs", level), partial(_outputs, subject, "base", level))
 
 
 def _as_placed(subject: Subject, found: Outcome, outputs: tuple[dict[str, Any], dict[str, Any]]) -> Outcome:
@@ -84,7 +98,7 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
     device, small = level
     outputs: dict[str, Any] = {}
     try:
-        model = (subject.full(which, device) if device != "cpu" else subject.build(which, small=small)).eval()
+        model = _model(subject, which, level).eval()
         spec = subject.plan.small_input if small and subject.plan.small_input else subject.plan.input
         cases = {"batch 1": 1, "batch 2": 2} if models.takes_batch(spec) else {"the given input": 0}
         for case, batch in cases.items():
@@ -94,10 +108,21 @@ def _outputs(subject: Subject, which: str, level: Level) -> tuple[dict[str, Any]
     second = subject.plan.second_input
     if second:
         try:
+            model = _model(subject, which, level, anew=True).eval()
             outputs[second] = _run(model, models.make_input(subject.base, second, device, 2))
         except Exception as error:  # compared with what the other model did
             outputs[second] = Refused(reason(error))
     return outputs, ""
+
+
+def _model(subject: Subject, which: str, level: Level, anew: bool = False) -> nn.Module:
+    """Also for an input that it may refuse, half-way through: then `anew`, where others go on with it."""
+    device, small = level
+    if device != "cpu":
+        return subject.full(which, device)
+    if which == "variant" and small:
+        return subject.fresh(which) if anew else subject.worked()[0]
+    return subject.build(which, small=small)
 
 
 def _run(model: nn.Module, inputs: paths.Inputs) -> Any:
