@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import emit, imports, pipeline, warm
-from codegen.errors import INTERRUPTED, CodegenError
+from codegen.errors import BUG, CONTRACT, INTERRUPTED, CodegenError
 from codegen.grids import Grid
 from codegen.sweeps import executors, locking, places, planning, store
 from codegen.sweeps.executors import Chosen
@@ -24,6 +24,8 @@ from codegen.sweeps.rows import Base, Cell, Row, Settings
 from codegen.sweeps.store import Kept, Store
 from codegen.types import Limits, Request, Source
 from codegen.version import __version__
+
+CRASHES = ("model-timeout", "model-exited", "model-memory", "source-fails")  # of a source when it was looked at
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _kept(folder: Path, item: Item, row: Row, kept_in: Store) -> Row:
     if row.status == "passed":
         output = path.relative_to(folder).as_posix()
         if "text" in row.record:
-            emit.write(path, row.record["text"].encode(row.record.get("encoding") or "utf-8"))
+            _write(path, row.record["text"].encode(row.record.get("encoding") or "utf-8"))
         digest = _digest(path)
         record |= {"output": output}
     else:
@@ -234,6 +236,19 @@ def _kept(folder: Path, item: Item, row: Row, kept_in: Store) -> Row:
     row = dataclasses.replace(row, number=item.cell.number, record=record, output=output)
     kept_in.keep(Kept(row, item.name, digest))
     return row
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of the file or none of it. It is not waited for the disk: the next run knows a damaged file by its digest."""
+    begun = path.with_suffix(".tmp")
+    with store.told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            begun.write_bytes(data)
+            begun.replace(path)
+        except BaseException:
+            begun.unlink(missing_ok=True)
+            raise
 
 
 def _refused(item: Item) -> Row:
@@ -249,7 +264,7 @@ def _refused(item: Item) -> Row:
         module=request.module,
         arguments=item.cell.arguments,
         command=emit.command(request, request.source),
-        status="refused",
+        status="failed" if error.name in CRASHES or error.exit_code in (BUG, CONTRACT) else "refused",
         error=error.name,
         message=error.message,
         hint=error.hint,

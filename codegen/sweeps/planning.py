@@ -76,8 +76,9 @@ def plan(grid: Grid, settings: Settings, limits: Limits, look: Look) -> list[Ite
                 if request.module not in facts:
                     facts[request.module] = _made_of(request, subject.source)
                 made_of, unreadable = facts[request.module]
-                name = _name(request, subject.source)
-                key = _digest([_asked(request), made_of, _measured(settings), __version__])
+                asked = _asked(request)
+                name = _name(request, subject.source, asked)
+                key = _digest([asked, made_of, _measured(settings), __version__])
                 request = dataclasses.replace(request, output=f"variants/{name}.py")
                 items.setdefault(name, Item(Cell(0, key, request), name, refusal or unreadable))
     chosen = _chosen(grid, [*items.values()])
@@ -150,7 +151,7 @@ def _taken(grid: Grid, module: str) -> list[tuple[str, tuple[str, ...]]]:
 
 def _asked(request: Request) -> str:
     """What a request asks for, without what belongs to this machine or this run."""
-    fields = {name: value for name, value in dataclasses.asdict(request).items() if name not in OF_THE_RUN}
+    fields = {f.name: getattr(request, f.name) for f in dataclasses.fields(request) if f.name not in OF_THE_RUN}
     fields |= {"source": emit.portable(request.source), "module": expressions.mapped(request.module, emit.portable)}
     return json.dumps({name: value for name, value in fields.items() if value}, sort_keys=True)
 
@@ -185,14 +186,14 @@ def _digest(facts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _name(request: Request, source: Source | None) -> str:
+def _name(request: Request, source: Source | None, asked: str) -> str:
     """A name for the file that can be imported: `resnet50_se_layer1_0a1b2c3d4e`. Its end tells apart what else looks alike."""
     stem = source.entry or source.file.path.stem if source else request.source.rpartition(":")[2]
     place = request.site if request.operation == "after" else f"{request.operation}_{request.site}"
     words = [stem, expressions.called(request.module), *(f"{k}{v}" for k, v in request.arguments), place]
     plain = "_".join(re.sub(r"[^0-9A-Za-z]+", "_", word).strip("_") for word in words)[:LONGEST].strip("_")
     plain = plain if plain[:1].isalpha() else f"m_{plain}"
-    return f"{plain}_{hashlib.sha256(_asked(request).encode()).hexdigest()[:10]}"
+    return f"{plain}_{hashlib.sha256(asked.encode()).hexdigest()[:10]}"
 
 
 def _cell(request: Request) -> str:
