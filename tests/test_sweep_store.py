@@ -392,7 +392,7 @@ def test_shards_that_contradict_are_refused(workers: Workers) -> None:
     swept(shard="1/2", output="unlike")
     for folder in ("changed", "unlike"):
         error = refused(lambda folder=folder: codegen.sweep("sweeps/net-1of2", folder, merge=True, output="joined"))
-        assert error.name == "stores-differ" and not store.read(Path("joined")).rows
+        assert error.name == "stores-differ" and not Path("joined").exists()
     assert refused(lambda: codegen.sweep("nowhere", merge=True, output="joined")).name == "no-store"
     assert codegen.sweep("sweeps/net-1of2", "full", merge=True, output="joined").cells == 6
     Path("other/variants").joinpath(*os.listdir("other/variants")[:1]).unlink()

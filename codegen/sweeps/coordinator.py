@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,12 +93,19 @@ def run(task: Task, done: Done) -> Sweep:
     imports.forget()
     if folder.exists() and not folder.is_dir():
         raise CodegenError("output-is-file", f"{folder} is a file", "give a folder: -o FOLDER")
+    templates = planning.templates(task.grid, task.limits)
     if task.dry_run:
-        return _shown(task, done, begun)
+        return _shown(task, templates, done, begun)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with locking.locked(folder), store.opened(folder, create=True) as kept_in:
         if task.retry:
             kept_in.forget_failures()
-        items = _plan(task, kept_in, done)
+        try:
+            items = _plan(task, templates, kept_in, done)
+        except BaseException:
+            for path in missing[-1:]:  # nothing is left of a sweep that has not begun
+                shutil.rmtree(path, ignore_errors=True)
+            raise
         kept_in.plan(items)
         left = _left(task, items, kept_in)
         _made(task, items, left, kept_in, done)
@@ -105,11 +113,11 @@ def run(task: Task, done: Done) -> Sweep:
     return _told(task, items, rows, len(left), begun)
 
 
-def _shown(task: Task, done: Done, begun: float) -> Sweep:
+def _shown(task: Task, templates: Sequence[Request], done: Done, begun: float) -> Sweep:
     """The plan, and which rows of it are there. Writes nothing."""
     folder = task.settings.folder
     with store.opened(folder) if (folder / store.FILE).is_file() else contextlib.nullcontext() as kept_in:
-        items = _plan(task, kept_in, done)
+        items = _plan(task, templates, kept_in, done)
         left = {item.name for item in _left(task, items, kept_in)}
         kept = kept_in.kept() if kept_in else {}
     ready = [kept[item.cell.key].row for item in items if item.name not in left]
@@ -129,7 +137,7 @@ def _told(task: Task, items: Sequence[Item], rows: tuple[Row, ...], made: int, b
     return Sweep(task.settings.folder, grid, rows, made, seconds, task.dry_run, cells=len(items))
 
 
-def _plan(task: Task, kept_in: Store | None, done: Done) -> list[Item]:
+def _plan(task: Task, templates: Sequence[Request], kept_in: Store | None, done: Done) -> list[Item]:
     worker = warm.Warm()
 
     def look(source: Source, request: Request) -> places.Map:
@@ -145,7 +153,7 @@ def _plan(task: Task, kept_in: Store | None, done: Done) -> list[Item]:
         return places.from_json(seen)
 
     try:
-        items = planning.plan(task.grid, task.settings, task.limits, look)
+        items = planning.plan(task.grid, templates, task.settings, look)
     finally:
         worker.stop()
     if task.strict:

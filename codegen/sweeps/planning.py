@@ -59,12 +59,11 @@ class _Subject:
     refusal: CodegenError | None
 
 
-def plan(grid: Grid, settings: Settings, limits: Limits, look: Look) -> list[Item]:
+def plan(grid: Grid, templates: Sequence[Request], settings: Settings, look: Look) -> list[Item]:
     """The cells of a grid in their order: by source, module, arguments, operation and site.
 
-    Raises CodegenError("bad-expression", "unknown-module", "unknown-argument", "usage") before any model runs, "empty-grid".
+    templates: see `templates`. Raises CodegenError("empty-grid").
     """
-    templates = [*_templates(grid, limits)]
     facts: dict[str, tuple[list[str], CodegenError | None]] = {}  # of a module
     items: dict[str, Item] = {}
     for spec in grid.sources:
@@ -108,24 +107,28 @@ def _sites(grid: Grid, subject: _Subject, operation: str) -> Iterator[tuple[str,
             yield site, error
 
 
-def _templates(grid: Grid, limits: Limits) -> Iterator[Request]:
-    """A Request for each module with each of its arguments, and each operation; its source and its site are still open."""
+def templates(grid: Grid, limits: Limits) -> list[Request]:
+    """A Request for each module with each of its arguments, and each operation; its source and its site are still open.
+
+    No model has run by then. Raises CodegenError("bad-expression", "unknown-module", "unknown-argument", "empty-grid", "usage").
+    """
     for what in ("sources", "modules", "sites"):
         if not getattr(grid, what):
             raise CodegenError("empty-grid", f"the sweep has no {what}", f"give some, for example {EXAMPLES[what]}")
     if grid.combine and "beside" not in grid.operations:
         raise CodegenError("usage", "combine says how a module beside a site is joined", "give the operation beside, too")
-    used: set[str] = set()
+    used, found = set[str](), list[Request]()
     for module in grid.modules:
         taken = _taken(grid, module)
         used |= {name for name, _ in taken}
         for values in itertools.product(*(values for _, values in taken)):
             args = tuple((name, value) for (name, _), value in zip(taken, values, strict=True))
-            for operation in grid.operations:
-                yield dataclasses.replace(_request(grid, module, args, operation), limits=limits)
+            made = (_request(grid, module, args, operation) for operation in grid.operations)
+            found += [dataclasses.replace(request, limits=limits) for request in made]
     if unused := next((name for name, _ in grid.args if name not in used), ""):
         what = f"none of {', '.join(grid.modules)} has an argument {unused}"
         raise CodegenError("unknown-argument", what, "codegen modules NAME lists them; in an expression write se(reduction=8)")
+    return found
 
 
 def _request(grid: Grid, module: str, args: tuple[tuple[str, str], ...], operation: str) -> Request:
