@@ -93,6 +93,7 @@ def test_bad_input_is_two_lines(words: tuple[str, ...], name: str, said: Any, wo
     assert code == 2 and not out and len(told) == 2 and not workers.cells
     assert told[0].startswith(f"error[{name}]: ") and told[1].startswith("hint: ")
     assert json.loads(said(*words, "--json")[1])["error"]["name"] == name
+    assert {path.name for path in Path.cwd().iterdir()} <= {"net.py", "mine.py"}  # nothing is left behind
 
 
 def test_the_help_tells_what_a_cell_is(said: Any) -> None:

@@ -268,7 +268,7 @@ def planned(grid: Grid, found: Map = RESIDUAL, settings: Settings = SETTINGS) ->
             raise CodegenError("source-fails", "it does not run", "mend it")
         return found
 
-    return planning.plan(grid, settings, Limits(), look)
+    return planning.plan(grid, planning.templates(grid, Limits()), settings, look)
 
 
 @pytest.fixture(autouse=True)
@@ -377,11 +377,8 @@ def test_what_is_unknown_is_refused_by_name_and_the_rest_goes_on(folder: Path) -
     ],
 )
 def test_what_no_cell_can_have_is_told_before_a_model_runs(changes: dict[str, Any], name: str) -> None:
-    def look(source: Source, request: Request) -> Map:
-        raise AssertionError("looked")
-
     grid = Grid(**{"sources": ("net.py",), "modules": ("se",), "sites": ("a1",), **changes})
-    assert refused(lambda: planning.plan(grid, Settings(Path("sweep")), Limits(), look)).name == name
+    assert refused(lambda: planning.templates(grid, Limits())).name == name
 
 
 def test_a_key_says_what_a_variant_is_made_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

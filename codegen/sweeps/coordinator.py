@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen import emit, imports, pipeline, warm
-from codegen.errors import INTERRUPTED, CodegenError
+from codegen.errors import BUG, CONTRACT, INTERRUPTED, CodegenError
 from codegen.grids import Grid
 from codegen.sweeps import executors, locking, places, planning, store
 from codegen.sweeps.executors import Chosen
@@ -24,6 +25,8 @@ from codegen.sweeps.rows import Base, Cell, Row, Settings
 from codegen.sweeps.store import Kept, Store
 from codegen.types import Limits, Request, Source
 from codegen.version import __version__
+
+CRASHES = ("model-timeout", "model-exited", "model-memory", "source-fails")  # of a source when it was looked at
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,19 @@ def run(task: Task, done: Done) -> Sweep:
     imports.forget()
     if folder.exists() and not folder.is_dir():
         raise CodegenError("output-is-file", f"{folder} is a file", "give a folder: -o FOLDER")
+    templates = planning.templates(task.grid, task.limits)
     if task.dry_run:
-        return _shown(task, done, begun)
+        return _shown(task, templates, done, begun)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     with locking.locked(folder), store.opened(folder, create=True) as kept_in:
         if task.retry:
             kept_in.forget_failures()
-        items = _plan(task, kept_in, done)
+        try:
+            items = _plan(task, templates, kept_in, done)
+        except BaseException:
+            for path in missing[-1:]:  # nothing is left of a sweep that has not begun
+                shutil.rmtree(path, ignore_errors=True)
+            raise
         kept_in.plan(items)
         left = _left(task, items, kept_in)
         _made(task, items, left, kept_in, done)
@@ -103,11 +113,11 @@ def run(task: Task, done: Done) -> Sweep:
     return _told(task, items, rows, len(left), begun)
 
 
-def _shown(task: Task, done: Done, begun: float) -> Sweep:
+def _shown(task: Task, templates: Sequence[Request], done: Done, begun: float) -> Sweep:
     """The plan, and which rows of it are there. Writes nothing."""
     folder = task.settings.folder
     with store.opened(folder) if (folder / store.FILE).is_file() else contextlib.nullcontext() as kept_in:
-        items = _plan(task, kept_in, done)
+        items = _plan(task, templates, kept_in, done)
         left = {item.name for item in _left(task, items, kept_in)}
         kept = kept_in.kept() if kept_in else {}
     ready = [kept[item.cell.key].row for item in items if item.name not in left]
@@ -127,7 +137,7 @@ def _told(task: Task, items: Sequence[Item], rows: tuple[Row, ...], made: int, b
     return Sweep(task.settings.folder, grid, rows, made, seconds, task.dry_run, cells=len(items))
 
 
-def _plan(task: Task, kept_in: Store | None, done: Done) -> list[Item]:
+def _plan(task: Task, templates: Sequence[Request], kept_in: Store | None, done: Done) -> list[Item]:
     worker = warm.Warm()
 
     def look(source: Source, request: Request) -> places.Map:
@@ -143,7 +153,7 @@ def _plan(task: Task, kept_in: Store | None, done: Done) -> list[Item]:
         return places.from_json(seen)
 
     try:
-        items = planning.plan(task.grid, task.settings, task.limits, look)
+        items = planning.plan(task.grid, templates, task.settings, look)
     finally:
         worker.stop()
     if task.strict:
@@ -226,7 +236,7 @@ def _kept(folder: Path, item: Item, row: Row, kept_in: Store) -> Row:
     if row.status == "passed":
         output = path.relative_to(folder).as_posix()
         if "text" in row.record:
-            emit.write(path, row.record["text"].encode(row.record.get("encoding") or "utf-8"))
+            _write(path, row.record["text"].encode(row.record.get("encoding") or "utf-8"))
         digest = _digest(path)
         record |= {"output": output}
     else:
@@ -234,6 +244,19 @@ def _kept(folder: Path, item: Item, row: Row, kept_in: Store) -> Row:
     row = dataclasses.replace(row, number=item.cell.number, record=record, output=output)
     kept_in.keep(Kept(row, item.name, digest))
     return row
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of the file or none of it. It is not waited for the disk: the next run knows a damaged file by its digest."""
+    begun = path.with_suffix(".tmp")
+    with store.told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            begun.write_bytes(data)
+            begun.replace(path)
+        except BaseException:
+            begun.unlink(missing_ok=True)
+            raise
 
 
 def _refused(item: Item) -> Row:
@@ -249,7 +272,7 @@ def _refused(item: Item) -> Row:
         module=request.module,
         arguments=item.cell.arguments,
         command=emit.command(request, request.source),
-        status="refused",
+        status="failed" if error.name in CRASHES or error.exit_code in (BUG, CONTRACT) else "refused",
         error=error.name,
         message=error.message,
         hint=error.hint,

@@ -31,8 +31,9 @@ def merge(folders: Sequence[Path], output: Path) -> None:
     Raises CodegenError("stores-differ") where two were made from something else, and what `store.opened` raises. Nothing is
     written then.
     """
+    parts = [_part(folder) for folder in dict.fromkeys(folders) if folder.absolute() != output.absolute()]
+    _demand_one_truth(parts)
     with locking.locked(output), store.opened(output, create=True) as target:
-        parts = [_part(folder) for folder in dict.fromkeys(folders) if folder.absolute() != output.absolute()]
         every = [_of(target), *parts]
         _demand_one_truth(every)
         for part in parts:

@@ -59,12 +59,11 @@ class _Subject:
     refusal: CodegenError | None
 
 
-def plan(grid: Grid, settings: Settings, limits: Limits, look: Look) -> list[Item]:
+def plan(grid: Grid, templates: Sequence[Request], settings: Settings, look: Look) -> list[Item]:
     """The cells of a grid in their order: by source, module, arguments, operation and site.
 
-    Raises CodegenError("bad-expression", "unknown-module", "unknown-argument", "usage") before any model runs, "empty-grid".
+    templates: see `templates`. Raises CodegenError("empty-grid").
     """
-    templates = [*_templates(grid, limits)]
     facts: dict[str, tuple[list[str], CodegenError | None]] = {}  # of a module
     items: dict[str, Item] = {}
     for spec in grid.sources:
@@ -76,8 +75,9 @@ def plan(grid: Grid, settings: Settings, limits: Limits, look: Look) -> list[Ite
                 if request.module not in facts:
                     facts[request.module] = _made_of(request, subject.source)
                 made_of, unreadable = facts[request.module]
-                name = _name(request, subject.source)
-                key = _digest([_asked(request), made_of, _measured(settings), __version__])
+                asked = _asked(request)
+                name = _name(request, subject.source, asked)
+                key = _digest([asked, made_of, _measured(settings), __version__])
                 request = dataclasses.replace(request, output=f"variants/{name}.py")
                 items.setdefault(name, Item(Cell(0, key, request), name, refusal or unreadable))
     chosen = _chosen(grid, [*items.values()])
@@ -107,24 +107,28 @@ def _sites(grid: Grid, subject: _Subject, operation: str) -> Iterator[tuple[str,
             yield site, error
 
 
-def _templates(grid: Grid, limits: Limits) -> Iterator[Request]:
-    """A Request for each module with each of its arguments, and each operation; its source and its site are still open."""
+def templates(grid: Grid, limits: Limits) -> list[Request]:
+    """A Request for each module with each of its arguments, and each operation; its source and its site are still open.
+
+    No model has run by then. Raises CodegenError("bad-expression", "unknown-module", "unknown-argument", "empty-grid", "usage").
+    """
     for what in ("sources", "modules", "sites"):
         if not getattr(grid, what):
             raise CodegenError("empty-grid", f"the sweep has no {what}", f"give some, for example {EXAMPLES[what]}")
     if grid.combine and "beside" not in grid.operations:
         raise CodegenError("usage", "combine says how a module beside a site is joined", "give the operation beside, too")
-    used: set[str] = set()
+    used, found = set[str](), list[Request]()
     for module in grid.modules:
         taken = _taken(grid, module)
         used |= {name for name, _ in taken}
         for values in itertools.product(*(values for _, values in taken)):
             args = tuple((name, value) for (name, _), value in zip(taken, values, strict=True))
-            for operation in grid.operations:
-                yield dataclasses.replace(_request(grid, module, args, operation), limits=limits)
+            made = (_request(grid, module, args, operation) for operation in grid.operations)
+            found += [dataclasses.replace(request, limits=limits) for request in made]
     if unused := next((name for name, _ in grid.args if name not in used), ""):
         what = f"none of {', '.join(grid.modules)} has an argument {unused}"
         raise CodegenError("unknown-argument", what, "codegen modules NAME lists them; in an expression write se(reduction=8)")
+    return found
 
 
 def _request(grid: Grid, module: str, args: tuple[tuple[str, str], ...], operation: str) -> Request:
@@ -150,7 +154,7 @@ def _taken(grid: Grid, module: str) -> list[tuple[str, tuple[str, ...]]]:
 
 def _asked(request: Request) -> str:
     """What a request asks for, without what belongs to this machine or this run."""
-    fields = {name: value for name, value in dataclasses.asdict(request).items() if name not in OF_THE_RUN}
+    fields = {f.name: getattr(request, f.name) for f in dataclasses.fields(request) if f.name not in OF_THE_RUN}
     fields |= {"source": emit.portable(request.source), "module": expressions.mapped(request.module, emit.portable)}
     return json.dumps({name: value for name, value in fields.items() if value}, sort_keys=True)
 
@@ -185,14 +189,14 @@ def _digest(facts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _name(request: Request, source: Source | None) -> str:
+def _name(request: Request, source: Source | None, asked: str) -> str:
     """A name for the file that can be imported: `resnet50_se_layer1_0a1b2c3d4e`. Its end tells apart what else looks alike."""
     stem = source.entry or source.file.path.stem if source else request.source.rpartition(":")[2]
     place = request.site if request.operation == "after" else f"{request.operation}_{request.site}"
     words = [stem, expressions.called(request.module), *(f"{k}{v}" for k, v in request.arguments), place]
     plain = "_".join(re.sub(r"[^0-9A-Za-z]+", "_", word).strip("_") for word in words)[:LONGEST].strip("_")
     plain = plain if plain[:1].isalpha() else f"m_{plain}"
-    return f"{plain}_{hashlib.sha256(_asked(request).encode()).hexdigest()[:10]}"
+    return f"{plain}_{hashlib.sha256(asked.encode()).hexdigest()[:10]}"
 
 
 def _cell(request: Request) -> str:

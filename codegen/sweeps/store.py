@@ -25,6 +25,7 @@ from codegen.version import __version__
 
 FILE = "store.sqlite"
 APPLICATION, SCHEMA = 0x434F4447, 1
+LOCAL = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "overlay", "tmpfs"}
 PAIRS = ("flops", "memory", "latency")  # of Costs: what is known of base and variant
 COLUMNS = {  # of `rows`, beside those of a Row itself: name -> type
     **{f"{side}{cost}": "REAL" if cost == "latency" else "INTEGER" for cost in PAIRS for side in ("base_", "")},
@@ -157,9 +158,25 @@ def opened(folder: Path, *, create: bool = False) -> Iterator[Store]:
         with told(path):
             connection.row_factory = sqlite3.Row
             _demand_ours(connection, path, create)
+            if create and _is_local(path):
+                connection.execute("PRAGMA journal_mode = WAL")  # a commit waits for no disk
         yield Store(path, connection)
+        if create:
+            with contextlib.suppress(sqlite3.Error):  # somebody reads: the next run does it
+                connection.execute("PRAGMA busy_timeout = 0")
+                connection.execute("PRAGMA journal_mode = DELETE")  # all in one file again, which can be copied, or read only
     finally:
         connection.close()
+
+
+def _is_local(path: Path) -> bool:
+    """Whether the file system is one of this machine: the write-ahead log does not work on those of a cluster. A process that
+    is killed loses no commit either way.
+    """
+    mounts = Path("/proc/mounts")
+    lines = [line.split() for line in mounts.read_text().splitlines()] if mounts.exists() else []
+    holding = [words for words in lines if len(words) > 2 and path.resolve().is_relative_to(words[1])]
+    return max(holding, key=lambda words: len(words[1]))[2] in LOCAL if holding else False
 
 
 def read(folder: Path) -> Contents:
@@ -173,7 +190,6 @@ def _demand_ours(connection: sqlite3.Connection, path: Path, create: bool) -> No
     empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if empty and not application and create:
-        # a process that is killed loses nothing in this mode; WAL would not work on the network file systems of a cluster
         with connection:
             statements = [text for text in TABLES.split(";") if text.strip()]
             connection.execute("BEGIN")
