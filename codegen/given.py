@@ -36,7 +36,7 @@ FLAGS = (
     *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
     *("import_", "accept_licence"),
 )
-PATHS = ("source", "file", "output", "against", "names", "config", "old_source")
+PATHS = ("source", "file", "output", "against", "names", "config", "old_source", "sweep", "svg", "html")
 BASE = "_base"  # what `codegen base` appends to registered names, where nothing else is said
 WORDS = {"args": "arg", "checks": "check", "edits": "edit"}  # several values are one name here, one option each there
 

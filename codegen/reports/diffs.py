@@ -89,7 +89,7 @@ def _differing(old: tuple[int, Pieces], new: tuple[int, Pieces]) -> tuple[Side, 
     """Two lines with the words marked in which they differ."""
     words = [WORD.findall(_text(pieces)) for _, pieces in (old, new)]
     spans: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
-    for tag, *ends in SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+    for tag, *ends in SequenceMatcher(None, words[0], words[1], autojunk=False).get_opcodes():
         for side, (start, stop) in enumerate((ends[:2], ends[2:])) if tag != "equal" else ():
             before = sum(map(len, words[side][:start]))
             spans[side].append((before, before + sum(map(len, words[side][start:stop]))))

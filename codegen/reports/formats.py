@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MINUS = "−"
 
@@ -57,7 +58,7 @@ def times(value: float) -> str:
     return f"{value:.2f}×" if value < 99.5 else f"{value:,.0f}×"
 
 
-def size(shape: tuple[int, ...] | list[int]) -> str:
+def size(shape: Sequence[int]) -> str:
     """`64×56×56`."""
     return "×".join(map(str, shape))
 

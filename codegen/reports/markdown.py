@@ -3,6 +3,7 @@ refused. It fits into what GitHub takes."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -14,22 +15,21 @@ LIMIT = 60_000  # characters; GitHub takes 65,536
 REFUSED = 40  # lines
 
 
-def text(rows: Sequence[Row], name: str) -> str:
+def text(rows: Sequence[Row], name: str, cells: int = 0) -> str:
     """The whole."""
-    sentences = ["".join(_part(part) for part in sentence) for sentence in summary.told(rows)]
-    lead = f"## {escaped(name)}\n\n" + "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
+    whole, *others = summary.told(rows, cells)
+    told = [f"- **{each.topic}**: {''.join(map(_part, each.parts))}" for each in others]
+    lead = "\n".join([f"## {escaped(name)}\n", escaped(str(whole)), *[""] * bool(told), *told, ""])
     shown = _shown(rows)
     tables = [_table([row for row in rows if row.source == source], shown) for source in dict.fromkeys(r.source for r in rows)]
     tail = _refused([row for row in rows if row.status != "passed"])
-    cells = " · ".join(measure.title for measure in shown)
-    about = f"\nIn a cell: {cells}, each beside the base.\n" if shown else ""
-    room, kept = LIMIT - len(lead) - len(tail) - len(about), 0
-    while kept < len(tables) and len(tables[kept]) < room:
-        room -= len(tables[kept])
-        kept += 1
-    left = len(tables) - kept
+    titles = " · ".join(measure.title for measure in shown)
+    about = f"\nIn a cell: {titles}, each beside the base.\n" if shown else ""
+    room = LIMIT - len(lead) - len(tail) - len(about)
+    kept = [table for table, end in zip(tables, itertools.accumulate(len(each) for each in tables), strict=True) if end <= room]
+    left = len(tables) - len(kept)
     more = f"\n{formats.number(left, 'more backbone')}: too long for a comment, the page has them.\n" if left else ""
-    return lead + about + "".join(tables[:kept]) + more + tail
+    return lead + about + "".join(kept) + more + tail
 
 
 def _shown(rows: Sequence[Row]) -> list[Measure]:

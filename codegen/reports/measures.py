@@ -34,11 +34,18 @@ def _changed(pair: Pair) -> float | None:
 
 
 def _parameters(row: Row) -> Pair:
-    if row.parameters is None or row.new_parameters is None:
-        return None
+    if row.parameters is None or row.new_parameters is None or row.operation == "replace":
+        return None  # of what takes a module's place it is known how many that had, not how many the model has
     return row.parameters, row.parameters + row.new_parameters
 
 
+LATENCY = Measure(
+    *("latency", "latency", "time of the variant / time of the base, the median of paired runs"),
+    lambda row: row.costs.ratio[1] if row.costs.ratio else None,
+    formats.times,
+    lambda row: row.costs.latency,
+    formats.seconds,
+)
 MEASURES = (
     Measure(
         *("parameters", "parameters", "new parameters, of those of the base"),
@@ -61,13 +68,7 @@ MEASURES = (
         lambda row: row.costs.memory,
         formats.memory,
     ),
-    Measure(
-        *("latency", "latency", "time of the variant / time of the base, the median of paired runs"),
-        lambda row: row.costs.ratio[1] if row.costs.ratio else None,
-        formats.times,
-        lambda row: row.costs.latency,
-        formats.seconds,
-    ),
+    LATENCY,
     Measure(
         *("drift", "drift", "how far the outputs move at initialisation with the base's weights, relative"),
         lambda row: row.drift,

@@ -16,6 +16,7 @@ from codegen.reports import diffs, formats, measures, pictures, plots, summary, 
 from codegen.reports.measures import Measure
 from codegen.reports.pictures import Look, Mark
 from codegen.sweeps.rows import STATUSES, Base, Row
+from codegen.sweeps.store import Contents
 from codegen.version import __version__
 
 TOGETHER = 32  # variants in one packet: more are smaller, and slower to open
@@ -23,10 +24,11 @@ PICTURES = 16
 ROWS = 30  # of a picture
 
 
-def html(rows: Sequence[Row], bases: Sequence[Base], name: str) -> str:
+def html(contents: Contents, name: str) -> str:
     """The page."""
     from markupsafe import Markup
 
+    rows, bases = contents.rows, contents.bases
     known = measures.measured(rows)
     packets = [*_packed("details", [_details(row) for _, row in _neighbours(rows)], TOGETHER)]
     packets += _packed("pictures", _pictures(rows, bases), PICTURES)
@@ -41,7 +43,7 @@ def html(rows: Sequence[Row], bases: Sequence[Base], name: str) -> str:
         script=Markup(script),
         data=Markup(_json(_data(rows, bases, known))),
         packets=[(key, Markup(text)) for key, text in packets],
-        sentences=summary.told(rows),
+        sentences=summary.told(rows, contents.cells),
         tiles=_tiles(rows),
         planes=[(plot.measure, Markup(plot.svg)) for plot in plots.planes(rows)],
         heats=[(heat.source, Markup(heat.svg)) for heat in plots.heats(rows, chosen)],
@@ -50,6 +52,7 @@ def html(rows: Sequence[Row], bases: Sequence[Base], name: str) -> str:
         measures=known,
         modules=plots.colours(rows),
         shapes=plots.shapes(rows),
+        narrow=len({measures.module(row) for row in rows}) < 8,
         bases=[(base, Markup(_plain(base))) for base in bases],
     )
 

@@ -116,6 +116,7 @@ def svg(structure: Mapping[str, Any], title: str, mark: Mark | None = None, look
         at={"output": OUTPUT, "layout": LAYOUT, "parameters": PARAMETERS, "bars": BARS, "row": ROW, "gap": GAP},
         width=WIDTH,
         height=sheet.y + 42,
+        cut=30 if look.live else 0,  # the page has the title
         live=look.live,
         style=templates.read("picture.css") if look.styled else "",
     )
@@ -210,7 +211,7 @@ def _between(node: Node) -> str:
 
 
 def _batched(shape: Sequence[int]) -> str:
-    return formats.size(["N", *shape[1:]]) if shape else "?"
+    return f"N×{formats.size(shape[1:])}" if shape else "?"
 
 
 def _layout(facts: Mapping[str, Any]) -> str:

@@ -92,7 +92,7 @@ def plane(rows: Sequence[Row], measure: Measure) -> Plot | None:
     found = [(i, row, x, y) for i, row, x, y in known if y is not None]
     if not found:
         return None
-    across = scales.scale([x for _, _, x, _ in found], 62, 548, zero=measure.key != "latency")
+    across = scales.scale([x for _, _, x, _ in found], 62, 530, zero=measure.key != "latency")
     up = scales.scale([y for *_, y in found], 306, 14)
     kinds, forms = colours(rows), shapes(rows)
     dots = [Dot(across.at(x), up.at(y), i, kinds[row.module], forms[row.source]) for i, row, x, y in found]
@@ -132,7 +132,7 @@ def _heat(rows: Indexed, measure: Measure | None, bounds: Sequence[float]) -> st
     modules = list(dict.fromkeys(measures.module(row) for _, row in rows))
     places = list(dict.fromkeys(measures.place(row) for _, row in rows))
     left = 16 + min(240, max(6.9 * len(place) for place in places))
-    top = 24 if max(map(len, modules)) < 9 else 30 + min(90, 4.2 * max(map(len, modules)))
+    top = 24 if max(map(len, modules)) < 9 else 14 + min(100, 3.7 * max(map(len, modules)))
     x, y = ({name: i for i, name in enumerate(names)} for names in (modules, places))
     seen: dict[tuple[str, str], Cell] = {}
     for index, row in rows:
@@ -172,13 +172,14 @@ class Spread:
 
 def spread(rows: Sequence[Row]) -> Spread | None:
     """The latency of each variant beside its base, with the quartiles; of very many the fastest and the slowest."""
-    known = sorted(((i, row) for i, row in enumerate(rows) if row.costs.ratio), key=lambda each: (each[1].costs.ratio or ())[1])
+    timed = [(i, row) for i, row in enumerate(rows) if row.costs.ratio]
+    known = sorted(timed, key=lambda each: measures.LATENCY.value(each[1]) or 0.0)
     if not known:
         return None
     half = SHOWN // 2
     shown = known if len(known) <= SHOWN else known[:half] + known[-half:]
     every = [value for _, row in shown for value in row.costs.ratio or ()]
-    across = scales.scale([1.0, *every], 330, 640, zero=False)
+    across = scales.scale([1.0, *every], 366, 680, zero=False)
     kinds = colours(rows)
     lines = [_interval(row, index, 46 + 20 * i, across, kinds) for i, (index, row) in enumerate(shown)]
     svg = templates.rendered(
@@ -200,5 +201,5 @@ def _interval(row: Row, index: int, y: float, across: scales.Scale, kinds: dict[
     times = " → ".join(map(formats.seconds, row.costs.latency)) if row.costs.latency else ""
     places = (across.at(low), across.at(middle), across.at(high))
     return Interval(
-        y, *places, label if len(label) < 50 else f"{label[:48]}…", formats.times(middle), times, kinds[row.module], index
+        y, *places, label if len(label) < 53 else f"{label[:51]}…", formats.times(middle), times, kinds[row.module], index
     )

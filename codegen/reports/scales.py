@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+ROUND = re.compile(r"\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)")  # 10.0 % and 0.10 % are round numbers on such an axis
 WIDE = 50.0  # the largest by the smallest: from here on an axis is logarithmic
-GUTTER = 26.0  # room for what is 0, beside a logarithmic axis
+GUTTER = 44.0  # room for what is 0, beside a logarithmic axis
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,12 @@ class Scale:
 
     def marks(self, text: Callable[[float], str]) -> list[tuple[float, str]]:
         """The ticks, each with its place and its text."""
-        zero = [(self.at(0), text(0))] if self.log and self.gutter else []
-        return [*zero, *((self.at(tick), text(tick)) for tick in self.ticks)]
+        if not self.log:
+            return [(self.at(tick), text(tick)) for tick in self.ticks]
+        zero = [(self.at(0), text(0))] if self.gutter else []
+        texts = [ROUND.sub(lambda found: found[1] or "", text(tick)) for tick in self.ticks]
+        texts[0] = "" if zero else texts[0]  # it would stand on the 0
+        return [*zero, *zip(map(self.at, self.ticks), texts, strict=True)]
 
 
 def scale(values: Sequence[float], start: float, stop: float, *, zero: bool = True, least: int = 4) -> Scale:

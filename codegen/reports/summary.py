@@ -19,7 +19,15 @@ class Part:
     row: int | None = None
 
 
-Sentence = tuple[Part, ...]
+@dataclass(frozen=True)
+class Sentence:
+    """What is told of one cost; of the whole, where `topic` is empty."""
+
+    topic: str
+    parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        return "".join(part.text for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -35,21 +43,23 @@ class Phrase:
 
 PHRASES = {
     "parameters": Phrase(("adds", "add"), "the fewest parameters", "the most", "no parameters"),
-    "latency": Phrase(("is", "are"), "the fastest", "the slowest"),
-    "flops": Phrase(("adds", "add"), "the fewest operations", "the most", "no operations"),
-    "memory": Phrase(("takes", "take"), "the least memory", "the most", "no more memory"),
     "drift": Phrase(
         *(("changes", "change"), "the outputs least at initialisation", "them most"),
         *("the outputs as they are at initialisation", ("leaves", "leave")),
     ),
+    "latency": Phrase(("is", "are"), "the fastest", "the slowest"),
+    "flops": Phrase(("adds", "add"), "the fewest operations", "the most", "no operations"),
+    "memory": Phrase(("takes", "take"), "the least memory", "the most", "no more memory"),
 }
 
 
-def told(rows: Sequence[Row]) -> list[Sentence]:
-    """The sentences, most important first."""
+def told(rows: Sequence[Row], cells: int = 0) -> list[Sentence]:
+    """The sentences, most important first. cells: how many were asked for, where some have no row yet."""
     passed = [(index, row) for index, row in enumerate(rows) if row.status == "passed"]
     every = (_extremes(passed, next(m for m in MEASURES if m.key == key), phrase) for key, phrase in PHRASES.items())
-    return [(Part(counted(rows)),), *(sentence for sentence in every if sentence)]
+    left = max(cells - len(rows), 0)
+    more = f" {formats.number(left, 'more variant')} {'is' if left == 1 else 'are'} not made yet." if left else ""
+    return [Sentence("", (Part(counted(rows) + more),)), *(sentence for sentence in every if sentence)]
 
 
 def counted(rows: Sequence[Row]) -> str:
@@ -81,17 +91,18 @@ def _extremes(passed: Sequence[tuple[int, Row]], measure: Measure, phrase: Phras
     what = phrase.nothing if nothing else f"{phrase.least} ({measure.text(min(values))})"
     others, several = _who(most)
     end = f" {phrase.verbs[several]} {phrase.most} ({measure.text(max(values))})."
-    return (*who, Part(f" {verbs[many]} {what}; "), *others, Part(end))
+    return Sentence(measure.title, (*who, Part(f" {verbs[many]} {what}; "), *others, Part(end)))
 
 
-def _who(alike: Sequence[tuple[float, int, Row]]) -> tuple[Sentence, bool]:
+def _who(alike: Sequence[tuple[float, int, Row]]) -> tuple[tuple[Part, ...], bool]:
     """These variants, by name where they are few, and whether they are several."""
     modules = list(dict.fromkeys(measures.module(row) for _, _, row in alike))
     if len(alike) == 1:
         return (Part(measures.named(alike[0][2]), alike[0][1]),), False
-    places = list(dict.fromkeys(f"{measures.place(row)} of {measures.model(row.source)}" for _, _, row in alike))
-    if len(modules) == 1 and len(places) < 4:
-        return (Part(f"{modules[0]} {formats.listed(places)}"),), False
+    models = list(dict.fromkeys(measures.model(row.source) for _, _, row in alike))
+    if len(modules) == len(models) == 1 and len(alike) < 4:
+        places = formats.listed([measures.place(row) for _, _, row in alike])
+        return (Part(f"{modules[0]} {places} of {models[0]}"),), False
     if len(modules) > 3:
         return (Part(formats.number(len(alike), "variant")),), True
     return (Part(f"{formats.listed(modules)} ({formats.number(len(alike), 'variant')})"),), len(modules) > 1

@@ -138,7 +138,7 @@ function opened(row, found, picture) {
   facts.append(make("h4", {}, "Make it again"), make("div", { class: "command" }, make("code", {}, found.command), copyButton(found.command)));
   if (found.costs) facts.append(make("h4", {}, "What it costs"), costs(found.costs));
   if (found.checks) facts.append(make("h4", {}, "The contract"), checks(found.checks));
-  for (const note of found.notes || []) facts.append(make("p", { class: "note" }, `note: ${note}`));
+  for (const note of found.notes || []) facts.append(make("p", { class: "remark" }, `note: ${note}`));
   const parts = [make("div", { class: "halves" }, facts)];
   if (picture) parts[0].append(make("div", { class: "drawing" }, make("h4", {}, "Where it stands"), drawing(picture, row, found)));
   if (found.diff) {
