@@ -34,10 +34,15 @@ function compared(one, other, column) {
   return (state.down ? -order : order) || one.index - other.index;
 }
 
+function sought(word) { // `se` is in `passed`, too: what is short is the start of a word
+  const start = new RegExp(`(^|[^a-z0-9])${word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`);
+  return word.length < 3 ? (text) => start.test(text) : (text) => text.includes(word);
+}
+
 function update() {
-  const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean).map(sought);
   const wanted = Object.entries(FILTERS).map(([id, key]) => [key, byId(id).value]).filter(([, value]) => value);
-  const shown = ROWS.filter((row) => wanted.every(([key, value]) => row[key] === value) && words.every((word) => row.text.includes(word)));
+  const shown = ROWS.filter((row) => wanted.every(([key, value]) => row[key] === value) && words.every((has) => has(row.text)));
   if (state.column >= 0) shown.sort((a, b) => compared(a, b, COLUMNS[state.column]));
   state.shown = shown;
   state.drawn = 0;
@@ -45,7 +50,7 @@ function update() {
   draw(STEP);
   const all = ROWS.length.toLocaleString("en");
   byId("count").textContent = shown.length === ROWS.length ? `${all} variants` : `${shown.length.toLocaleString("en")} of ${all} variants`;
-  byId("reset").disabled = !words.length && !wanted.length;
+  byId("clear").disabled = !words.length && !wanted.length;
   clearTimeout(state.fading);
   state.fading = setTimeout(fade, 60); // the plots follow when typing pauses
 }
@@ -67,7 +72,7 @@ function draw(many) {
   }
   byId("body").append(piece);
   const left = state.shown.length - state.drawn;
-  byId("end").textContent = !state.shown.length ? "No variant is like that." : left ? `${left.toLocaleString("en")} more below` : "";
+  byId("end").textContent = !state.shown.length ? "No variant is like that." : left ? `${left.toLocaleString("en")} more` : "";
 }
 
 function drawn(row) {
@@ -212,7 +217,7 @@ async function show(index) {
 // --- plots -----------------------------------------------------------------------------------------------------------
 
 function shade(measure) {
-  byId("heat-about").textContent = measure.about;
+  byId("heat-about").textContent = measure.about[0].toUpperCase() + measure.about.slice(1);
   const at = DATA.measures.indexOf(measure);
   for (const cell of document.querySelectorAll(".heat .cell")) {
     const row = ROWS[Number(cell.dataset.i)];
