@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from codegen import api, catalogued, repository, sweeping
+from codegen import api, catalogued, reporting, repository, sweeping
 from codegen.errors import CONTRACT
 from codegen.options import BASE, CHECKS, DIFF, HEAD, INSERT, REMOVE, REPLACE, RUN, SHOW, WRAP
 from codegen.types import Report
@@ -30,19 +30,26 @@ cli.add_command(catalogued.certify)
 for _command in (repository.build, repository.check, repository.update, repository.eject, repository.schema):
     cli.add_command(_command)
 cli.add_command(sweeping.sweep)
+cli.add_command(reporting.report)
 
 
 @cli.command()
 @click.argument("source")
+@click.option("--svg", default="", metavar="FILE", help="Draw the structure: boxes in the order of calls, shapes, widths.")
+@click.option("--html", default="", metavar="FILE", help="Draw it into a page where a press copies a site's name.")
+@click.option("--force", is_flag=True, help="Replace a picture that exists.")
 @RUN
 @SHOW
-def sites(*, as_json: bool, verbose: bool, **options: Any) -> None:
-    """Every site of SOURCE: type, output shape, layout, width, count, call sites."""
-    trace = api.sites(**options)
+def sites(*, as_json: bool, verbose: bool, svg: str, html: str, **options: Any) -> None:
+    """Every site of SOURCE: type, output shape, layout, width, count, call sites. With --svg or --html a picture of them."""
+    trace = api.sites(svg=svg, html=html, **options)
     if as_json:
         from codegen import records
 
         _print_json(records.sites_json(trace))
+    elif svg or html:
+        for file in filter(None, (svg, html)):
+            click.echo(f"wrote {file}")
     else:
         from codegen import show
 

@@ -42,7 +42,7 @@ FLAGS = (
     *("import_", "accept_licence"),
     *("full", "compile", "strict", "retry", "merge"),
 )
-PATHS = ("source", "sources", "export", "file", "output", "against", "names", "config", "old_source")
+PATHS = ("source", "sources", "export", "file", "output", "against", "names", "config", "old_source", "sweep", "svg", "html")
 BASE = "_base"  # what `codegen base` appends to registered names, where nothing else is said
 WORDS = {"args": "arg", "checks": "check", "edits": "edit"}  # several values are one name here, one option each there
 

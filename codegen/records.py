@@ -77,6 +77,7 @@ def sites_json(trace: Trace) -> dict[str, Any]:
         "build": trace.build,
         "input": trace.input,
         "host": trace.hosts[0].name if trace.hosts else "",
+        "parameters": next((m.parameters for m in trace.modules if not m.name), 0),
         "paths": list(trace.paths),
         "sites": [
             {
@@ -89,6 +90,7 @@ def sites_json(trace: Trace) -> dict[str, Any]:
                 "width": asdict(m.width_after) if m.width_after else None,
                 "width_before": asdict(m.width_before) if m.width_before else None,
                 "calls": m.calls,
+                "order": m.order,
                 "parameters": m.parameters,
                 "call_sites": call_sites(trace, m),
             }

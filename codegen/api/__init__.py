@@ -8,6 +8,7 @@ What a function does not need is not imported for it.
 from codegen.api.looking import certify, diff, modules, sites, verify
 from codegen.api.making import base, head, insert, remove, replace, wrap
 from codegen.api.recipes import build, check, eject, schema, update
+from codegen.api.reports import report
 from codegen.api.sweeps import sweep
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "modules",
     "remove",
     "replace",
+    "report",
     "schema",
     "sites",
     "sweep",

@@ -1,4 +1,4 @@
-"""What looks at a model, a module or a variant, and writes nothing: sites, modules, certify, verify, diff."""
+"""What looks at a model, a module or a variant, and writes no code: sites, modules, certify, verify, diff."""
 
 from __future__ import annotations
 
@@ -26,19 +26,29 @@ def sites(
     input: str = "",
     timeout: float = 600.0,
     memory: str = "",
+    svg: Spec = "",
+    html: Spec = "",
+    force: bool = False,
 ) -> Trace:
     """Every site of a model, measured by running it once in a child process: `codegen sites`.
 
     source, class_, build, input, timeout, memory: as in `codegen.insert`.
+    svg, html: files for a picture of the structure, alone and in a page where a press copies a site's name; force: over one
+    that exists.
 
     Returns a Trace: `modules` (of each its name, class, shapes, layout `after` and `before`, `width_after`, `calls`), `calls`
     (where in the code each is called), `build`, `input`. The first of `modules`, with the name "", is the model itself.
-    Raises CodegenError("usage", "unknown-source", "source-fails" ...).
+    Raises CodegenError("usage", "unknown-source", "source-fails", "output-exists" ...).
     """
     options = given.checked(locals())
+    files, force = {kind: file for kind in ("svg", "html") if (file := options.pop(kind))}, options.pop("force")
     from codegen import pipeline
+    from codegen.reports import structure
 
-    return pipeline.look(requested.made(**options))
+    structure.check(files, force=force)
+    trace = pipeline.look(requested.made(**options))
+    structure.write(files, trace, options["source"])
+    return trace
 
 
 def modules(*words: str, layout: str = "", no_params: bool = False) -> tuple[Entry | Provided, ...]:

@@ -53,7 +53,8 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)
-    evidence = Evidence(full, model, scopes, completed(model, recording.events))
+    events = completed(model, recording.events)
+    evidence = Evidence(full, model, scopes, events)
     runs = [Run("forward", full, recording.events), *other_paths(small, full)]
     for run in runs:
         if run.path == "forward":
@@ -72,7 +73,7 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
         build=full.build,
         input=full.input,
         hosts=(*_maker(model, scopes), *_hosts(model, scopes), *_bases(model, scopes, evidence)),
-        modules=tuple(_modules(model, evidence, wanted, chosen)),
+        modules=tuple(_modules(model, evidence, wanted, chosen, {e.module: i for i, e in reversed([*enumerate(events)])})),
         calls=found,
         paths=tuple(run.path for run in runs[1:]),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
@@ -86,10 +87,12 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
     )
 
 
-def _modules(model: nn.Module, evidence: Evidence, wanted: set[str], chosen: Chosen) -> Iterator[TracedModule]:
+def _modules(
+    model: nn.Module, evidence: Evidence, wanted: set[str], chosen: Chosen, order: Mapping[str, int]
+) -> Iterator[TracedModule]:
     """What was seen of each module; of places between modules those where it is known what the dims mean."""
     for name, module in model.named_modules():
-        found = evidence.module(name, module, wanted)
+        found = replace(evidence.module(name, module, wanted), order=order.get(name, -1))
         point = selection.is_point(name.rpartition(".")[2])
         if not point or found.after.kind or name not in wanted:
             yield replace(found, **(settings.known(module) if point or name in chosen.names else {}))
