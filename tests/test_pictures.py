@@ -92,7 +92,8 @@ def test_pruning_says_how_much_is_inside() -> None:
 def test_a_number_stands_behind_a_name() -> None:
     names = ("features", "features.1", "features.1.0", "features.1.0.norm")
     sites = [site(name, "Layer", [2, 8, 4, 4], order) for order, name in enumerate(names)]
-    assert outline(trees.tree({**structure(), "sites": sites})) == ["features", "  features.1", "    features.1.0", "      norm"]
+    nodes = trees.tree({**structure(), "sites": sites})
+    assert outline(nodes) == ["features", "  features.1", "    features.1.0", "      norm"]
 
 
 def test_a_site_of_a_class_is_found_in_all_its_objects() -> None:
