@@ -202,7 +202,7 @@ def test_a_variant_opens_with_its_diff_its_place_and_its_command(shown: Open, te
     assert [each.split("\n")[0] for each in inserted.locator(".name").all_text_contents()] == ["+ se", "+ se"]
     assert inserted.first.locator(".right").text_content() == "+90"
     assert "after blocks.0.conv" in str(inserted.first.locator(".note").text_content())
-    costs = ["parameters", "100 k", "100 k", "+0.09 %", "FLOPs", "1.00 M", "1.00 M", "+0.09 %"]
+    costs = ["parameters", "100 k", "100 k", "+90 (+0.09 %)", "FLOPs", "1.00 M", "1.00 M", "+900 (+0.09 %)"]
     costs += ["latency", "10.0 ms", "10.1 ms", "1.02× (1.00× to 1.20×)", "drift", "", "", "1.00 %"]
     assert tab.locator(".details .costs tbody > tr > *").all_inner_texts() == costs
     tab.locator("tr[data-row='9'] td").nth(2).click()

@@ -89,6 +89,13 @@ def test_pruning_says_how_much_is_inside() -> None:
     assert trees.pruned(nodes, 99) == nodes
 
 
+def test_a_number_stands_behind_a_name() -> None:
+    names = ("features", "features.1", "features.1.0", "features.1.0.norm")
+    sites = [site(name, "Layer", [2, 8, 4, 4], order) for order, name in enumerate(names)]
+    nodes = trees.tree({**structure(), "sites": sites})
+    assert outline(nodes) == ["features", "  features.1", "    features.1.0", "      norm"]
+
+
 def test_a_site_of_a_class_is_found_in_all_its_objects() -> None:
     assert trees.found(structure(), "conv") == tuple(f"blocks.{i}.conv" for i in range(4))
     assert trees.found(structure(), "@residual") == tuple(f"blocks.{i}.@residual" for i in range(4))

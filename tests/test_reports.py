@@ -19,7 +19,7 @@ import codegen
 from codegen.errors import CodegenError
 from codegen.reports import diffs, formats, markdown, measures, page, plots, scales, summary
 from codegen.sweeps import store
-from codegen.sweeps.rows import Costs, Row
+from codegen.sweeps.rows import Base, Costs, Row
 
 EVIL = "</script><script>alert(1)</script>\"'&`|<img src=x onerror=alert(1)>"
 
@@ -281,8 +281,9 @@ def test_variants_of_a_source_without_a_structure_have_no_picture() -> None:
     given = contents([row(0), row(1, site="nowhere")])
     data = json.loads(Tags(page.html(given, "demo")).scripts["data"])
     assert [each[10] for each in data["rows"]] == [0, -1]
-    bare = store.Contents(given.folder, given.rows, (), 2)
-    assert [each[10] for each in json.loads(Tags(page.html(bare, "demo")).scripts["data"])["rows"]] == [-1, -1]
+    for bases in ((), (Base("net.py", "", {}),)):
+        bare = store.Contents(given.folder, given.rows, bases, 2)
+        assert [each[10] for each in json.loads(Tags(page.html(bare, "demo")).scripts["data"])["rows"]] == [-1, -1]
 
 
 def test_text_of_a_sweep_is_no_markup() -> None:

@@ -28,7 +28,7 @@ def html(contents: Contents, name: str) -> str:
     """The page."""
     from markupsafe import Markup
 
-    rows, bases = contents.rows, contents.bases
+    rows, bases = contents.rows, [base for base in contents.bases if base.structure.get("sites")]
     known = measures.measured(rows)
     packets = [*_packed("details", [_details(row) for _, row in _neighbours(rows)], TOGETHER)]
     packets += _packed("pictures", _pictures(rows, bases), PICTURES)
@@ -140,6 +140,8 @@ def _cost(measure: Measure, row: Row) -> list[str]:
     pair = measure.pair(row)
     counted = [measure.counted(number) for number in pair] if pair else ["", ""]
     said = measure.said(row)
+    if pair and pair[0] != pair[1] and measure.key != "latency":
+        said = f"{'+' if pair[1] > pair[0] else ''}{measure.counted(pair[1] - pair[0])} ({said})"
     if measure.key == "latency" and row.costs.ratio:
         said += f" ({formats.times(row.costs.ratio[0])} to {formats.times(row.costs.ratio[2])})"
     return [measure.title, *counted, said]

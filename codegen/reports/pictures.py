@@ -16,7 +16,7 @@ from codegen.reports.trees import Node
 
 ROW, GAP, PAD, INDENT = 24, 8, 7, 13  # of a box: its line, the arrow above it, the room around what is inside, one level
 TREE, OUTPUT, LAYOUT, PARAMETERS, BARS, WIDTH = 424, 440, 528, 672, 690, 900  # where the columns stand
-LONGEST = 110  # of a bar
+LONGEST = 100  # of a bar
 TOP = 58  # below the title and the columns' names
 FAMILIES = (  # of a class by its name: the first that fits
     ("attention", r"attn|attention|msa|window"),
@@ -24,7 +24,7 @@ FAMILIES = (  # of a class by its name: the first that fits
     ("pool", r"pool"),
     ("conv", r"conv|patchembed|stem"),
     ("linear", r"^linear|mlp|^fc|projection"),
-    ("idle", r"identity|drop|flatten|dropout"),
+    ("idle", r"identity|drop|flatten|stochasticdepth"),
     ("activation", r"relu|gelu|silu|swish|sigmoid|tanh|mish|^act|softmax"),
 )
 WORDS = {"after": "after", "before": "before", "beside": "beside", "replace": "in place of", "checkpoint": "around"}

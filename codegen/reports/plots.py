@@ -132,7 +132,10 @@ def _heat(rows: Indexed, measure: Measure | None, bounds: Sequence[float]) -> st
     modules = list(dict.fromkeys(measures.module(row) for _, row in rows))
     places = list(dict.fromkeys(measures.place(row) for _, row in rows))
     left = 16 + min(240, max(6.9 * len(place) for place in places))
-    top = 24 if max(map(len, modules)) < 9 else 14 + min(100, 3.7 * max(map(len, modules)))
+    heads = [_cut(module, 26) for module in modules]
+    longest = max(map(len, heads))
+    slanted = longest > 8
+    top = 14 + 3.7 * longest if slanted else 24
     x, y = ({name: i for i, name in enumerate(names)} for names in (modules, places))
     seen: dict[tuple[str, str], Cell] = {}
     for index, row in rows:
@@ -143,12 +146,12 @@ def _heat(rows: Indexed, measure: Measure | None, bounds: Sequence[float]) -> st
         "heat.svg.jinja",
         title=f"{measure.title if measure else 'status'} of {rows[0][1].source}",
         cells=list(seen.values()),
-        columns=[(left + 66 * i + 32, module) for module, i in x.items()],
-        lines=[(top + 27 * i + 17, place if len(place) < 36 else f"{place[:34]}…") for place, i in y.items()],
+        columns=[(left + 66 * i + 32, head) for i, head in enumerate(heads)],
+        lines=[(top + 27 * i + 17, _cut(place, 34)) for place, i in y.items()],
         left=left,
         top=top,
-        slanted=top > 24,
-        width=left + 66 * len(modules) + (60 if top > 24 else 4),
+        slanted=slanted,
+        width=left + 66 * len(modules) + (max(4, 5.7 * longest - 34) if slanted else 4),
         height=top + 27 * len(places) + 6,
     )
 
@@ -200,6 +203,8 @@ def _interval(row: Row, index: int, y: float, across: scales.Scale, kinds: dict[
     label = measures.named(row)
     times = " → ".join(map(formats.seconds, row.costs.latency)) if row.costs.latency else ""
     places = (across.at(low), across.at(middle), across.at(high))
-    return Interval(
-        y, *places, label if len(label) < 53 else f"{label[:51]}…", formats.times(middle), times, kinds[row.module], index
-    )
+    return Interval(y, *places, _cut(label, 52), formats.times(middle), times, kinds[row.module], index)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"

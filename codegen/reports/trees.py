@@ -83,9 +83,12 @@ def walked(nodes: Sequence[Node]) -> Iterator[Node]:
 
 
 def _numberless(name: str) -> str:
-    """A number says nothing alone: `blocks.` in front of `3`."""
+    """A number says nothing alone: `blocks.` in front of `3`, `features.1.` in front of `0`."""
     *above, last = name.split(".")
-    return f"{above[-1]}." if above and last.isdigit() else ""
+    before = 0
+    while before < len(above) and (last if not before else above[-before]).isdigit():
+        before += 1
+    return "".join(f"{part}." for part in above[len(above) - before :])
 
 
 def _cut(nodes: Sequence[Node], depth: int) -> tuple[Node, ...]:
