@@ -192,6 +192,15 @@ LISTS = model(  # stages are lists that never run
     "all.1.1 Unit 100 2x16x4x4",
     "all.1.1.conv Conv2d 100 2x16x4x4",
 )
+MIXED = model(  # numbered stages, each of blocks of another class
+    "conv Conv2d 10 2x8x8x8",
+    "s1 Sequential 40 2x8x8x8",
+    "s1.0 Basic 40 2x8x8x8",
+    "s1.0.conv Conv2d 40 2x8x8x8",
+    "s2 Sequential 90 2x16x4x4",
+    "s2.0 Wide 90 2x16x4x4",
+    "s2.0.conv Conv2d 90 2x16x4x4",
+)
 AMBIGUOUS = model(  # s* means more than the stages
     "st X 0 2x8x8x8",
     "s1 S 10 2x8x8x8",
@@ -226,6 +235,7 @@ AMBIGUOUS = model(  # s* means more than the stages
         (STAGED, "all(every-block)", "after", ["stages.*.parts.*"]),
         (STAGED, "stem", "after", ["stem"]),
         (STAGED, "before-head", "after", ["stages"]),
+        (MIXED, "every-stage", "after", ["s1", "s2"]),
         (LISTS, "every-stage", "after", ["all.0.0", "all.1.1"]),
         (LISTS, "every-stage", "before", ["all.0.0", "all.1.0"]),
         (LISTS, "every-block", "after", ["all.0.0", "all.1.0", "all.1.1"]),

@@ -155,7 +155,7 @@ def _blocks(found: Map, stage: str, apart: bool) -> list[str]:
         return group
     if not apart or not group:
         return [stage]
-    inner = _group(found, group[0]) if len(group) == 1 and found.listed(group[0]) else group if len(group) > 1 else []
+    inner = _group(found, group[0]) if len(group) == 1 and found.listed(group[0]) else []
     whole = found.modules[stage].parameters
     alike = len({found.modules[name].shape for name in inner}) == 1
     return inner if alike and 2 * sum(found.modules[name].parameters for name in inner) > whole else [stage]
@@ -166,20 +166,21 @@ def _group(found: Map, parent: str) -> list[str]:
     groups: list[list[str]] = []
     for child in found.weighted(parent):
         if found.weighted(child) and not _is_vector(found.modules[child]):
-            home = next((group for group in groups if _alike(found, group, child, found.listed(parent))), None)
+            home = next((group for group in groups if _alike(found, group, child)), None)
             groups.append([child]) if home is None else home.append(child)
     return max(groups, key=lambda group: sum(found.modules[name].parameters for name in group), default=[])
 
 
-def _alike(found: Map, group: Sequence[str], child: str, listed: bool) -> bool:
-    """Of one class, and made of the same; in a list it is enough that both are made of more than layers, or neither is."""
+def _alike(found: Map, group: Sequence[str], child: str) -> bool:
+    """Of one class, and made of the same; if they are numbered it is enough that both are made of more than layers."""
     if found.modules[group[0]].class_name != found.modules[child].class_name:
         return False
     classes = [{found.modules[name].class_name for name in found.weighted(parent)} for parent in (*group, child)]
     if any(classes[-1] & others for others in classes[:-1]):
         return True
-    deep = [any(found.weighted(name) for name in found.weighted(parent)) for parent in (group[0], child)]
-    return listed and all(deep)
+    heads = [NUMBERED.fullmatch(name.rpartition(".")[2]) for name in (group[0], child)]
+    numbered = all(heads) and len({head[1] for head in heads if head}) == 1
+    return numbered and all(any(found.weighted(name) for name in found.weighted(parent)) for parent in (group[0], child))
 
 
 def _is_vector(module: Seen) -> bool:

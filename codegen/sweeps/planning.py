@@ -110,7 +110,7 @@ def _sites(grid: Grid, subject: _Subject, operation: str) -> Iterator[tuple[str,
 def templates(grid: Grid, limits: Limits) -> list[Request]:
     """A Request for each module with each of its arguments, and each operation; its source and its site are still open.
 
-    No model has run by then. Raises CodegenError("bad-expression", "unknown-module", "unknown-argument", "empty-grid", "usage").
+    Raises, before any model runs, CodegenError("bad-expression", "unknown-module", "unknown-argument", "empty-grid", "usage").
     """
     for what in ("sources", "modules", "sites"):
         if not getattr(grid, what):
