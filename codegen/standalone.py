@@ -61,6 +61,16 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     return written(parts, changes(parts, edits, addition))
 
 
+@functools.lru_cache(maxsize=8)
+def base(parts: Parts) -> tuple[tuple[Edit, ...], str]:
+    """The edits that make the base, and its text: the same for every variant that a module makes of a source.
+
+    Raises what `assemble` raises.
+    """
+    edits = changes(parts)
+    return edits, written(parts, edits)
+
+
 def written(parts: Parts, every: Iterable[Edit]) -> str:
     """The text of the source's file with these edits. Raises CodegenError("not-encodable")."""
     text = rewrite.apply(parts.main.text, every)
@@ -146,8 +156,12 @@ def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:
     return _above(parts.host, node, addition.code)
 
 
-def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
-    tree = parts.main.tree
+def _needed(parts: Parts, roots: tuple[str, ...]) -> closure.Needs:
+    return _needed_of(parts, roots, parts.main.tree)
+
+
+@functools.lru_cache(maxsize=16)  # the same for every variant of a source; of its own tree: two files may have one text
+def _needed_of(parts: Parts, roots: tuple[str, ...], tree: ast.Module) -> closure.Needs:
     if parts.keep == "all":
         return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), frozenset())
     table = imports.meanings(parts.file, parts.main)
