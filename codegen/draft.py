@@ -55,6 +55,7 @@ class Origin:
     build: str
     base: tuple[Edit, ...] = ()
     variant: tuple[Edit, ...] = ()
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True)
@@ -254,5 +255,5 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition,
         loose = replace(parts, keep="all", suffix="")
         return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
     plain, text = standalone.base(parts)
-    origin = Origin(build, plain, standalone.changes(parts, edits, addition))
+    origin = Origin(build, plain, standalone.changes(parts, edits, addition), parts)
     return text, standalone.written(parts, origin.variant), origin

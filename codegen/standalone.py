@@ -45,12 +45,14 @@ class Addition:
 
 def renames(parts: Parts) -> dict[str, str]:
     """{"resnet50": "resnet50_se"} for every function that the file enters into a library's registry."""
-    table = imports.meanings(parts.file, parts.main)
-    return {
-        node.name: node.name + parts.suffix
-        for node in parts.main.tree.body
-        if isinstance(node, ast.FunctionDef) and any(registry.is_registrar(d, table) for d in node.decorator_list)
-    }
+    return {name: name + parts.suffix for name in _registered(parts.file, parts.main)}
+
+
+@functools.lru_cache(maxsize=16)
+def _registered(file: SourceFile, main: Code) -> tuple[str, ...]:
+    table = imports.meanings(file, main)
+    functions = (node for node in main.tree.body if isinstance(node, ast.FunctionDef))
+    return tuple(node.name for node in functions if any(registry.is_registrar(d, table) for d in node.decorator_list))
 
 
 def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addition()) -> str:
