@@ -22,7 +22,7 @@ from codegen.errors import CodegenError
 from codegen.types import Component, Layout, Width
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 SUFFIX = ".py.jinja"
 LARGEST = 2**31 - 1  # of an int argument: more is a slip of the keyboard
@@ -109,7 +109,7 @@ def render(
     for why in _lines(head.get("unfit", []), {**values, **holes, "channels": channels}):
         message = f"`{entry.name}` does not fit {layout.kind}: {why}"
         raise CodegenError("module-does-not-fit", message, f"codegen modules {entry.name} says what it takes where")
-    return _environment().from_string(body).render(context | holes | values)
+    return _template(body).render(context | holes | values)
 
 
 def count(entry: Entry, channels: int, settings: Mapping[str, str], kind: str = "") -> int:
@@ -280,10 +280,14 @@ def _environment() -> Environment:
     return made
 
 
+@functools.lru_cache(maxsize=512)
+def _template(text: str) -> Template:
+    return _environment().from_string(text)
+
+
 def _lines(texts: list[str], context: Mapping[str, Value]) -> list[str]:
     """Those of the head's conditional lines that say something."""
-    environment = _environment()
-    said = (environment.from_string(text).render(context).strip() for text in texts)
+    said = (_template(text).render(context).strip() for text in texts)
     return [line for line in said if line]
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from codegen import catalogue, loops, reaching, selection, style, syntax
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 SAME_NUMBERS = "  # the model draws what it drew without it"
 PLACEHOLDER = "  # the model puts a module into the chosen ones"
@@ -240,11 +245,16 @@ def _place(site: Site, attributes: Sequence[str], operation: str, **how: object)
 
 def rendered(template: str, **values: object) -> str:
     """One of the pieces in `templates/file/`, filled in."""
+    return _template(template).render(**values)
+
+
+@functools.cache
+def _template(name: str) -> Template:
     import jinja2
 
-    text = (catalogue.templates_folder() / "file" / f"{template}.py.jinja").read_text(encoding="utf-8")
+    text = (catalogue.templates_folder() / "file" / f"{name}.py.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
-    return environment.from_string(text).render(**values)
+    return environment.from_string(text)
 
 
 def _in_words(attributes: Sequence[str]) -> dict[str, object]:

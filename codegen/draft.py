@@ -55,6 +55,7 @@ class Origin:
     build: str
     base: tuple[Edit, ...] = ()
     variant: tuple[Edit, ...] = ()
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True)
@@ -253,5 +254,6 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition,
     if request.in_place:
         loose = replace(parts, keep="all", suffix="")
         return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
-    origin = Origin(build, standalone.changes(parts), standalone.changes(parts, edits, addition))
-    return standalone.written(parts, origin.base), standalone.written(parts, origin.variant), origin
+    plain, text = standalone.base(parts)
+    origin = Origin(build, plain, standalone.changes(parts, edits, addition), parts)
+    return text, standalone.written(parts, origin.variant), origin

@@ -61,7 +61,7 @@ def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: st
     if operation == "after" and site.module.output_kind != "tensor":
         return False
     mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
-    over_children = {syntax.span(n) for n in _over_children(cls)}
+    over_children = _over_children(cls)
     return bool(mine) and all(
         c.method == "Sequential.forward" and Path(c.file).parent.name == "modules"
         or c.file == site.host.file
@@ -90,8 +90,13 @@ def runs(call: ast.Call, variable: str) -> bool:
     return any(isinstance(node, ast.Name) and node.id == variable for node in (function, *call.args[:1]))
 
 
-def _over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
-    """The calls that run all children of the object one on the result of the other."""
+@lru_cache(maxsize=64)
+def _over_children(cls: ast.ClassDef) -> frozenset[Span]:
+    """Where the calls stand that run all children of the object one on the result of the other."""
+    return frozenset(syntax.span(node) for node in _calls_over_children(cls))
+
+
+def _calls_over_children(cls: ast.ClassDef) -> Iterator[ast.Call]:
     for node in ast.walk(cls):
         if isinstance(node, ast.For) and over_children(node) and not ast.unparse(node.iter).startswith("enumerate("):
             # for block in self.children(): x = block(x)

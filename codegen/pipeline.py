@@ -26,7 +26,7 @@ from codegen import (
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
-from codegen.proving import USUAL, Proving
+from codegen.proving import USUAL, Proving, shared
 from codegen.types import Check, Report, Request, Source, Trace
 
 
@@ -190,14 +190,16 @@ def measure(child: Child, source: Source, request: Request, *, alike: bool = Fal
 
 def prove(child: Child, made: Draft, source: Source, text: str, proving: Proving = USUAL) -> dict[str, Any]:
     """The contract's checks of a variant's text, in the child that traced the base."""
+    base, plans, origin = made.variant.base, [*made.plans], made.origin
+    if proving.quick and origin.parts and len(plans) == 1:
+        base, plans[0] = shared(origin.parts, origin.build, source.entry, plans[0])
     texts = {
-        "base": made.variant.base,
+        "base": base,
         "variant": text,
         "encoding": made.variant.encoding,
         "stem": (source.entry or source.file.path.stem).replace("-", "_"),
-        **proving.options(child.limits.seconds),
     }
-    first, *others = [child.ask("prove", {**texts, "plan": proving.plan(plan)}) for plan in made.plans]
+    first, *others = [child.ask("prove", asked) for asked in proving.requests(texts, plans, child.limits.seconds)]
     for plan, other in zip(made.plans[1:], others, strict=True):
         first["checks"] = [_joined(c, o, plan["build"]) for c, o in zip(first["checks"], other["checks"], strict=True)]
     return dict(first)

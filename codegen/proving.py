@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from codegen import renaming, standalone
+from codegen.standalone import Parts
+
+NEUTRAL = "_codegen_base"  # behind the names that a base enters into a registry, whatever module comes to it
 
 
 @dataclass(frozen=True)
@@ -16,17 +22,29 @@ class Proving:
     device: str = "cpu"  # where latency is measured
     compiled: bool = False  # latency of the compiled models
 
-    def plan(self, plan: dict[str, Any]) -> dict[str, Any]:
+    def requests(self, texts: dict[str, Any], plans: Sequence[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
+        """What the child is asked. seconds: how long a process of its own may take."""
+        measured = {"what": list(self.costs), "device": self.device, "compiled": self.compiled}
+        options = {**({"isolate": seconds} if self.isolate else {}), **({"costs": measured} if self.costs else {})}
+        return [{**texts, **options, "plan": self._plan(plan)} for plan in plans]
+
+    def _plan(self, plan: dict[str, Any]) -> dict[str, Any]:
         """The plan; of the quick contract with what the user asked for beyond any contract."""
         if not self.quick:
             return plan
         promised = [name for name in ("identity", "init") if plan[name]]
         return {**plan, "quick": True, "asked": [*plan["asked"], *promised]}
 
-    def options(self, seconds: float) -> dict[str, Any]:
-        """What the request says beside the plan. seconds: how long a process of its own may take."""
-        measured = {"what": list(self.costs), "device": self.device, "compiled": self.compiled}
-        return {**({"isolate": seconds} if self.isolate else {}), **({"costs": measured} if self.costs else {})}
-
 
 USUAL = Proving()
+
+
+def shared(parts: Parts, build: str, entry: str, plan: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The base under names that no module has part in, so that all variants of a source are proved beside one; and the plan.
+
+    build: what builds the model in the source's own file; entry: what it is called there.
+    """
+    neutral = replace(parts, suffix=NEUTRAL)
+    names = standalone.renames(neutral)
+    own = {"base_build": renaming.renamed_expression(build, names), "entry": plan["entry"] and names.get(entry, entry)}
+    return standalone.base(neutral)[1], {**plan, **own}

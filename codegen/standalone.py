@@ -45,12 +45,14 @@ class Addition:
 
 def renames(parts: Parts) -> dict[str, str]:
     """{"resnet50": "resnet50_se"} for every function that the file enters into a library's registry."""
-    table = imports.meanings(parts.file, parts.main)
-    return {
-        node.name: node.name + parts.suffix
-        for node in parts.main.tree.body
-        if isinstance(node, ast.FunctionDef) and any(registry.is_registrar(d, table) for d in node.decorator_list)
-    }
+    return {name: name + parts.suffix for name in _registered(parts.file, parts.main)}
+
+
+@functools.lru_cache(maxsize=16)
+def _registered(file: SourceFile, main: Code) -> tuple[str, ...]:
+    table = imports.meanings(file, main)
+    functions = (node for node in main.tree.body if isinstance(node, ast.FunctionDef))
+    return tuple(node.name for node in functions if any(registry.is_registrar(d, table) for d in node.decorator_list))
 
 
 def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addition()) -> str:
@@ -59,6 +61,16 @@ def assemble(parts: Parts, edits: Iterable[Edit] = (), addition: Addition = Addi
     Raises CodegenError("name-clash", "not-encodable", "host-not-found").
     """
     return written(parts, changes(parts, edits, addition))
+
+
+@functools.lru_cache(maxsize=8)
+def base(parts: Parts) -> tuple[tuple[Edit, ...], str]:
+    """The edits that make the base, and its text: the same for every variant that a module makes of a source.
+
+    Raises what `assemble` raises.
+    """
+    edits = changes(parts)
+    return edits, written(parts, edits)
 
 
 def written(parts: Parts, every: Iterable[Edit]) -> str:
@@ -146,8 +158,12 @@ def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:
     return _above(parts.host, node, addition.code)
 
 
-def _needed(parts: Parts, roots: Iterable[str]) -> closure.Needs:
-    tree = parts.main.tree
+def _needed(parts: Parts, roots: tuple[str, ...]) -> closure.Needs:
+    return _needed_of(parts, roots, parts.main.tree)
+
+
+@functools.lru_cache(maxsize=16)  # the same for every variant of a source; of its own tree: two files may have one text
+def _needed_of(parts: Parts, roots: tuple[str, ...], tree: ast.Module) -> closure.Needs:
     if parts.keep == "all":
         return closure.Needs(frozenset(n for n in tree.body if not is_import(n)), frozenset())
     table = imports.meanings(parts.file, parts.main)

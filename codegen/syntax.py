@@ -165,9 +165,8 @@ def read(path: Path) -> tuple[str, str]:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding), encoding
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise CodegenError(
-            "bad-encoding", f"{path}: {error}", "give a Python file, with a coding cookie if not UTF-8"
-        ) from None
+        hint = "give a Python file, with a coding cookie if not UTF-8"
+        raise CodegenError("bad-encoding", f"{path}: {error}", hint) from None
 
 
 def encodable(text: str, encoding: str, name: str) -> str:
@@ -222,8 +221,9 @@ def method(cls: ast.ClassDef, name: str) -> Function | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def parents(root: ast.AST) -> dict[ast.AST, ast.AST]:
-    """Child -> parent for every node below `root`."""
+    """Child -> parent for every node below `root`: not to be changed."""
     return {child: node for node in ast.walk(root) for child in ast.iter_child_nodes(node)}
 
 
@@ -281,8 +281,8 @@ def _quoted_names(nodes: Iterable[ast.AST]) -> set[str]:
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     try:
                         names |= used_names(ast.parse(part.value, mode="eval"))
-                    except SyntaxError:
-                        continue  # a string that is no annotation
+                    except SyntaxError:  # a string that is no annotation
+                        continue
     return names
 
 

@@ -20,7 +20,8 @@ from small_sweep import cells, rows, written
 
 from codegen.errors import CodegenError
 from codegen.sweeps import executors
-from codegen.sweeps.executors import Chosen, Chunk
+from codegen.sweeps.chunks import Chunk, Found, chunks
+from codegen.sweeps.executors import Chosen
 from codegen.sweeps.rows import Base, Row, Settings
 
 GOOD = ["se", "eca", "Good", "scale"]
@@ -37,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_chunks_keep_what_is_of_one_base_together() -> None:
     asked = [*cells(["se", "eca"], SITES), *cells(["se"], SITES, source="other.py")]
     asked = [replace(cell, number=number) for number, cell in enumerate(reversed(asked))]
-    found = executors.chunks(asked, 2)
+    found = chunks(asked, 2)
     assert sorted(cell.number for chunk in found for cell in chunk.cells) == [*range(9)]
     assert [(chunk.family, [cell.request.module for cell in chunk.cells]) for chunk in found] == [
         ("other.py", ["se", "se"]),
@@ -60,9 +61,9 @@ class Frail:
     def __init__(self, guilty: set[int], always: bool = False) -> None:
         self.guilty, self.always, self.innocent = guilty, always, [1]
 
-    def start(self, waiting: list[Chunk], session: executors.Session) -> Iterator[tuple[Future[executors.Found], Chunk]]:
+    def start(self, waiting: list[Chunk], session: executors.Session) -> Iterator[tuple[Future[Found], Chunk]]:
         for chunk in [waiting.pop(0) for _ in range(min(2, len(waiting)))]:
-            future: Future[executors.Found] = Future()
+            future: Future[Found] = Future()
             numbers = {cell.number for cell in chunk.cells}
             unlucky = 4 in numbers and self.innocent and self.innocent.pop()
             if self.always or numbers & self.guilty or unlucky:

@@ -11,8 +11,8 @@ from typing import Any
 
 from codegen.errors import CodegenError
 from codegen.sweeps import engine
+from codegen.sweeps.chunks import Chunk, Found
 from codegen.sweeps.engine import Session
-from codegen.sweeps.executors import Chunk, Found
 from codegen.sweeps.rows import Settings
 from codegen.version import __version__
 

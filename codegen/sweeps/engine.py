@@ -125,6 +125,7 @@ class Maker:
                 source = sources.resolve(request.source)
                 self.measured[key] = pipeline.measure(child, source, asked)
                 self.loaded.add(str(source.file.path))
+                gc.freeze()  # a trace is large and stays: to look through it again and again is a tenth of the time
             except CodegenError as error:
                 if self.served and error.name in DAMAGING:
                     raise  # it may be the fault of one before

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from codegen import warm
 from codegen.errors import CodegenError
 from codegen.sweeps import engine
+from codegen.sweeps.chunks import Chunk, Found, chunks
 from codegen.sweeps.engine import Session
 from codegen.sweeps.rows import Base, Cell, Row, Settings
 
-Found = list[Row | Base]
 Done = Callable[[Row | Base], None]
 TRIES = 2  # of a cell by itself
 NAMES = ("local", "dask")
@@ -32,18 +31,6 @@ class Chosen:
     name: str = "local"
     workers: int = 2  # of the local pool
     scheduler: str = ""  # the address of dask's
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Cells that go to a worker together, all of one family. tries: how often they were by themselves and lost a worker."""
-
-    family: str
-    cells: tuple[Cell, ...]
-    tries: int = 0
-
-
-Submit = Callable[[Chunk], "Future[Found]"]
 
 
 class Pool(Protocol):
@@ -73,18 +60,6 @@ def run(cells: Sequence[Cell], settings: Settings, chosen: Chosen, done: Done) -
         _drive(pool, chunks(cells, pool.size), session, done)
     finally:
         pool.close()
-
-
-def chunks(cells: Iterable[Cell], size: int) -> list[Chunk]:
-    """The cells by family and source, then by module: what is made of one base comes together."""
-    families: dict[str, list[Cell]] = {}
-    for cell in cells:
-        families.setdefault(warm.family(cell.request.source), []).append(cell)
-    found = []
-    for family, members in families.items():
-        members.sort(key=lambda cell: (cell.request.source, cell.request.module, cell.number))
-        found += [Chunk(family, tuple(members[i : i + size])) for i in range(0, len(members), size)]
-    return found
 
 
 def _drive(pool: Pool, waiting: list[Chunk], session: Session, done: Done) -> None:

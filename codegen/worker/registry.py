@@ -182,10 +182,10 @@ def is_graph(model: nn.Module) -> bool:
     return any(isinstance(module, torch.fx.GraphModule) for module in model.modules())
 
 
-def load_pretrained(entry: Entry, file: Path, classes: int) -> nn.Module:
-    """A small model with the weights of a file, put there by the library's own loader of pretrained weights."""
+def load_pretrained(entry: Entry, saved: Path | dict[str, Any], classes: int) -> nn.Module:
+    """A small model with the weights of a file, or of its content, put there by the library's own loader of such weights."""
     overlay = {
-        "file": str(file),
+        **({"file": str(saved)} if isinstance(saved, Path) else {"state_dict": saved}),
         "custom_load": False,
         "num_classes": classes,  # the file's own: nothing of it is to be adapted
         "label_offset": 0,

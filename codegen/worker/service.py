@@ -46,7 +46,8 @@ class Base:
     known: dict[Hashable, Any]  # see `Subject.once`
 
 
-LAST: list[Base] = []  # the one of the last proof
+LAST: list[Base] = []  # those of the last proofs, the latest first
+BASES = 4  # that are kept: blocks at unlike depths have unlike small builds
 
 
 def load(request: dict[str, Any]) -> None:
@@ -116,14 +117,19 @@ def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Bas
     names = ("base_build", "small", "small_input", "input", "second_input", "library", "entry", "point")
     marked = [plan.host, plan.site, *attributes(plan)] if plan.point else []
     key = json.dumps([request["base"], request["encoding"], *(getattr(plan, name) for name in names), *marked])
-    if LAST and LAST[0].key == key:
-        registry.enter(LAST[0].registered)
-        return LAST[0]
-    LAST.clear()
+    for known in LAST:
+        if known.key == key:
+            LAST.remove(known)
+            LAST.insert(0, known)
+            registry.enter(known.registered)
+            return known
+    for old in LAST[BASES - 1 :]:
+        LAST.remove(old)
+        sys.modules.pop(old.module.__name__, None)
     folder = tempfile.TemporaryDirectory()
     module = _imported(request, "base", folder.name)
     _mark(plan, module)
-    LAST.append(Base(key, folder, module, registry.entered(before), {}))
+    LAST.insert(0, Base(key, folder, module, registry.entered(before), {}))
     return LAST[0]
 
 
