@@ -28,6 +28,7 @@ from codegen import (
     notes,
     plans,
     renaming,
+    selfcheck,
     siblings,
     standalone,
     style,
@@ -252,6 +253,8 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition,
     """Base and variant, and how both come from the source, where `build` builds the model."""
     if request.in_place:
         loose = replace(parts, keep="all", suffix="")
-        return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
-    origin = Origin(build, standalone.changes(parts), standalone.changes(parts, edits, addition))
+        origin = Origin(build, (), standalone.changes_in_place(loose, edits, addition))
+    else:
+        origin = Origin(build, standalone.changes(parts), standalone.changes(parts, edits, addition))
+    selfcheck.demand(parts.main, origin.base, origin.variant)
     return standalone.written(parts, origin.base), standalone.written(parts, origin.variant), origin

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from codegen import catalogue, emit, selection, sources, style
+from codegen import catalogue, emit, selection, selfcheck, sources, style, syntax
 from codegen.calls import held
 from codegen.errors import CodegenError
 from codegen.types import Report, Request, Site, Source
@@ -36,6 +36,7 @@ def write(report: Report, target: Path) -> None:
     variant = report.variant
     assert variant
     test = text(report, target) if report.request.test else ""
+    selfcheck.demand_parses(syntax.Code(variant.text, target.name))
     emit.write(target, variant.text.encode(variant.encoding))
     if test:
         emit.write(path(target), test.encode())

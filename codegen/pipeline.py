@@ -20,6 +20,7 @@ from codegen import (
     expressions,
     replacing,
     selection,
+    selfcheck,
     sources,
     twins,
 )
@@ -106,6 +107,8 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -
             lessons |= {Lesson.HOLDS_OLD}
             continue
         if proof["state"] or not made.hooked:
+            again = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
+            selfcheck.demand_same(made.variant.text, again.variant.text)
             return _report(request, made, proof, watch)
         lessons |= {Lesson.STATELESS}
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, edits, emit, imports, locating, pipeline, reading, renaming, sources, standalone, syntax
+from codegen import branch, edits, emit, imports, locating, pipeline, reading, renaming, selfcheck, sources, standalone, syntax
 from codegen.collecting import files, prepare
 from codegen.draft import Draft, Ground, placed, write
 from codegen.errors import CodegenError
@@ -26,6 +26,8 @@ def run(request: Request) -> Report:
         target = pipeline.output(request, source)
         made = drafted(request, source)
         site = made.site
+        selfcheck.demand_parses(Code(made.variant.text, target.name))
+        selfcheck.demand_same(made.variant.text, drafted(request, source).variant.text)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)
@@ -160,7 +162,7 @@ def _gathering(code: Code) -> str:
     uses: dict[str, set[str]] = {}
     for name, node in found.items():
         text = code.segment(node)
-        near = {other for other in found if other != name and other in text}
+        near = ({*re.findall(r"\w+", text)} & found.keys()) - {name}
         uses[name] = near & syntax.used_names(node) if near else near
     used = set().union(*uses.values())
     return min(reversed(found), key=lambda name: (name in used, not uses[name]))

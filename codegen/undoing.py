@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import basing, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
+from codegen import basing, carry, emit, expressions, pipeline, rewrite, selfcheck, sources, static, syntax
 from codegen.calls import held
 from codegen.child import Child
 from codegen.draft import Draft, Lesson
@@ -59,6 +59,7 @@ def run(request: Request, file: Path, name: str) -> Report:
     with watch.stage("rewrite"):
         reversal = undone(made, source, text, file.name, of_base=request.base)
         result = _base_again(request, source, trace, reversal) if request.base and trace else reversal.text
+    selfcheck.demand_parses(Code(result, target.name))
     checks = (Check("parses", "passed"), Check("base", "passed", _held(source, reversal, of_base=request.base)))
     if not request.dry_run:
         emit.write(target, result.encode(encoding))
