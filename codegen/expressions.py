@@ -6,10 +6,10 @@ Python's parser reads the text, nothing of it is ever evaluated.
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from codegen.errors import CodegenError
 
@@ -62,7 +62,7 @@ Node = Leaf | Chain | Joined | Around
 def is_plain(text: str) -> bool:
     """Whether the text names one module and nothing else."""
     file, _, name = text.rpartition(":")
-    return PLAIN.fullmatch(text) is not None or name.isidentifier() and Path(file).is_file()
+    return PLAIN.fullmatch(text) is not None or name.isidentifier() and os.path.isfile(file)
 
 
 def parse(text: str) -> Node:

@@ -24,6 +24,7 @@ CONFIG = click.option("--config", default="", metavar="FILE", help="Default: cod
 @NAMES
 @CONFIG
 @click.option("--force", is_flag=True, help="Make all anew, and overwrite what was edited by hand.")
+@click.option("--dry-run", is_flag=True, help="Only say which would be made; execute nothing of the sources.")
 @click.option("--jobs", default=2, type=click.IntRange(1), show_default=True, help="How many at a time.")
 @SHOW
 def build(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: Any) -> None:

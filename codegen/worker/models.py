@@ -158,6 +158,10 @@ def build(module: ModuleType, expression: str, device: str = "cpu") -> nn.Module
             f"{expression} gives {type(model).__name__}, not an nn.Module",
             "name the class or function that builds the model: SOURCE:Class, or --build EXPR",
         )
+    compiled = type(model).__module__.startswith("torch._dynamo.")  # to import it takes a second
+    if how := "torch.jit" if isinstance(model, torch.jit.ScriptModule) else "torch.compile" if compiled else "":
+        what = f"{expression} gives a model that went through {how}: what runs is not the code of its file"
+        raise CodegenError("not-editable", what, "build it without that: --build EXPR; the variant can go through it again")
     points.fill(model)
     return model
 
