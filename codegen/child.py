@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 from codegen import types
 from codegen.errors import CodegenError
 from codegen.types import Limits
+
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Child:
@@ -38,10 +41,12 @@ class Child:
         self.folder = tempfile.TemporaryDirectory(prefix="codegen-", ignore_cleanup_errors=True)
         read, write = os.pipe()
         environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder.name}
+        # the kernel ends it with the thread that started it: the main thread lives as long as the command
+        environment["CODEGEN_TIED"] = "1" if threading.current_thread() is threading.main_thread() else ""
         environment["PYTHONPATH"] = _python_path(Path(__file__).resolve().parent.parent, os.environ.get("PYTHONPATH", ""))
         self.answers = os.fdopen(read, "rb", buffering=0)
         # a Ctrl-C in the middle of the start waits until the process is known, then ends it
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "codegen.worker", str(write), str(_memory(limits))],

@@ -39,8 +39,9 @@ def main() -> None:
         _fail(CodegenError("usage", error.format_message(), usage or "see --help", USER), arguments)
     except BrokenPipeError:
         raise
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        hint = "run the command again"
-        _fail(CodegenError("interrupted", "stopped by the user, nothing was written", hint, INTERRUPTED), arguments)
+    except (KeyboardInterrupt, click.exceptions.Abort) as ended:
+        code = getattr(ended, "code", INTERRUPTED)  # by another signal than Ctrl-C
+        what = "stopped; a file is written whole or not at all"
+        _fail(CodegenError("interrupted", what, "run the command again", code), arguments)
     except Exception as error:
         _fail(told(error), arguments)

@@ -23,6 +23,7 @@ from codegen import (
     selfcheck,
     sources,
     twins,
+    writing,
 )
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
@@ -73,7 +74,7 @@ def run(request: Request, start: Start = Child) -> Report:
         report = insert(child, subject, request, watch)
     demand(report)
     if not request.dry_run:
-        emitted.write(report, target)
+        emitted.write(report, target, source)
     return replace(report, output=str(target))
 
 
@@ -216,8 +217,12 @@ def output(request: Request, source: Source) -> Path:
     if request.in_place:
         if source.library or source.distribution:
             raise CodegenError("in-place-library", f"{source.spec} is an installed library", "leave --in-place out")
+        if source.file.path.is_symlink():
+            what = f"{source.file.path} is a link, whose target is never changed"
+            raise CodegenError("in-place-link", what, f"give the file itself: {source.file.path.resolve()}")
         return source.file.path
     if request.output:
+        writing.demand_other(Path(request.output), source.file.path)
         return Path(request.output)
     stem = source.entry or source.file.path.stem
     name = expressions.called(request.module, request.as_class)

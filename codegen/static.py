@@ -7,7 +7,21 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, edits, emit, imports, locating, pipeline, reading, renaming, selfcheck, sources, standalone, syntax
+from codegen import (
+    branch,
+    edits,
+    emit,
+    emitted,
+    imports,
+    locating,
+    pipeline,
+    reading,
+    renaming,
+    selfcheck,
+    sources,
+    standalone,
+    syntax,
+)
 from codegen.collecting import files, prepare
 from codegen.draft import Draft, Ground, placed, write
 from codegen.errors import CodegenError
@@ -31,7 +45,8 @@ def run(request: Request) -> Report:
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)
-        emit.write(target, data)
+        emitted.demand_unchanged(target, source)
+        emit.write(target, data, replaces=request.force or request.in_place)
     checks = (Check("contract", "skipped", "--static: nothing was run; codegen verify FILE proves it"),)
     made = replace(made, notes=(*made.notes, f"read, not measured: width {site.width.expr}, layout {site.layout.kind}"))
     return Report(

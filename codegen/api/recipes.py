@@ -32,8 +32,8 @@ def build(
     force: make all anew, and overwrite what was edited by hand. jobs: how many at a time.
     done: called with each Result as it ends. dry_run: only say what would be made; nothing is run and nothing is written.
 
-    Returns a Result for each: `status` ("made", "to make", "up to date", "failed"), `output`, `report`, `error`. One that fails raises
-    nothing and stops no other: its `error` is the CodegenError. Outputs of recipes are paths from the folder of config.
+    Returns a Result for each: `status` ("made", "to make", "up to date", "failed"), `output`, `report`, `error`. One that
+    fails raises nothing and stops no other: its `error` is the CodegenError. Outputs are paths from the folder of config.
     Raises CodegenError("usage", "no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
     """
     from codegen import building, wanted

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
 import gc
 import json
 import os
 import resource
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +20,9 @@ from codegen.errors import BUG, CodegenError
 
 sys.path.insert(0, "")  # as for any script; behind `-P`, so that a folder `codegen` here is not taken for the package
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
+
 
 def main() -> None:
     """Read requests from stdin and write answers to the file descriptor FD; stdout belongs to the model's code."""
@@ -26,8 +32,31 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["model"]
+    _guard()
     resource.setrlimit(resource.RLIMIT_DATA, (int(sys.orig_argv[-1]), resource.RLIM_INFINITY))
     _serve(requests, answers, secret)
+
+
+def _guard() -> None:
+    """Signals work as ever, the process ends with its parent, and nothing of the model's code reaches a network.
+
+    A guard, and no wall: code that means harm can go round an audit hook, with ctypes or another process.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    parent = os.getppid()
+    if os.environ.pop("CODEGEN_TIED", "") and sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before that
+            os._exit(0)
+    sys.addaudithook(_refuse_network)
+
+
+def _refuse_network(event: str, given: tuple[Any, ...]) -> None:
+    address = given[-1] if event in ("socket.connect", "socket.sendto", "socket.sendmsg") else None
+    host = address[0] if isinstance(address, tuple) else given[0] if event == "socket.getaddrinfo" else None
+    if host not in LOCAL:
+        raise PermissionError(f"codegen runs a model without the network: {host} is not asked")
 
 
 def _serve(requests: BinaryIO, answers: BinaryIO, secret: str) -> None:
