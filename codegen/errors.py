@@ -46,5 +46,9 @@ def told(error: Exception) -> CodegenError:
 
 def one_line(text: str) -> str:
     """Text of whatever origin as it is printed: control characters escaped, the middle of a very long one left out."""
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
+    return printable(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}")
+
+
+def printable(text: str) -> str:
+    """Text with its control characters escaped: no terminal takes it for a command."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

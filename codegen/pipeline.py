@@ -30,6 +30,9 @@ from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request, Source, Trace
 
+# of every variant; without them a verdict is none
+CHECKS = ("import", "shape", "placement", "paths", "weights", "seed", "init", "gradient")
+
 
 class Stopwatch:
     """Seconds by stage, in the order in which the stages began."""
@@ -199,6 +202,9 @@ def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any
         "stem": (source.entry or source.file.path.stem).replace("-", "_"),
     }
     first, *others = [child.ask("prove", {**texts, "plan": plan}) for plan in made.plans]
+    if missing := [name for name in CHECKS if name not in {check.get("name") for check in first.get("checks", ())}]:
+        what = f"the process that runs the model's code did not say whether it holds: {', '.join(missing)}"
+        raise CodegenError("verdict-incomplete", what, "look for code that writes to file descriptors in the model's file")
     for plan, other in zip(made.plans[1:], others, strict=True):
         first["checks"] = [_joined(c, o, plan["build"]) for c, o in zip(first["checks"], other["checks"], strict=True)]
     return dict(first)

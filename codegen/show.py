@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +15,13 @@ from codegen import catalogue, changes, emit, selection
 from codegen.branch import EXTRA
 from codegen.calls import held
 from codegen.components import removes
+from codegen.errors import printable
 from codegen.provided import Provided
 from codegen.records import call_sites
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+WIDEST = 8  # a tab, in a diff on a terminal
 IN_TORCH = "Sequential.forward"  # runs the layers of a list, in a file of torch's
 
 
@@ -29,6 +31,11 @@ def _console(**options: Any) -> Console:
     return console if console.is_terminal else Console(highlight=False, width=400, **options)
 
 
+def escape(text: str) -> str:
+    """Text of whatever origin, that rich takes for no markup and a terminal for no command."""
+    return markup.escape(printable(text))
+
+
 def diff(lines: Iterable[str]) -> None:
     """Print a unified diff: in colour on a terminal, elsewhere byte for byte, so that it can be applied."""
     console = _console(soft_wrap=True)
@@ -36,6 +43,7 @@ def diff(lines: Iterable[str]) -> None:
         if not console.is_terminal:
             console.file.write(line + "\n")
             continue
+        line = printable(line.expandtabs(WIDEST))
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         console.print(Text(line, "bold" if line.startswith(("+++", "---")) else colour))
 

@@ -18,6 +18,8 @@ _UMASK = threading.Lock()  # to read the umask it must be set
 
 def check_target(path: Path, force: bool) -> None:
     """Refuse, before the model runs, an output that exists, is no file, or stands in a folder that cannot be written."""
+    if "\0" in str(path):
+        raise CodegenError("usage", f"{path} is no name of a file", "give a file name: -o FILE")
     if path.is_dir():
         raise CodegenError("output-is-folder", f"{path} is a folder", "give a file name: -o FILE")
     if os.path.lexists(path) and path.exists() and not path.is_file():
@@ -33,7 +35,7 @@ def check_target(path: Path, force: bool) -> None:
 
 def demand_other(path: Path, given: Path) -> None:
     """Raise CodegenError("output-is-source") where an output is the file that is read: by a link, or in another case, too."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         if os.path.samefile(path, given):
             what = f"{path} is the source itself" + ("" if path == given else f", {given.name}")
             raise CodegenError("output-is-source", what, f"--in-place changes it, {ELSEWHERE}")

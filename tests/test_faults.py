@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import Fault, Shared, modules, problems, sites, sources
+from faults import Fault, Shared, children, modules, outputs, problems, sites, sources
 
-READ = [fault for part in (sources, sites, modules) for fault in part.FAULTS]
+READ = [fault for part in (sources, sites, modules, outputs, children) for fault in part.FAULTS]
 
 
 def tried(fault: Fault, folder: Path) -> list[str]:

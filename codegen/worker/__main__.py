@@ -18,8 +18,6 @@ from typing import Any, BinaryIO
 
 from codegen.errors import BUG, CodegenError
 
-sys.path.insert(0, "")  # as for any script; behind `-P`, so that a folder `codegen` here is not taken for the package
-
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
 
@@ -28,8 +26,8 @@ def main() -> None:
     """Read requests from stdin and write answers to the file descriptor FD; stdout belongs to the model's code."""
     answers = os.fdopen(int(sys.argv[1]), "wb")
     os.set_inheritable(answers.fileno(), False)
-    secret = os.environ.pop("CODEGEN_SECRET", "")
     requests = os.fdopen(os.dup(0), "rb")
+    secret = requests.readline().strip().decode()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["model"]
     _guard()
@@ -62,12 +60,18 @@ def _refuse_network(event: str, given: tuple[Any, ...]) -> None:
 def _serve(requests: BinaryIO, answers: BinaryIO, secret: str) -> None:
     from codegen.worker import service  # imports torch: before the first request comes
 
+    sys.path.insert(0, "")  # as for any script; only now, so that a codegen/ or a torch.py here is not taken for the package
+    own = os.getpid()
     gc.freeze()  # what torch made stays anyway: looking through it again and again is a tenth of the time
     gc.set_threshold(20_000, 10, 10)
 
     for line in requests:
         message = json.loads(line)
-        answer = _answer(service.VERBS[message["verb"]], message["request"])
+        with service.kept():
+            answer = _answer(service.VERBS[message["verb"]], message["request"])
+        if os.getpid() != own:  # the model's code forked, and this is the copy
+            os._exit(0)
+        answer["number"] = message["number"]
         # a line end first: the model's code may have left half a line there
         answers.write(b"\n" + json.dumps({**answer, "secret": secret}).encode() + b"\n")
         answers.flush()
@@ -88,13 +92,20 @@ def _answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> d
         details = traceback.format_exc()
         last = traceback.extract_tb(error.__traceback__)[-1].filename
         own = Path(last).is_relative_to(Path(__file__).parent)
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        reason = f"{type(error).__name__}: {' '.join(_text(error).split())[:300]}"
         if own and not isinstance(error, SystemExit):
             return _error(
                 "internal-error", reason, "this is a bug of codegen: please report it with the command", details, BUG
             )
         hint = "does the file import by itself? --verbose shows the traceback"
         return _error("source-fails", f"running the source's code failed: {reason}", hint, details)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # it is the model's own class
+        return "an exception that cannot be printed"
 
 
 def _error(name: str, message: str, hint: str, details: str, exit_code: int = 2) -> dict[str, Any]:

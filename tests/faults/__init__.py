@@ -232,7 +232,7 @@ class Shared:
         try:
             yield self.child
         except CodegenError as error:
-            if error.name in ("model-timeout", "model-exited", "model-memory"):
+            if error.name in ("model-timeout", "model-exited", "model-memory", "model-floods"):
                 self.stop()
             raise
 
