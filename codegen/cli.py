@@ -33,6 +33,7 @@ for _command in (repository.build, repository.check, repository.update, reposito
 
 @cli.command()
 @click.argument("source")
+@click.option("--static", is_flag=True, help="Run nothing: only what the code of the host shows, without shapes.")
 @RUN
 @SHOW
 def sites(*, as_json: bool, verbose: bool, **options: Any) -> None:

@@ -28,7 +28,13 @@ IN_TORCH = "Sequential.forward"  # runs the layers of a list, in a file of torch
 def _console(**options: Any) -> Console:
     """A console that wraps for a terminal's width, and not at all in a pipe or a file."""
     console = Console(highlight=False, **options)
-    return console if console.is_terminal else Console(highlight=False, width=400, **options)
+    console = console if console.is_terminal else Console(highlight=False, width=400, **options)
+    console.on_broken_pipe = _nobody_reads  # type: ignore[method-assign]
+    return console
+
+
+def _nobody_reads() -> None:
+    raise BrokenPipeError  # rich would leave with 1, which is for bugs
 
 
 def escape(text: str) -> str:

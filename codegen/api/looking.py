@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def sites(
     source: Spec,
     *,
+    static: bool = False,
     class_: str = "",
     build: str = "",
     input: str = "",
@@ -29,6 +30,7 @@ def sites(
 ) -> Trace:
     """Every site of a model, measured by running it once in a child process: `codegen sites`.
 
+    static: run nothing, and list what the code of the host shows: its own children, without shapes.
     source, class_, build, input, timeout, memory: as in `codegen.insert`.
 
     Returns a Trace: `modules` (of each its name, class, shapes, layout `after` and `before`, `width_after`, `calls`), `calls`
@@ -36,6 +38,10 @@ def sites(
     Raises CodegenError("usage", "unknown-source", "source-fails" ...).
     """
     options = given.checked(locals())
+    if static:
+        from codegen import static as reading
+
+        return reading.look(requested.made(**options))
     from codegen import pipeline
 
     return pipeline.look(requested.made(**options))

@@ -15,11 +15,12 @@ def at_import(name: str, code: str, error: str = "", *says: str, words: tuple[st
     return Fault(name, words, error, says, {"net.py": text, **named}, runs=True, makes=made)
 
 
-def in_forward(name: str, code: str, error: str = "", *says: str, words: tuple[str, ...] = RUN) -> Fault:
+def in_forward(name: str, code: str, error: str = "", *says: str, words: tuple[str, ...] = RUN, exit_code: int = 2) -> Fault:
     """Code that runs whenever the model does."""
     lines = "".join(f"        {line}\n" for line in code.splitlines())
     text = NET.replace("        x = self.stem(x)\n", f"{lines}        x = self.stem(x)\n")
-    return Fault(name, words, error, says, {"net.py": text}, runs=True, makes=() if error else ("generated/net_se.py",))
+    made = () if error else ("generated/net_se.py",)
+    return Fault(name, words, error, says, {"net.py": text}, runs=True, makes=made, code=exit_code)
 
 
 SHORT = (*RUN, "--timeout=5")
@@ -95,8 +96,8 @@ FAULTS = [
     in_forward("an exit", "raise SystemExit", "cannot-run|source-fails"),
     in_forward("KeyboardInterrupt", "raise KeyboardInterrupt", "cannot-run|source-fails|model-exited"),
     in_forward("an endless loop in forward", "while True: pass", "model-timeout", words=SHORT),
-    in_forward("another type in forward", "torch.set_default_dtype(torch.float64)"),
-    in_forward("broken builtins in forward", BUILTINS.replace("del builtins.sorted", ""), "cannot-run|source-fails"),
-    in_forward("a hole in the output", "x = x / 0"),
+    in_forward("another type in forward", "torch.set_default_dtype(torch.float64)", "contract-failed", exit_code=3),
+    in_forward("broken builtins in forward", BUILTINS.replace("del builtins.sorted", ""), "cannot-run|source-fails|model-exited"),
+    in_forward("a hole in the output", "x = x / 0", "contract-failed", "gradient", exit_code=3),
     at_import("an audit hook that refuses", "import sys\nsys.addaudithook(lambda event, given: (_ for _ in ()).throw(RuntimeError(event)) if event == 'compile' else None)", "source-fails|cannot-build|cannot-run|model-exited"),
 ]
