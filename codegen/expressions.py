@@ -71,9 +71,9 @@ def parse(text: str) -> Node:
         return Leaf(text)
     if len(text) > LONGEST:
         raise _bad(text, 0, f"it has {len(text):,} characters, at most {LONGEST:,} are read")
-    given = text.encode()
-    words = SPEC.sub(lambda found: "m" * len(found[0].encode()), text)  # as long: columns stay
     try:
+        given = text.encode()
+        words = SPEC.sub(lambda found: "m" * len(found[0].encode()), text)  # as long: columns stay
         tree = ast.parse(words, mode="eval")
         return _counted(_node(tree.body, given), text)
     except SyntaxError as error:

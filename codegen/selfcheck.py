@@ -152,11 +152,14 @@ class _Side:
         near = [(s, e) for s, e in self.spans[first:last]]
         if any(s <= start and end <= e for s, e in near):
             return  # inserted here, or left out there
-        touched = any((s < end and e > start) if e > s else start < s < end for s, e in near)
-        if not touched and not isinstance(node, COMPOUND):  # of a block another statement may be the last now
+        inside = any((s < end and e > start) if e > s else start < s < end for s, e in near)
+        # what stands at its end may be larger now, and it with that: `return x, self.m(x) + self.se(x)`
+        grown = bool(near) and any(isinstance(n, ast.expr) for n in ast.iter_child_nodes(node))
+        block = isinstance(node, COMPOUND)
+        if not inside and not grown and not block:
             yield Piece(self._in_base(start), self._in_base(end), _kind(node), around)
         elif not isinstance(node, ast.JoinedStr):  # before Python 3.12 what is inside has no position of its own
-            if touched and not isinstance(node, COMPOUND) and not any(s <= start < e or s < end <= e for s, e in near):
+            if not block and not any(s <= start < e or s < end <= e for s, e in near):
                 self.around.add((self._in_base(start), self._in_base(end), _kind(node)))
             yield from self._children(node, around)
 

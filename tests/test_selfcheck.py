@@ -50,6 +50,12 @@ SOUND = {
     "statement": [edit("", "        x = self.se(x)\n", LAST)],
     "around a call": [edit("relu(", "self.se(", "self.m(x)"), edit("relu(self.m(x)", ")", ")")],
     "beside": [edit("relu(self.m(x)", " + self.se(x)", ")")],
+    "beside, at the end of a statement": [edit("            x = -x", " + self.se(x)", "\n")],
+    "at the start of a statement": [edit("", "x = y = ", "self.m = nn.Conv2d")],
+    "a call around all of a statement": [edit("        ", "self.se(", "super().__init__()"), edit("super().__init__()", ")", "\n")],
+    "behind a semicolon": [edit("super().__init__()", "; self.z = 1", "\n")],
+    "beside, at the end of a tuple": [edit("        return F.relu(self.m(x))", ", self.m(x)", "\n")],
+    "around what stands last": [edit("            x = self.m(x) * 2", " ** 3", "\n")],
     "beside, in brackets": [
         edit("            x = ", "(", "self.m(x) * 2"), edit("            x = self.m(x)", " + self.se(x))", " * 2")
     ],
@@ -73,8 +79,7 @@ BROKEN = {
     "the branch of a statement": [edit(" * 2\n        else:\n", "            pass\n        if x:\n", "            x = -x")],
     "out of a function": [edit("", "        pass\n    if 1:\n", LAST)],
     "precedence on the left": [edit("            x = self.m(x)", " + self.se(x)", " * 2")],
-    "precedence on the right": [edit("            x = self.m(x) * 2", " ** 3", "\n")],
-    "precedence of a sign": [edit("x = -x", " ** 2", "\n")],
+    "a value for a return": [edit("return Net()", " or 1", "\n"), edit("import torch", "; x = (", "\n")],
     "another call": [edit("        y = [self.a", "(", ", self.b"), edit("        y = [self.a, self.b", ")", "]")],
     "no Python": [edit("        return F.relu(", "(", "self.m(x))")],
     "half a line end": [edit("import torch", "\\", "\nfrom torch")],
