@@ -52,7 +52,9 @@ SOUND = {
     "beside": [edit("relu(self.m(x)", " + self.se(x)", ")")],
     "beside, at the end of a statement": [edit("            x = -x", " + self.se(x)", "\n")],
     "at the start of a statement": [edit("", "x = y = ", "self.m = nn.Conv2d")],
-    "a call around all of a statement": [edit("        ", "self.se(", "super().__init__()"), edit("super().__init__()", ")", "\n")],
+    "a call around all of a statement": [
+        edit("        ", "self.se(", "super().__init__()"), edit("super().__init__()", ")", "\n")
+    ],
     "behind a semicolon": [edit("super().__init__()", "; self.z = 1", "\n")],
     "beside, at the end of a tuple": [edit("        return F.relu(self.m(x))", ", self.m(x)", "\n")],
     "around what stands last": [edit("            x = self.m(x) * 2", " ** 3", "\n")],
