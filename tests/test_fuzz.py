@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from faults import Outcome, fuzz
 
-SECONDS = 8.0  # of each kind
+SECONDS = 4.0  # of each kind
 
 
 @pytest.mark.slow
