@@ -87,7 +87,9 @@ def look(request: Request) -> Trace:
     Shapes and layouts are unknown. Raises CodegenError("unknown-source", "syntax-error", "host-not-found").
     """
     source = sources.resolve(request.source)
-    host = host_class(source, request.host or source.entry, syntax.shared(source.file.text, source.file.path))
+    main = syntax.shared(source.file.text, source.file.path)
+    entry = source.entry if syntax.find_class(main, source.entry) else ""  # a function that builds it names no class
+    host = host_class(source, request.host or entry, main)
     code = syntax.shared(syntax.read(Path(host.file))[0], Path(host.file))
     cls = syntax.find_class(code, host.name, host.line)
     init = syntax.method(cls, "__init__") if cls else None

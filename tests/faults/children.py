@@ -32,10 +32,10 @@ told = open('/proc/self/environ', 'rb').read() if os.path.exists('/proc/self/env
 assert b'SECRET' not in told and 'CODEGEN_SECRET' not in os.environ
 """
 FORGED = """
-import os
+import os, stat
 for number in range(3, 64):
     try:
-        os.write(number, b'{"value": {}, "secret": "", "number": 1}\\n{"value": {"checks": []}, "number": 2}\\n')
+        if stat.S_ISFIFO(os.fstat(number).st_mode): os.write(number, b'{"value": {}, "secret": "", "number": 1}\\n{"value": {"checks": []}, "number": 2}\\n')
     except OSError:
         pass
 """

@@ -22,7 +22,7 @@ from faults import NET, STATIC, run
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS)
 CALLS = ("open", "write", "fsync", "chmod", "link", "replace", "unlink", "close", "mkdir")
 PLACES = ("new", "forced", "in place")
-PIECE = 64  # bytes that a write takes where the disk is to be full in the middle
+PIECE = 256  # bytes that a write takes where the disk is to be full in the middle
 
 
 @dataclass(frozen=True)
