@@ -32,7 +32,13 @@ def main() -> None:
     sys.argv = ["model"]
     _guard()
     resource.setrlimit(resource.RLIMIT_DATA, (int(sys.orig_argv[-1]), resource.RLIM_INFINITY))
-    _serve(requests, answers, secret)
+    try:
+        _serve(requests, answers, secret)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)  # no waiting for the threads and hooks of the model's code
 
 
 def _guard() -> None:

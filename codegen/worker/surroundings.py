@@ -34,10 +34,17 @@ def _open_again() -> None:
                 os.dup2(copy, number)
 
 
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
     """Put back, at the end, what code that ran inside has changed. A higher recursion limit stays: a deep model needs it."""
-    folder, umask = os.getcwd(), os.umask(0o022)
+    folder, umask = _folder(), os.umask(0o022)
     os.umask(umask)
     limit, state = sys.getrecursionlimit(), random.getstate()
     settings = [told() for told, _ in SETTINGS]
@@ -48,7 +55,7 @@ def kept() -> Iterator[None]:
         _open_again()
         sys.setrecursionlimit(max(limit, sys.getrecursionlimit()))
         os.umask(umask)
-        with contextlib.suppress(OSError):  # it may be gone
+        with contextlib.suppress(OSError):  # it may be gone, then or now
             os.chdir(folder)
         random.setstate(state)
         for value, (told, tell) in zip(settings, SETTINGS, strict=True):
