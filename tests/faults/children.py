@@ -56,6 +56,7 @@ FAULTS = [
     at_import("closed streams", "import os\nfor n in range(3): os.close(n)"),
     at_import("a closed pipe", "import os; os.closerange(3, 100)", "model-exited"),
     at_import("a closed pipe, and an endless loop", "import os; os.closerange(3, 100)\nwhile True: pass", "model-timeout", words=SHORT),
+    at_import("a closed pipe, and a thread that stays", f"{THREAD}\nimport os; os.closerange(3, 100)", "model-exited"),
     at_import("a flood", "while True: print('x' * 100_000)", "model-floods"),
     at_import("a flood of the pipe", "import os\nwhile True:\n    for n in range(3, 12):\n        try: os.write(n, b'x' * 60_000)\n        except OSError: pass", "model-floods|model-timeout", words=SHORT),
     at_import("reading stdin", "input()", "source-fails", "EOFError"),
