@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import collecting, emit, inputs, locating, pipeline, renaming, sources, standalone
+from codegen import collecting, emit, inputs, locating, pipeline, renaming, selfcheck, sources, standalone, writing
 from codegen.child import Child, Start
 from codegen.errors import CodegenError
 from codegen.standalone import Parts
+from codegen.syntax import Code
 from codegen.types import Check, HostClass, Layout, Report, Request, Source, Trace, Variant
 
 
@@ -28,8 +29,9 @@ def run(request: Request, start: Start = Child) -> Report:
         with watch.stage("verify"):
             report = _proved(child, request, source, trace, made)
     pipeline.demand(report)
+    selfcheck.demand_parses(Code(made.text, target.name))
     if not request.dry_run:
-        emit.write(target, made.text.encode(made.encoding))
+        emit.write(target, made.text.encode(made.encoding), replaces=request.force)
     return replace(report, output=str(target), seconds=tuple(watch.seconds.items()))
 
 
@@ -45,6 +47,8 @@ def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
 def output(request: Request, source: Source) -> Path:
     """Where it goes: -o, else generated/<source stem>_base.py."""
     stem = source.entry or source.file.path.stem
+    if request.output:
+        writing.demand_other(Path(request.output), source.file.path)
     return Path(request.output) if request.output else Path("generated", f"{stem}{request.suffix}.py")
 
 

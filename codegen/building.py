@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from codegen import keeping, pristine, variants, warm
+from codegen import keeping, pristine, sources, variants, warm
 from codegen.child import Start
-from codegen.errors import BUG, CodegenError
+from codegen.errors import CodegenError, told
 from codegen.keeping import State
 from codegen.types import Report, Request
 
@@ -30,13 +30,25 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one variant. status: "made", "merged", "up to date" or "failed"."""
+    """What became of one variant. status: "made", "merged", "to make", "up to date" or "failed"."""
 
     name: str
     output: Path
     status: str
     report: Report | None = None
     error: CodegenError | None = None
+
+
+def planned(jobs: Sequence[Job], *, force: bool, done: Callable[[Result], object]) -> list[Result]:
+    """What `run` would make: "to make", "up to date" or "failed". Runs no model and writes nothing."""
+    found = []
+    for job in jobs:
+        try:
+            found.append(Result(job.name, job.output, "to make" if _wanted(job, force) else "up to date"))
+        except Exception as error:  # told in the result, and the others go on
+            found.append(failed(job, error))
+        done(found[-1])
+    return found
 
 
 def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Result], object]) -> list[Result]:
@@ -72,12 +84,20 @@ def run(jobs: Sequence[Job], workers: int, *, force: bool, done: Callable[[Resul
     return [found[job.name] for job in jobs]
 
 
+def _wanted(job: Job, force: bool) -> bool:
+    """Whether a build makes it. Raises CodegenError("edited-by-hand"), and what a source that is not found raises."""
+    state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
+    if not state.problems and not force:
+        return False
+    _demand_untouched(state, force)
+    sources.resolve(job.requests[0].source)
+    return True
+
+
 def _built(job: Job, force: bool, start: Start) -> Result:
     try:
-        state = keeping.state(job.name, job.output, job.requests, recipe=job.recipe)
-        if not state.problems and not force:
+        if not _wanted(job, force):
             return Result(job.name, job.output, "up to date")
-        _demand_untouched(state, force)
         requests = [replace(request, output=str(job.output), force=True) for request in job.requests]
         report = variants.run(requests, start)
         if report.variant:
@@ -89,8 +109,7 @@ def _built(job: Job, force: bool, start: Start) -> Result:
 
 def failed(job: Job, error: Exception) -> Result:
     """The result of a variant that was not made; what is no CodegenError is a bug of codegen."""
-    known = error if isinstance(error, CodegenError) else CodegenError("internal-error", repr(error), "report it", BUG)
-    return Result(job.name, job.output, "failed", error=known)
+    return Result(job.name, job.output, "failed", error=told(error))
 
 
 def _demand_untouched(state: State, force: bool) -> None:

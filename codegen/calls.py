@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import bisect
 
 from codegen.syntax import Code
 from codegen.types import Variant
@@ -22,7 +23,7 @@ def call_sites(text: str, attribute: str) -> tuple[tuple[str, int], ...]:
         for name, cls in code.classes
         for node in cls.body
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and any(node.lineno <= line <= (node.end_lineno or 0) for line in mentions)
+        and bisect.bisect_left(mentions, node.lineno) < bisect.bisect_right(mentions, node.end_lineno or 0)
     ]
     found = [
         (f"{name}.{method.name}", node.lineno)

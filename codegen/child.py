@@ -8,11 +8,13 @@ import hashlib
 import json
 import os
 import secrets
+import select
 import selectors
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,9 @@ from codegen.errors import CodegenError
 from codegen.types import Limits
 
 KNOWN = 64  # answers that a child keeps: a trace is large
+LOOK = 1.0  # second between looks at a process that says nothing
+FLOOD = 256 << 20  # bytes of a log: nobody reads more
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Child:
@@ -34,17 +39,22 @@ class Child:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.deadline = time.monotonic() + limits.seconds
+        self.asked = 0  # so many requests: an answer carries the number of its own
         self.known: dict[str, Any] = {}  # answers of `ask_once`
         self.secret = secrets.token_hex(16)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         # for the child's temporary files: it may be killed
         self.folder = tempfile.TemporaryDirectory(prefix="codegen-", ignore_cleanup_errors=True)
         read, write = os.pipe()
-        environment = {**os.environ, "CODEGEN_SECRET": self.secret, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder.name}
+        self.run = f"CODEGEN_RUN={secrets.token_hex(8)}"  # in the environment of all that it starts
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self.folder.name}
+        environment |= dict([self.run.split("=")])
+        # the kernel ends it with the thread that started it: the main thread lives as long as the command
+        environment["CODEGEN_TIED"] = "1" if threading.current_thread() is threading.main_thread() else ""
         environment["PYTHONPATH"] = _python_path(Path(__file__).resolve().parent.parent, os.environ.get("PYTHONPATH", ""))
         self.answers = os.fdopen(read, "rb", buffering=0)
         # a Ctrl-C in the middle of the start waits until the process is known, then ends it
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "codegen.worker", str(write), str(_memory(limits))],
@@ -56,6 +66,7 @@ class Child:
                 env=environment,
             )
             os.close(write)
+            self._send(self.secret.encode())  # not in the environment, which /proc shows for ever
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         except BaseException:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -64,11 +75,8 @@ class Child:
 
     def ask(self, verb: str, request: dict[str, Any]) -> Any:
         """The answer to one request. Raises what the child reports, or ("model-timeout", "model-exited") of its own."""
-        line = json.dumps({"verb": verb, "request": request}).encode() + b"\n"
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(line)
-            self.process.stdin.flush()
+        self.asked += 1
+        self._send(json.dumps({"verb": verb, "request": request, "number": self.asked}).encode())
         answer = self._read()
         if "error" in answer:
             error = answer["error"]
@@ -76,6 +84,12 @@ class Child:
                 error["name"], error["message"], error["hint"], error["exit_code"], error["details"] or self.output()
             )
         return answer["value"]
+
+    def _send(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(line + b"\n")
+            self.process.stdin.flush()
 
     def ask_once(self, verb: str, request: dict[str, Any], read: Callable[[Any], Any]) -> Any:
         """What `read` makes of the answer to a request whose answer stays the same: asked again it is the one of before."""
@@ -92,25 +106,48 @@ class Child:
             selector.register(self.answers, selectors.EVENT_READ)
             while True:
                 left = self.deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
-                    raise CodegenError(
-                        "model-timeout",
-                        f"the model's code ran for more than {self.limits.seconds:g} s",
-                        "give it longer with --timeout SECONDS, or a smaller model with --build",
-                        details=self.output(),
-                    )
+                said = selector.select(max(0.0, min(left, LOOK)))
+                if not said and left > LOOK:
+                    self._look()
+                    continue
+                if not said:
+                    raise self._late()
                 chunk = os.read(self.answers.fileno(), 1 << 20)
                 if not chunk:
                     raise self._exited()
                 buffer += chunk
+                if len(buffer) > FLOOD:
+                    raise self._flooded()
                 while b"\n" in buffer:
                     line, _, buffer = buffer.partition(b"\n")
                     answer = _parsed(line)
-                    if answer.get("secret") == self.secret:
+                    if answer.get("secret") == self.secret and answer.get("number") == self.asked:
                         return answer
 
+    def _look(self) -> None:
+        """Between answers: raise CodegenError where none will come, though some other process holds the pipe, or in a flood."""
+        if self.process.poll() is not None and not select.select([self.answers], [], [], 0)[0]:
+            raise self._exited()
+        if os.fstat(self.log.fileno()).st_size > FLOOD:
+            raise self._flooded()
+
+    def _flooded(self) -> CodegenError:
+        what = f"the model's code printed more than {FLOOD >> 20} MB"
+        return CodegenError("model-floods", what, "let it print less; --verbose shows the last of it", details=self.output())
+
+    def _late(self) -> CodegenError:
+        return CodegenError(
+            "model-timeout",
+            f"the model's code ran for more than {self.limits.seconds:g} s",
+            "give it longer with --timeout SECONDS, or a smaller model with --build",
+            details=self.output(),
+        )
+
     def _exited(self) -> CodegenError:
-        code = self.process.wait()
+        try:
+            code = self.process.wait(max(0.0, self.deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:  # it only closed the pipe
+            return self._late()
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
         last = [line for line in self.output().splitlines() if line.strip()][-1:]
         return CodegenError(
@@ -127,11 +164,14 @@ class Child:
         return self.log.read().decode(errors="replace")
 
     def stop(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started, in its own group or not."""
         if process := getattr(self, "process", None):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            _kill_marked(self.run.encode())
         self.answers.close()
         self.log.close()
         self.folder.cleanup()
@@ -144,6 +184,20 @@ class Child:
 
 
 Start = Callable[[Limits], contextlib.AbstractContextManager[Child]]  # a child for one run: Child itself, or a warm one
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill every process whose environment carries a mark: what left its session, too. Where there is a /proc."""
+    for _ in range(5):  # one may start another meanwhile
+        found = False
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if mark in path.read_bytes().split(b"\0"):
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    found = True
+        if not found:
+            return
+        time.sleep(0.01)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

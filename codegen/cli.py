@@ -35,6 +35,7 @@ cli.add_command(reporting.report)
 
 @cli.command()
 @click.argument("source")
+@click.option("--static", is_flag=True, help="Run nothing: only what the code of the host shows, without shapes.")
 @click.option("--svg", default="", metavar="FILE", help="Draw the structure: boxes in the order of calls, shapes, widths.")
 @click.option("--html", default="", metavar="FILE", help="Draw it into a page where a press copies a site's name.")
 @click.option("--force", is_flag=True, help="Replace a picture that exists.")

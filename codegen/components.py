@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -95,7 +96,7 @@ def resolve(request: Request, site: Site) -> Component:
     path = Path(head)
     if head.endswith(".py"):
         found, own = path, True
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise CodegenError(
                 "unknown-module", f"{head} is not a file", "give FILE.py:Class, pkg.module:Class or a catalogue name"
             )

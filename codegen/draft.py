@@ -28,6 +28,7 @@ from codegen import (
     notes,
     plans,
     renaming,
+    selfcheck,
     siblings,
     standalone,
     style,
@@ -253,7 +254,10 @@ def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition,
     """Base and variant, and how both come from the source, where `build` builds the model."""
     if request.in_place:
         loose = replace(parts, keep="all", suffix="")
-        return parts.main.text, standalone.in_place(loose, edits, addition), Origin(build)
-    plain, text = standalone.base(parts)
-    origin = Origin(build, plain, standalone.changes(parts, edits, addition), parts)
-    return text, standalone.written(parts, origin.variant), origin
+        plain = parts.main.text
+        origin = Origin(build, (), standalone.changes_in_place(loose, edits, addition))
+    else:
+        old, plain = standalone.base(parts)
+        origin = Origin(build, old, standalone.changes(parts, edits, addition), parts)
+    selfcheck.demand(parts.main, origin.base, origin.variant)
+    return plain, standalone.written(parts, origin.variant), origin

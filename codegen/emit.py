@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
 import shlex
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import components, expressions
+from codegen import components, expressions, writing
 from codegen.errors import CodegenError
 from codegen.given import BASE
 from codegen.syntax import COOKIE, Code, encodable, read
 from codegen.types import Request, Source, SourceFile
 from codegen.version import __version__
 
+write, check_target = writing.write, writing.check_target
 COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|wrap|head|remove|base) )")
 _HEADER = re.compile(
     r"# .*: host (?P<host>\S+), built by .*\.\n"
@@ -243,40 +241,6 @@ def recorded_commands(text: str) -> Iterator[list[str]]:
             yield shlex.split(line[found.end() :])
         elif line.strip() and not line.startswith("#"):
             break  # headers stand on top, as many as there are
-
-
-def check_target(path: Path, force: bool) -> None:
-    """Refuse, before the model runs, an output that exists and a folder that cannot be written."""
-    if path.is_dir():
-        raise CodegenError("output-is-folder", f"{path} is a folder", "give a file name: -o FILE")
-    if path.exists() and not force:
-        raise CodegenError("output-exists", f"{path} exists", "--force replaces it, -o FILE writes elsewhere")
-    parent = next(p for p in path.absolute().parents if p.exists())
-    if not os.access(parent, os.W_OK):
-        raise CodegenError("read-only", f"{parent} cannot be written to", "-o FILE writes elsewhere")
-
-
-def write(path: Path, data: bytes) -> None:
-    """Put the bytes in place in one step: a temporary file beside the target, flushed, then renamed over it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise CodegenError("read-only", f"{path.parent}: {error.strerror}", "-o FILE writes elsewhere") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~umask)
-        os.replace(name, path)
-    except OSError as error:
-        raise CodegenError("read-only", f"{path}: {error.strerror}", "-o FILE writes elsewhere") from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from codegen import catalogue, emit, selection, sources, style
+from codegen import catalogue, emit, selection, selfcheck, sources, style, syntax, writing
 from codegen.calls import held
 from codegen.errors import CodegenError
 from codegen.types import Report, Request, Site, Source
@@ -31,14 +31,24 @@ def check_target(target: Path, request: Request) -> None:
         raise CodegenError("usage", what, "leave it out")
 
 
-def write(report: Report, target: Path) -> None:
-    """Put the variant in place, and its test where one is asked for."""
+def write(report: Report, target: Path, source: Source) -> None:
+    """Put the variant in place, and its test where one is asked for. source: as it was read when the work began."""
     variant = report.variant
     assert variant
     test = text(report, target) if report.request.test else ""
-    emit.write(target, variant.text.encode(variant.encoding))
+    selfcheck.demand_parses(syntax.Code(variant.text, target.name))
+    if report.request.in_place:
+        demand_unchanged(target, source)
+    replaces = report.request.force or report.request.in_place
+    writing.write(target, variant.text.encode(variant.encoding), replaces=replaces)
     if test:
-        emit.write(path(target), test.encode())
+        writing.write(path(target), test.encode(), replaces=report.request.force)
+
+
+def demand_unchanged(target: Path, source: Source) -> None:
+    """Raises CodegenError("source-changed") where the source itself is written, and is no more what was read."""
+    if target == source.file.path:
+        writing.demand_unchanged(target, source.file.text.encode(source.file.encoding))
 
 
 def text(report: Report, target: Path) -> str:

@@ -9,22 +9,18 @@ from typing import NoReturn
 import click
 
 from codegen.cli import cli
-from codegen.errors import BUG, INTERRUPTED, USER, CodegenError
+from codegen.errors import BUG, INTERRUPTED, USER, CodegenError, one_line, told
 
 
 def _fail(error: CodegenError, arguments: list[str]) -> NoReturn:
     if "--json" in arguments:
         click.echo(json_module.dumps({"error": {"name": error.name, "message": error.message, "hint": error.hint}}, indent=2))
     else:
-        click.echo(f"error[{error.name}]: {_one_line(error.message)}", err=True)
-        click.echo(f"hint: {_one_line(error.hint)}", err=True)
+        click.echo(f"error[{error.name}]: {one_line(error.message)}", err=True)
+        click.echo(f"hint: {one_line(error.hint)}", err=True)
     if error.details and ("--verbose" in arguments or error.exit_code == BUG):
         click.echo(error.details, err=True)
     sys.exit(error.exit_code)
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def main() -> None:
@@ -41,6 +37,11 @@ def main() -> None:
     except click.ClickException as error:
         usage = "see codegen --help" if error.exit_code else ""
         _fail(CodegenError("usage", error.format_message(), usage or "see --help", USER), arguments)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        hint = "run the command again"
-        _fail(CodegenError("interrupted", "stopped by the user, nothing was written", hint, INTERRUPTED), arguments)
+    except BrokenPipeError:
+        raise
+    except (KeyboardInterrupt, click.exceptions.Abort) as ended:
+        code = getattr(ended, "code", INTERRUPTED)  # by another signal than Ctrl-C
+        what = "stopped; a file is written whole or not at all"
+        _fail(CodegenError("interrupted", what, "run the command again", code), arguments)
+    except Exception as error:
+        _fail(told(error), arguments)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 
 USER, CONTRACT, BUG, INTERRUPTED = 2, 3, 1, 130
+LONGEST = 800  # characters of a line that is printed; --json has all of them
 
 
 @dataclass(eq=False)  # not frozen: contextlib sets the traceback of an exception that passes through it
@@ -23,3 +25,30 @@ class CodegenError(Exception):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"
+
+
+def told(error: Exception) -> CodegenError:
+    """Any exception as one that is told in two lines: of the machine, of code that is too deep, or a bug of codegen."""
+    if isinstance(error, CodegenError):
+        return error
+    if isinstance(error, OSError):  # a full disk, no temporary folder, too many open files
+        where = f" ({error.filename})" if error.filename else ""
+        return CodegenError("system-error", f"{error.strerror or error}{where}", "mend that, then run the command again")
+    if isinstance(error, MemoryError):
+        return CodegenError("system-error", "there is not enough memory", "close other programs, or give a smaller file")
+    if isinstance(error, RecursionError):
+        what = "the code is nested too deeply: a thousand blocks or operators in one another"
+        return CodegenError("syntax-error", what, "write it flatter")
+    details = "".join(traceback.format_exception(error))
+    what = f"{type(error).__name__}: {error}"
+    return CodegenError("internal-error", what, "this is a bug of codegen: please report it with the command", BUG, details)
+
+
+def one_line(text: str) -> str:
+    """Text of whatever origin as it is printed: control characters escaped, the middle of a very long one left out."""
+    return printable(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}")
+
+
+def printable(text: str) -> str:
+    """Text with its control characters escaped: no terminal takes it for a command."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,10 +6,10 @@ Python's parser reads the text, nothing of it is ever evaluated.
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from codegen.errors import CodegenError
 
@@ -62,7 +62,7 @@ Node = Leaf | Chain | Joined | Around
 def is_plain(text: str) -> bool:
     """Whether the text names one module and nothing else."""
     file, _, name = text.rpartition(":")
-    return PLAIN.fullmatch(text) is not None or name.isidentifier() and Path(file).is_file()
+    return PLAIN.fullmatch(text) is not None or name.isidentifier() and os.path.isfile(file)
 
 
 def parse(text: str) -> Node:
@@ -71,9 +71,9 @@ def parse(text: str) -> Node:
         return Leaf(text)
     if len(text) > LONGEST:
         raise _bad(text, 0, f"it has {len(text):,} characters, at most {LONGEST:,} are read")
-    given = text.encode()
-    words = SPEC.sub(lambda found: "m" * len(found[0].encode()), text)  # as long: columns stay
     try:
+        given = text.encode()
+        words = SPEC.sub(lambda found: "m" * len(found[0].encode()), text)  # as long: columns stay
         tree = ast.parse(words, mode="eval")
         return _counted(_node(tree.body, given), text)
     except SyntaxError as error:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from codegen import parsing
 from codegen.errors import CodegenError
 
 Combine = Literal["add", "mul", "cat", "gate"]
@@ -33,6 +35,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "executor": get_args(Executor),
 }
 CHECKS: tuple[str, ...] = get_args(Ways)
+EXPRESSIONS = {  # and an example of each
+    "build": 'for example --build "VisionTransformer(depth=2)"',
+    "input": 'for example --input 1x3x224x224, or --input "torch.randn(1, 6)"',
+    "width": "for example --width embed_dim, or --width 'dims[-1] // 2'",
+    "out_width": "for example --out-width embed_dim",
+}
+SHAPES = re.compile(r"\s*-?\d+(x-?\d+)*(:\w+)?(\s*,\s*-?\d+(x-?\d+)*(:\w+)?)*\s*")
 OF_A_GRID = ("modules", "sites", "operations", "include", "exclude", "costs")
 LISTS = ("edits", "checks", "sources", *OF_A_GRID)
 COUNTS = ("call", "jobs", "limit", "sample", "workers")  # from 1
@@ -67,9 +76,27 @@ def _value(name: str, value: Any) -> Any:
     if name in NUMBERS:
         return _number(name, value)
     text = _text(name, value)
+    if text and name in EXPRESSIONS:
+        _demand_expression(name, text)
+    if name == "suffix" and not re.fullmatch(r"\w*", text):
+        raise CodegenError("usage", f"--suffix {text!r} is no end of a name", "letters, digits and _: for example _se")
     if text and text not in CHOICES.get(name, (text,)):
         raise CodegenError("usage", f"{flag(name)} {text} is none of {', '.join(CHOICES[name])}", "give one of them")
     return text
+
+
+def _demand_expression(name: str, text: str) -> None:
+    """Raise CodegenError("usage") for what is not one expression; for a number of channels that calls more than int(...)."""
+    if name == "input" and SHAPES.fullmatch(text):
+        return
+    found = parsing.expression(text)
+    if found is None:
+        other = ", nor shapes: 1x3x224x224" if name == "input" else ""
+        raise CodegenError("usage", f"{flag(name)} {text!r} is no Python expression{other}", EXPRESSIONS[name])
+    text_alone = isinstance(found, ast.Constant) and not isinstance(found.value, (int, float))
+    if name.endswith("width") and (text_alone or not parsing.is_plain(found, parsing.ARITHMETIC)):
+        what = f"{flag(name)} {text!r} is more than names, numbers and operators"
+        raise CodegenError("usage", what, EXPRESSIONS[name])
 
 
 def _text(name: str, value: Any) -> str:
@@ -111,7 +138,11 @@ def pairs(arguments: Arguments) -> tuple[tuple[str, str], ...]:
     if isinstance(arguments, str) or not isinstance(arguments, Iterable):
         raise CodegenError("usage", f"args={arguments!r} is no dict", 'for example args={"reduction": 8}')
     parts = [(text, *str(text).partition("=")) for text in arguments]
-    return tuple((_named(key if equals else "", str(text)), value) for text, key, equals, value in parts)
+    found = tuple((_named(key if equals else "", str(text)), value) for text, key, equals, value in parts)
+    names = [name for name, _ in found]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise CodegenError("usage", f"--arg {twice} is given twice", "leave one of the two out")
+    return found
 
 
 def _named(key: object, said: str) -> str:

@@ -10,7 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codegen import commandlines, components, edits, emit, expressions, inputs, pristine, sources, static, steps, syntax
+from codegen import (
+    commandlines,
+    components,
+    edits,
+    emit,
+    expressions,
+    inputs,
+    pristine,
+    sources,
+    static,
+    steps,
+    syntax,
+    writing,
+)
 from codegen.errors import CodegenError
 from codegen.types import Report, Request, Source
 
@@ -71,6 +84,7 @@ def run(requests: Sequence[Request], recipe: Sequence[Request]) -> Report:
     pristine.keep(made.variant.text)  # no file was ever so, and a later update needs it
     result = emit.with_header(emit.without_header(report.variant.text), emit.header_of(made.variant.text))
     if not requests[0].dry_run:
+        writing.demand_unchanged(path, text.encode(encoding))
         emit.write(path, result.encode(encoding))
     variant = replace(report.variant, base=emit.without_header(text), text=result)
     return replace(report, output=str(path), request=requests[0], variant=variant, notes=(*report.notes, STAYS))

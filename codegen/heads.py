@@ -6,7 +6,7 @@ import ast
 import math
 import re
 
-from codegen import components, pools
+from codegen import components, parsing, pools
 from codegen.errors import CodegenError
 from codegen.types import Component, Request, Site
 
@@ -79,7 +79,9 @@ def _parsed(layers: str) -> list[ast.expr]:
         tree = ast.List([])
     found = tree.elts if isinstance(tree, ast.List) else []
     named = [isinstance(node.func if isinstance(node, ast.Call) else node, ast.Name) for node in found]
-    if not found or not all(named):
+    calls = [node for node in found if isinstance(node, ast.Call)]
+    plain = [parsing.is_plain(each) for call in calls for each in (*call.args, *(keyword.value for keyword in call.keywords))]
+    if not found or not all(named) or not all(plain):
         hint = 'for example --layers "Linear(256), ReLU, Dropout(0.1), Linear(10)"'
         raise CodegenError("bad-layers", f"{layers!r} is no list of layers of torch.nn", hint)
     return found

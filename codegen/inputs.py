@@ -21,7 +21,7 @@ def recorded(requests: Sequence[Request], source: Source) -> tuple[tuple[str, st
     files beside these.
     """
     spec = source.spec.rpartition(":")[0] if not source.spec.endswith(".py") else source.spec
-    loose = spec.endswith(".py") and Path(emit.portable(spec)).is_file()
+    loose = spec.endswith(".py") and os.path.isfile(emit.portable(spec))
     found = dict(_beside(source.file, Path(spec), None)) if loose else {}
     for leaf in _copied(requests):
         path, name = Path(_file(leaf)), leaf.module.rpartition(":")[2]

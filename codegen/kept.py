@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codegen.errors import one_line
 from codegen.keeping import PROBLEMS, Problem, State
 from codegen.version import __version__
 
-COLOURS = {"made": "green", "merged": "yellow", "up to date": "blue", "failed": "red"}
+COLOURS = {"made": "green", "merged": "yellow", "to make": "yellow", "up to date": "blue", "failed": "red"}
 if TYPE_CHECKING:  # `check` needs nothing of it
     from codegen.building import Result
 
@@ -24,11 +25,12 @@ Json = dict[str, Any]
 def built(result: Result) -> None:
     """One line for a variant as it ends, and the error where it has one."""
     click.secho(f"{result.status:10} ", fg=COLOURS[result.status], nl=False)
-    click.echo(f"{result.name}: {result.output}")
+    click.echo(one_line(f"{result.name}: {result.output}"))
     if result.status == "merged":
         click.echo(f"  the new source is proved, what was edited by hand is not: codegen verify {result.output}")
     if result.error:
-        click.echo(f"  error[{result.error.name}]: {result.error.message}\n  hint: {result.error.hint}", err=True)
+        click.echo(f"  error[{result.error.name}]: {one_line(result.error.message)}", err=True)
+        click.echo(f"  hint: {one_line(result.error.hint)}", err=True)
         click.echo(result.error.details if result.error.name == "no-merge-base" else "", nl=False)
 
 
@@ -48,7 +50,7 @@ def result_json(result: Result) -> Json:
 
 def text(states: Sequence[State]) -> str:
     """A line for each variant that is not as it was made, and how many are."""
-    lines = [f"{state.output}: {problem.kind}: {_said(problem)}" for state in states for problem in state.problems]
+    lines = [one_line(f"{state.output}: {problem.kind}: {_said(problem)}") for state in states for problem in state.problems]
     good = sum(not state.problems for state in states)
     return "".join(f"{line}\n" for line in [*lines, f"{good} of {len(states)} variants are what their recipes make"])
 

@@ -20,8 +20,10 @@ from codegen import (
     expressions,
     replacing,
     selection,
+    selfcheck,
     sources,
     twins,
+    writing,
 )
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
@@ -73,7 +75,7 @@ def run(request: Request, start: Start = Child) -> Report:
         report = insert(child, subject, request, watch)
     demand(report)
     if not request.dry_run:
-        emitted.write(report, target)
+        emitted.write(report, target, source)
     return replace(report, output=str(target))
 
 
@@ -107,6 +109,8 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
             lessons |= {Lesson.HOLDS_OLD}
             continue
         if proof["state"] or not made.hooked:
+            again = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
+            selfcheck.demand_same(made.variant.text, again.variant.text)
             return _report(request, made, proof, watch)
         lessons |= {Lesson.STATELESS}
 
@@ -200,6 +204,7 @@ def prove(child: Child, made: Draft, source: Source, text: str, proving: Proving
         "stem": (source.entry or source.file.path.stem).replace("-", "_"),
     }
     first, *others = [child.ask("prove", asked) for asked in proving.requests(texts, plans, child.limits.seconds)]
+    proving.demand_complete(first)
     for plan, other in zip(made.plans[1:], others, strict=True):
         first["checks"] = [_joined(c, o, plan["build"]) for c, o in zip(first["checks"], other["checks"], strict=True)]
     return dict(first)
@@ -218,8 +223,12 @@ def output(request: Request, source: Source) -> Path:
     if request.in_place:
         if source.library or source.distribution:
             raise CodegenError("in-place-library", f"{source.spec} is an installed library", "leave --in-place out")
+        if source.file.path.is_symlink():
+            what = f"{source.file.path} is a link, whose target is never changed"
+            raise CodegenError("in-place-link", what, f"give the file itself: {source.file.path.resolve()}")
         return source.file.path
     if request.output:
+        writing.demand_other(Path(request.output), source.file.path)
         return Path(request.output)
     stem = source.entry or source.file.path.stem
     name = expressions.called(request.module, request.as_class)

@@ -55,7 +55,9 @@ def _committed(file: Path) -> Iterator[str]:
     """The file in the commits that changed it, the newest first; nothing outside of a git repository."""
 
     def git(*words: str) -> bytes:
-        result = subprocess.run(["git", "-C", str(file.absolute().parent), *words], capture_output=True, check=False)
+        # nothing that the repository's own configuration names is run: no monitor, no check of signatures, no textconv
+        plain = ["git", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false", "-C", str(file.absolute().parent)]
+        result = subprocess.run([*plain, *words], capture_output=True, check=False)
         return b"" if result.returncode else result.stdout
 
     try:
@@ -65,5 +67,5 @@ def _committed(file: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as there:
         for commit in commits:
             path = Path(there, file.name)
-            path.write_bytes(git("show", f"{commit}:./{file.name}"))
+            path.write_bytes(git("show", "--no-textconv", f"{commit}:./{file.name}"))
             yield syntax.read(path)[0]

@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from codegen import renaming, standalone
+from codegen.errors import CodegenError
 from codegen.standalone import Parts
 
+# of every variant; without them a verdict is none
+CHECKS = ("import", "shape", "placement", "paths", "weights", "seed", "init", "gradient")
+QUICK = ("import", "shape", "placement", "weights", "seed", "gradient")
 NEUTRAL = "_codegen_base"  # behind the names that a base enters into a registry, whatever module comes to it
 
 
@@ -27,6 +31,13 @@ class Proving:
         measured = {"what": list(self.costs), "device": self.device, "compiled": self.compiled}
         options = {**({"isolate": seconds} if self.isolate else {}), **({"costs": measured} if self.costs else {})}
         return [{**texts, **options, "plan": self._plan(plan)} for plan in plans]
+
+    def demand_complete(self, proof: dict[str, Any]) -> None:
+        """Raise CodegenError("verdict-incomplete") where a check of the contract is not among the answers."""
+        told = {check.get("name") for check in proof.get("checks", ())}
+        if missing := [name for name in (QUICK if self.quick else CHECKS) if name not in told]:
+            what = f"the process that runs the model's code did not say whether it holds: {', '.join(missing)}"
+            raise CodegenError("verdict-incomplete", what, "look for code that writes to file descriptors in the model's file")
 
     def _plan(self, plan: dict[str, Any]) -> dict[str, Any]:
         """The plan; of the quick contract with what the user asked for beyond any contract."""

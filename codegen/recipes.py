@@ -87,9 +87,13 @@ def _table(path: Path) -> tuple[str, dict[str, Any]]:
         data = tomllib.loads(text)
     except OSError as error:
         raise CodegenError("no-recipes", f"{path}: {error.strerror}", "--config FILE names another") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CodegenError("bad-recipe", f"{path.name}: {error}", "it is no TOML: mend it there") from None
-    return text, data.get("tool", {}).get("codegen", {} if path.name == FILES[1] else data)
+    tool = data.get("tool", {})
+    table = tool.get("codegen", {} if path.name == FILES[1] else data) if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        raise _bad(path, text, ["tool"], "tool, or tool.codegen, is no table", f"write [tool.codegen.{TABLE}.NAME]")
+    return text, table
 
 
 def read(path: Path) -> Book:
@@ -190,6 +194,8 @@ def _recipe(path: Path, text: str, name: str, values: dict[str, Any]) -> Recipe:
             raise _bad(path, text, [*where, key], f"{key} of {name} is not {wanted}", what)
         if value not in CHOICES.get(key, (value,)):
             raise _bad(path, text, [*where, key], f"{key} of {name} is {value!r}", f"it is {' or '.join(CHOICES[key])}")
+    if re.search(r"[/\\]|[^\x20-\U0010ffff]", name) or name in (".", ".."):
+        raise _bad(path, text, where, f"{name!r} is no name of a file", f"name it plainly: [tool.codegen.{TABLE}.vit_se]")
     for key in NEEDED:
         if key not in values:
             raise _bad(path, text, where, f"{name} has no {key}", KEYS[key][1])

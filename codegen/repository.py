@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from codegen import api
-from codegen.errors import CONTRACT
+from codegen.errors import CONTRACT, one_line
 from codegen.options import SHOW
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ CONFIG = click.option("--config", default="", metavar="FILE", help="Default: cod
 @NAMES
 @CONFIG
 @click.option("--force", is_flag=True, help="Make all anew, and overwrite what was edited by hand.")
+@click.option("--dry-run", is_flag=True, help="Only say which would be made; execute nothing of the sources.")
 @click.option("--jobs", default=2, type=click.IntRange(1), show_default=True, help="How many at a time.")
 @SHOW
 def build(names: tuple[str, ...], *, as_json: bool, verbose: bool, **options: Any) -> None:
@@ -87,7 +88,8 @@ def eject(file: str, *, as_json: bool, verbose: bool) -> None:
     """Take codegen's header off FILE: it is your own file then, and no command makes it again."""
     found = api.eject(file)
     said = {"output": found.output, "headers": found.headers}
-    click.echo(json_module.dumps(said, indent=2) if as_json else f"{found.output}: the header is gone, the file is your own")
+    told = one_line(f"{found.output}: the header is gone, the file is your own")
+    click.echo(json_module.dumps(said, indent=2) if as_json else told)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 
 from codegen.types import Edit
@@ -39,6 +40,54 @@ def back(text: str, old: Iterable[Edit], new: Iterable[Edit]) -> list[Edit]:
         if before != now:
             found += _shifted(_differences(now, before), start + moved)
         moved += len(now) - (end - start)
+    return found
+
+
+def forth(text: str, old: Iterable[Edit], new: Iterable[Edit], *, upwards: bool = False) -> list[Edit]:
+    """The edits that turn `apply(text, old)` into `apply(text, new)`: those of `new` where `old` has none, else lines.
+
+    upwards: lines that could stand as well a little higher stand as high as they can. Raises what `apply` raises.
+    """
+    found: list[Edit] = []
+    moved = 0
+    for start, end, olds, news in _stretches([*old], [*new]):
+        if not olds:
+            found += _shifted(news, moved)
+            continue
+        before, now = (apply(text[start:end], _shifted(edits, -start)) for edits in (olds, news))
+        if before != now:
+            lines = _slid(before, _differences(before, now), upwards)
+            found += _shifted((_least(before, edit) for edit in lines), start + moved)
+        moved += len(before) - (end - start)
+    return found
+
+
+def _least(text: str, edit: Edit) -> Edit:
+    """The edit without what it leaves as it was at its two ends."""
+    old, new = text[edit.start : edit.end], edit.text
+    front = len(os.path.commonprefix([old, new]))
+    back = len(os.path.commonprefix([old[front:][::-1], new[front:][::-1]]))
+    return Edit(edit.start + front, edit.end - back, new[front : len(new) - back], edit.what)
+
+
+def _slid(text: str, edits: list[Edit], upwards: bool) -> list[Edit]:
+    """Insertions of whole lines, moved by lines that are equal above and below, one way or the other."""
+    found: list[Edit] = []
+    for index, edit in enumerate(edits):
+        low = edits[index - 1].end if index else 0
+        high = edits[index + 1].start if index + 1 < len(edits) else len(text)
+        at, new = edit.start, edit.text
+        while new and edit.start == edit.end:
+            lines = new.splitlines(keepends=True)
+            above = text[low:at].splitlines(keepends=True)[-1:]
+            below = text[at:high].splitlines(keepends=True)[:1]
+            if upwards and above == lines[-1:]:
+                at, new = at - len(above[0]), "".join([*above, *lines[:-1]])
+            elif not upwards and below == lines[:1]:
+                at, new = at + len(below[0]), "".join([*lines[1:], *below])
+            else:
+                break
+        found.append(Edit(at, at + edit.end - edit.start, new, edit.what))
     return found
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -15,18 +15,31 @@ from codegen import catalogue, changes, emit, selection
 from codegen.branch import EXTRA
 from codegen.calls import held
 from codegen.components import removes
+from codegen.errors import printable
 from codegen.provided import Provided
 from codegen.records import call_sites
 from codegen.types import Layout, Report, Trace, TracedModule, Width
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+WIDEST = 8  # a tab, in a diff on a terminal
 IN_TORCH = "Sequential.forward"  # runs the layers of a list, in a file of torch's
 
 
 def _console(**options: Any) -> Console:
     """A console that wraps for a terminal's width, and not at all in a pipe or a file."""
     console = Console(highlight=False, **options)
-    return console if console.is_terminal else Console(highlight=False, width=400, **options)
+    console = console if console.is_terminal else Console(highlight=False, width=400, **options)
+    console.on_broken_pipe = _nobody_reads  # type: ignore[method-assign]
+    return console
+
+
+def _nobody_reads() -> None:
+    raise BrokenPipeError  # rich would leave with 1, which is for bugs
+
+
+def escape(text: str) -> str:
+    """Text of whatever origin, that rich takes for no markup and a terminal for no command."""
+    return markup.escape(printable(text))
 
 
 def diff(lines: Iterable[str]) -> None:
@@ -36,6 +49,7 @@ def diff(lines: Iterable[str]) -> None:
         if not console.is_terminal:
             console.file.write(line + "\n")
             continue
+        line = printable(line.expandtabs(WIDEST))
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
         console.print(Text(line, "bold" if line.startswith(("+++", "---")) else colour))
 

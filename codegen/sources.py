@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from codegen import registry, syntax
+from codegen import parsing, registry, syntax
 from codegen.errors import CodegenError
 from codegen.types import Source, SourceFile
 
@@ -23,7 +23,7 @@ def resolve(spec: str) -> Source:
     if head in registry.LIBRARIES:
         return _registered(spec, head, tail)
     path, entry = parted(spec)
-    if path.endswith(".py") or path and (Path(path).is_file() or os.sep in path):
+    if path.endswith(".py") or path and (os.path.isfile(path) or os.sep in path):
         return Source(spec, file(Path(path)), entry)
     name, _, entry = spec.partition(":")
     found = module_path(name)
@@ -65,7 +65,7 @@ def _defined(module: str, name: str, seen: frozenset[str] = frozenset()) -> tupl
 def parted(spec: str) -> tuple[str, str]:
     """(path, name) of `path/vit.py:Name`; what is no path stays as it is."""
     head, _, tail = spec.rpartition(":")
-    return (head, tail) if head.endswith(".py") and not Path(spec).exists() else (spec, "")
+    return (head, tail) if head.endswith(".py") and not os.path.lexists(spec) else (spec, "")
 
 
 def _registered(spec: str, library: str, name: str) -> Source:
@@ -106,10 +106,11 @@ def file(path: Path, name: str = "") -> SourceFile:
     name: the dotted one by which it was found, where it was: a folder on the way may have no `__init__.py`.
     """
     path = path.absolute()
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise CodegenError("unreadable-source", f"{path} is not a file", "give a Python file")
     text, encoding = syntax.read(path)
     tree = syntax.shared(text, path).tree
+    parsing.demand_program(tree, text, path)
     dotted = re.search(r"\bfrom[\s\\]*\.", text) is not None
     levels = {n: n.level for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)} if dotted else {}
     relative = any(levels.values())

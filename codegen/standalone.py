@@ -139,6 +139,11 @@ def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
 
 def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     """The source's own file with the insertion and nothing else changed."""
+    return written(parts, changes_in_place(parts, edits, addition))
+
+
+def changes_in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> tuple[Edit, ...]:
+    """The edits of the source's own file that are the insertion. Raises CodegenError("in-place-foreign")."""
     if parts.host is not parts.main:
         raise CodegenError(
             "in-place-foreign",
@@ -149,7 +154,7 @@ def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     new = [*_import_edits(parts, addition.imports, found), *_host_addition(parts, addition)]
     if away := [path.name for path, _ in addition.elsewhere if path.resolve() != parts.file.path.resolve()]:
         raise CodegenError("in-place-foreign", f"{away[0]} must be edited too", "leave --in-place out")
-    return written(parts, [*new, *edits, *(edit for _, edit in addition.elsewhere)])
+    return (*new, *edits, *(edit for _, edit in addition.elsewhere))
 
 
 def _host_addition(parts: Parts, addition: Addition) -> list[Edit]:

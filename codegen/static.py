@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import branch, edits, emit, imports, locating, pipeline, reading, renaming, sources, standalone, syntax
+from codegen import (
+    branch,
+    edits,
+    emit,
+    emitted,
+    imports,
+    locating,
+    pipeline,
+    reading,
+    renaming,
+    selfcheck,
+    sources,
+    standalone,
+    syntax,
+)
 from codegen.collecting import files, prepare
 from codegen.draft import Draft, Ground, placed, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Check, HostClass, Layout, Report, Request, Source
+from codegen.types import Call, Check, HostClass, Layout, Report, Request, Source, Trace, TracedModule, Width
 
 HEADER = re.compile(r"host (?P<host>[\w.<>]+), built by (?P<build>.+)\.$")
 
@@ -26,10 +41,13 @@ def run(request: Request) -> Report:
         target = pipeline.output(request, source)
         made = drafted(request, source)
         site = made.site
+        selfcheck.demand_parses(Code(made.variant.text, target.name))
+        selfcheck.demand_same(made.variant.text, drafted(request, source).variant.text)
     data = made.variant.text.encode(made.variant.encoding)
     if not request.dry_run:
         emit.check_target(target, request.force or request.in_place)
-        emit.write(target, data)
+        emitted.demand_unchanged(target, source)
+        emit.write(target, data, replaces=request.force or request.in_place)
     checks = (Check("contract", "skipped", "--static: nothing was run; codegen verify FILE proves it"),)
     made = replace(made, notes=(*made.notes, f"read, not measured: width {site.width.expr}, layout {site.layout.kind}"))
     return Report(
@@ -61,6 +79,45 @@ def drafted(request: Request, source: Source) -> Draft:
         return write(request, source, Ground(parts, cls, site, tuple(uses), component), None)
 
     return placed(request, written)
+
+
+def look(request: Request) -> Trace:
+    """The children of the host that reading finds: what its `__init__` assigns and another of its methods calls.
+
+    Shapes and layouts are unknown. Raises CodegenError("unknown-source", "syntax-error", "host-not-found").
+    """
+    source = sources.resolve(request.source)
+    main = syntax.shared(source.file.text, source.file.path)
+    entry = source.entry if syntax.find_class(main, source.entry) else ""  # a function that builds it names no class
+    host = host_class(source, request.host or entry, main)
+    code = syntax.shared(syntax.read(Path(host.file))[0], Path(host.file))
+    cls = syntax.find_class(code, host.name, host.line)
+    init = syntax.method(cls, "__init__") if cls else None
+    made = {}
+    for node in ast.walk(init) if init else ():
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and isinstance(node.value, ast.Call):  # type: ignore[attr-defined]
+            made[target.attr] = node.value  # type: ignore[attr-defined]
+    calls = [call for call in _calls(cls, host) if call.module in made] if cls else []
+    modules = [TracedModule("", host.name, 0)]
+    for name, node in made.items():
+        if count := sum(call.module == name for call in calls):
+            given = _given(node, outgoing=True)
+            width = Width(given, 0, "name") if given else None
+            modules.append(TracedModule(name, ast.unparse(node.func).rpartition(".")[2], count, width_after=width))
+    build = request.build or f"{host.name}()"
+    return Trace(build, "no input: read, not run", (host,), tuple(modules), tuple(calls), ())
+
+
+def _calls(cls: ast.ClassDef, host: HostClass) -> Iterator[Call]:
+    """Every call of a child in the methods of the host."""
+    for method in (node for node in cls.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+        me = next((argument.arg for argument in [*method.args.posonlyargs, *method.args.args]), "")
+        for node in ast.walk(method) if method.name != "__init__" else ():
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == me:
+                where = f"{host.name}.{method.name}"
+                yield Call(called.attr, "", host.file, where, syntax.span(node), True, "", 0)
 
 
 def base(request: Request, text: str) -> str:
@@ -160,7 +217,7 @@ def _gathering(code: Code) -> str:
     uses: dict[str, set[str]] = {}
     for name, node in found.items():
         text = code.segment(node)
-        near = {other for other in found if other != name and other in text}
+        near = ({*re.findall(r"\w+", text)} & found.keys()) - {name}
         uses[name] = near & syntax.used_names(node) if near else near
     used = set().union(*uses.values())
     return min(reversed(found), key=lambda name: (name in used, not uses[name]))

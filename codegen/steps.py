@@ -31,7 +31,7 @@ def run(requests: Sequence[Request], start: Start = Child) -> Report:
         emitted.check_target(target, first)
     report = made(source, requests, start)
     if not first.dry_run:
-        emitted.write(report, target)
+        emitted.write(report, target, source)
     return replace(report, output=str(target))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from codegen import parsing
 from codegen.errors import CodegenError
 from codegen.types import Span
 
@@ -29,14 +30,7 @@ class Code:
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree. Raises CodegenError("syntax-error") with line and column."""
-        try:
-            # a file that crashes or overflows a parser must fail here, by an exception
-            return ast.parse(self.text)
-        except SyntaxError as error:
-            where = f"{self.name}:{error.lineno or 1}:{error.offset or 1}"
-            raise CodegenError("syntax-error", f"{where}: {error.msg}", "mend the file, then run again") from None
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise CodegenError("syntax-error", f"{self.name}: {error}", "this is no Python source") from None
+        return parsing.tree(self.text, self.name)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -156,11 +150,7 @@ def shared(text: str, path: Path) -> Code:
 
 def read(path: Path) -> tuple[str, str]:
     """(text, encoding) of a Python file, line ends kept. Raises CodegenError where it cannot be read as source."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CodegenError("unreadable-source", f"{path}: {reason}", "give a Python file that can be read") from None
+    data = parsing.read(path)
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding), encoding

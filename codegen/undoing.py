@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import basing, carry, emit, expressions, pipeline, rewrite, sources, static, syntax
+from codegen import basing, carry, emit, expressions, pipeline, rewrite, selfcheck, sources, static, syntax, writing
 from codegen.calls import held
 from codegen.child import Child
 from codegen.draft import Draft, Lesson
@@ -59,9 +59,12 @@ def run(request: Request, file: Path, name: str) -> Report:
     with watch.stage("rewrite"):
         reversal = undone(made, source, text, file.name, of_base=request.base)
         result = _base_again(request, source, trace, reversal) if request.base and trace else reversal.text
+    selfcheck.demand_parses(Code(result, target.name))
     checks = (Check("parses", "passed"), Check("base", "passed", _held(source, reversal, of_base=request.base)))
     if not request.dry_run:
-        emit.write(target, result.encode(encoding))
+        if request.in_place:
+            writing.demand_unchanged(file, text.encode(encoding))
+        emit.write(target, result.encode(encoding), replaces=request.force or request.in_place)
     build = made.origin.build if is_own(source) and not request.base else made.variant.build
     variant = replace(made.variant, base=text, text=result, encoding=encoding, build=build)
     renamed = f"it is built by {build}: the library's own name must not be entered into its registry a second time"
@@ -92,6 +95,9 @@ def output(request: Request, source: Source, file: Path) -> Path:
     """Where the result goes: -o, the file itself (--in-place), else generated/<source stem>.py."""
     if request.in_place:
         return file
+    if request.output:
+        writing.demand_other(Path(request.output), file)
+        writing.demand_other(Path(request.output), source.file.path)
     if request.base:
         return basing.output(request, source)
     return Path(request.output) if request.output else Path("generated", f"{source.entry or source.file.path.stem}.py")

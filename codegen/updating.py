@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import earlier, emit, keeping, moving, pristine, sources, syntax, variants, warm
+from codegen import earlier, emit, keeping, moving, pristine, sources, syntax, variants, warm, writing
 from codegen.building import Job, Result, failed
 from codegen.child import Child, Start
 from codegen.errors import CONTRACT, CodegenError
@@ -57,10 +57,11 @@ def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
         raise CodegenError("merge-conflict", what, hint, CONTRACT)
     if state.kinds <= {"edited-by-hand"}:
         return Result(job.name, job.output, "up to date")
+    before = job.output.read_bytes() if job.output.exists() else b""
     report = _replayed(job, start)
     pristine.keep(_text(report))  # at the next update it is what this file was made as
     if not by_hand:
-        return _written(job, _text(report), report)
+        return _written(job, _text(report), report, before)
     old = next(_as_made(job, mine, old_source), None)
     if old is None:
         _refuse(job, mine, _text(report))
@@ -68,7 +69,8 @@ def _updated(job: Job, old_source: Path | None, start: Start) -> Result:
     merged, conflicts = merge(mine, old, _text(report), job.output.name)
     if not conflicts:
         _demand_python(job, merged)
-        return _written(job, merged, report, "merged")
+        return _written(job, merged, report, before, "merged")
+    writing.demand_unchanged(job.output, before)
     emit.write(job.output, merged.encode(encoding))
     what = f"{job.output}: {conflicts} conflict{'s' * (conflicts > 1)} between edits by hand and the new source"
     hint = "they stand in the file between <<<<<<< and >>>>>>>; settle them there"
@@ -141,8 +143,11 @@ def _text(report: Report) -> str:
     return report.variant.text
 
 
-def _written(job: Job, text: str, report: Report, status: str = "made") -> Result:
+def _written(job: Job, text: str, report: Report, before: bytes, status: str = "made") -> Result:
+    """before: the file when the update began."""
     assert report.variant
+    if job.output.exists() or before:
+        writing.demand_unchanged(job.output, before)
     emit.write(job.output, text.encode(report.variant.encoding))
     return Result(job.name, job.output, status, report)
 

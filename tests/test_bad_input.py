@@ -257,7 +257,7 @@ def test_an_output_that_exists_is_refused_before_anything_runs(folder: Folder) -
 
 
 def test_the_source_itself_is_no_output(folder: Folder) -> None:
-    assert folder.refuses("-o", "net.py")[0] == "output-exists"
+    assert folder.refuses("-o", "net.py")[0] == "output-is-source"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import Run
 
 from codegen import emit, records, static
 from codegen.errors import CodegenError
@@ -182,3 +184,17 @@ def test_the_class_that_gathers_others_is_the_host_though_one_that_stands_alone_
     text = NET.replace("class Net", block + "class Net").replace("self.other", "self.block = Block()\n        self.other", 1)
     site = inserted(text=text + loss).site
     assert site is not None and site.host.name == "Net"
+
+
+def test_sites_are_read(codegen: Run, folder: Path) -> None:
+    twice = NET.replace("        x = self.m(x)\n", "        x = self.m(x)\n        x = self.m(x)\n")
+    (folder / "net.py").write_text(twice.replace("LAYER", "nn.Conv2d(3, dim, 1)"))
+    done = codegen("sites", "net.py", "--static", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = {site["name"]: site for site in json.loads(done.stdout)["sites"]}
+    assert {name: (site["class_name"], site["width"]["expr"], site["calls"]) for name, site in found.items()} == {
+        "m": ("Conv2d", "dim", 2),
+        "other": ("Conv2d", "2 * dim", 1),
+    }
+    assert [place["method"] for place in found["m"]["call_sites"]] == ["Net.forward"] * 2
+    assert b"Net() on no input: read, not run" in codegen("sites", "net.py", "--static", cwd=folder).stdout

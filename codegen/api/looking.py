@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def sites(
     source: Spec,
     *,
+    static: bool = False,
     class_: str = "",
     build: str = "",
     input: str = "",
@@ -32,6 +33,7 @@ def sites(
 ) -> Trace:
     """Every site of a model, measured by running it once in a child process: `codegen sites`.
 
+    static: run nothing, and list what the code of the host shows: its own children, without shapes.
     source, class_, build, input, timeout, memory: as in `codegen.insert`.
     svg, html: files for a picture of the structure, alone and in a page where a press copies a site's name; force: over one
     that exists.
@@ -42,6 +44,10 @@ def sites(
     """
     options = given.checked(locals())
     files, force = {kind: file for kind in ("svg", "html") if (file := options.pop(kind))}, options.pop("force")
+    if static:
+        from codegen import static as reading
+
+        return reading.look(requested.made(**options))
     from codegen import pipeline
     from codegen.reports import structure
 

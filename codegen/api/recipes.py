@@ -21,6 +21,7 @@ def build(
     *names: Spec,
     config: Spec = "",
     force: bool = False,
+    dry_run: bool = False,
     jobs: int = 2,
     done: Callable[[Result], object] | None = None,
 ) -> tuple[Result, ...]:
@@ -29,16 +30,18 @@ def build(
     names: of recipes; or files that codegen wrote, whose header alone is enough to make them again. Default: all recipes.
     config: the file with the recipes; default: codegen.toml or pyproject.toml here or in a folder above.
     force: make all anew, and overwrite what was edited by hand. jobs: how many at a time.
-    done: called with each Result as it ends.
+    done: called with each Result as it ends. dry_run: only say what would be made; nothing is run and nothing is written.
 
-    Returns a Result for each: `status` ("made", "up to date", "failed"), `output`, `report`, `error`. One that fails raises
-    nothing and stops no other: its `error` is the CodegenError. Outputs of recipes are paths from the folder of config.
+    Returns a Result for each: `status` ("made", "to make", "up to date", "failed"), `output`, `report`, `error`. One that
+    fails raises nothing and stops no other: its `error` is the CodegenError. Outputs are paths from the folder of config.
     Raises CodegenError("usage", "no-recipes", "bad-recipe", "unknown-recipe"; "no-recipe" of a file without a header).
     """
     from codegen import building, wanted
 
     given.at_least_one("jobs", jobs)
     with wanted.jobs(given.texts("names", names), _config(config)) as chosen:
+        if dry_run:
+            return tuple(building.planned(chosen, force=force, done=done or _untold))
         return tuple(building.run(chosen, jobs, force=force, done=done or _untold))
 
 

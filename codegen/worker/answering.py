@@ -30,7 +30,7 @@ def answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> di
             return _error("model-memory", what, "raise --memory", details)
         last = traceback.extract_tb(error.__traceback__)[-1].filename
         own = Path(last).is_relative_to(Path(__file__).parent)
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        reason = f"{type(error).__name__}: {' '.join(_text(error).split())[:300]}"
         if own and not isinstance(error, SystemExit):
             return _error(
                 "internal-error", reason, "this is a bug of codegen: please report it with the command", details, BUG
@@ -39,9 +39,16 @@ def answer(verb: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> di
         return _error("source-fails", f"running the source's code failed: {reason}", hint, details)
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # it is the model's own class
+        return "an exception that cannot be printed"
+
+
 def is_memory(error: BaseException) -> bool:
     """Whether memory is what lacked, to Python or to torch, which has no error of its own for it on the CPU."""
-    return isinstance(error, MemoryError) or isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or isinstance(error, RuntimeError) and "DefaultCPUAllocator" in _text(error)
 
 
 def _error(name: str, message: str, hint: str, details: str, exit_code: int = 2) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from codegen.errors import CodegenError
-from codegen.worker import points
+from codegen.worker import points, surroundings
 from codegen.worker.meta import Shortcuts
 
 
@@ -28,7 +28,8 @@ def import_file(path: Path, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with surroundings.kept():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -40,7 +41,8 @@ def import_source(file: Mapping[str, Any]) -> ModuleType:
     if file["root"]:
         sys.path.insert(0, file["root"])
     if file["module"]:
-        return importlib.import_module(file["module"])
+        with surroundings.kept():
+            return importlib.import_module(file["module"])
     sys.path.insert(0, str(Path(file["path"]).parent))  # as `python model.py` does
     return import_file(Path(file["path"]), loose_name(Path(file["path"])))
 
@@ -118,7 +120,8 @@ def evaluate(module: ModuleType, expression: str) -> Any:
     """The value of a `--build` or `--input` expression in the namespace of the source's file."""
     names = dict(vars(module))
     names.setdefault("torch", torch)
-    return eval(expression, names)
+    with surroundings.kept():
+        return eval(expression, names)  # nosec B307
 
 
 @contextlib.contextmanager
@@ -158,6 +161,10 @@ def build(module: ModuleType, expression: str, device: str = "cpu") -> nn.Module
             f"{expression} gives {type(model).__name__}, not an nn.Module",
             "name the class or function that builds the model: SOURCE:Class, or --build EXPR",
         )
+    compiled = type(model).__module__.startswith("torch._dynamo.")  # to import it takes a second
+    if how := "torch.jit" if isinstance(model, torch.jit.ScriptModule) else "torch.compile" if compiled else "":
+        what = f"{expression} gives a model that went through {how}: what runs is not the code of its file"
+        raise CodegenError("not-editable", what, "build it without that: --build EXPR; the variant can go through it again")
     points.fill(model)
     return model
 

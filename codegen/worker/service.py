@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import answering, certify, composites, contract, models, points, registry, standing, trace
+from codegen.worker import answering, certify, composites, contract, models, points, registry, standing, surroundings, trace
 from codegen.worker.checks._sites import as_one, attributes, holds_site, hosts, inserted_places
 from codegen.worker.subject import Plan, Subject
 
@@ -216,6 +216,7 @@ def _inserted(subject: Subject, model: torch.nn.Module) -> list[torch.nn.Module]
     )
 
 
+kept = surroundings.kept  # around each verb
 VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "trace": trace_source,
     "load": load,

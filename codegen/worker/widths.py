@@ -80,7 +80,7 @@ def search(
 
 def _fits(text: str, observation: Observation, read: Callable[[Any], Any]) -> bool:
     try:
-        value = read(eval(_compiled(text), {}, _Names(observation.scope)))
+        value = read(eval(_compiled(text), {}, _Names(observation.scope)))  # nosec B307
     except Exception:  # noqa: BLE001 - a candidate that another build cannot evaluate does not fit it
         return False
     return not isinstance(value, bool) and type(value) is type(observation.value) and value == observation.value

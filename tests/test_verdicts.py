@@ -1,0 +1,42 @@
+"""A verdict of the child is believed only when it is complete, and is the answer to what was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from codegen import pipeline
+from codegen.child import Child
+from codegen.errors import CodegenError
+
+
+def proved(checks: list[dict[str, str]]) -> Any:
+    made = SimpleNamespace(variant=SimpleNamespace(base="", encoding="utf-8"), plans=({},))
+    child = SimpleNamespace(ask=lambda verb, request: {"checks": checks})
+    return pipeline.prove(child, made, SimpleNamespace(entry="net"), "")  # type: ignore[arg-type]
+
+
+def test_a_verdict_without_all_checks_is_none() -> None:
+    whole = [{"name": name, "status": "passed"} for name in proving.CHECKS]
+    assert proved(whole)["checks"] == whole
+    for lacking in ([], whole[1:], whole[:-1]):
+        with pytest.raises(CodegenError) as caught:
+            proved(lacking)
+        assert caught.value.name == "verdict-incomplete"
+
+
+def test_an_answer_to_another_request_is_none() -> None:
+    child = Child.__new__(Child)
+    read, write = os.pipe()
+    child.answers, child.secret, child.asked = os.fdopen(read, "rb", buffering=0), "abc", 2
+    child.deadline = 1e12
+    others = ({"secret": "abc", "number": 1}, {"secret": "", "number": 2}, {"number": 2})
+    for answer in (*others, {"secret": "abc", "number": 2, "value": 7}):
+        os.write(write, json.dumps(answer).encode() + b"\n")
+    assert child._read()["value"] == 7
+    os.close(write)
+    child.answers.close()
