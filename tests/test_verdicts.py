@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from codegen import pipeline
+from codegen import pipeline, proving
 from codegen.child import Child
 from codegen.errors import CodegenError
 
 
 def proved(checks: list[dict[str, str]]) -> Any:
-    made = SimpleNamespace(variant=SimpleNamespace(base="", encoding="utf-8"), plans=({},))
-    child = SimpleNamespace(ask=lambda verb, request: {"checks": checks})
+    made = SimpleNamespace(variant=SimpleNamespace(base="", encoding="utf-8"), plans=({},), origin=SimpleNamespace(parts=None))
+    child = SimpleNamespace(ask=lambda verb, request: {"checks": checks}, limits=SimpleNamespace(seconds=1.0))
     return pipeline.prove(child, made, SimpleNamespace(entry="net"), "")  # type: ignore[arg-type]
 
 
