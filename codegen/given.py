@@ -17,6 +17,7 @@ Keep = Literal["all", "used"]
 Way = Literal["residual", "gate", "drop_path", "scale", "checkpoint"]
 Pool = Literal["avg", "max", "avgmax", "gem"]
 Init = Literal["paper", "kaiming", "xavier", "trunc_normal", "zero_last", "host"]
+Device = Literal["cpu", "cuda"]
 Ways = Literal["script", "fx", "export", "onnx", "compile"]
 Spec = str | os.PathLike[str]  # a SOURCE, or a file
 Arguments = Mapping[str, object] | Sequence[str]  # {"reduction": 8}, or the texts "reduction=8" of --arg
@@ -27,16 +28,17 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "with_": get_args(Way),
     "pool": get_args(Pool),
     "init": get_args(Init),
+    "device": get_args(Device),
 }
 CHECKS: tuple[str, ...] = get_args(Ways)
 LISTS = ("edits", "checks")
-COUNTS = ("call", "jobs")  # from 1
+COUNTS = ("call", "jobs", "batch", "runs")  # from 1
 NUMBERS = (*COUNTS, "output_index", "timeout")
 FLAGS = (
     *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
-    *("import_", "accept_licence"),
+    *("import_", "accept_licence", "compile", "train"),
 )
-PATHS = ("source", "file", "output", "against", "names", "config", "old_source")
+PATHS = ("source", "file", "files", "output", "against", "names", "config", "old_source")
 BASE = "_base"  # what `codegen base` appends to registered names, where nothing else is said
 WORDS = {"args": "arg", "checks": "check", "edits": "edit"}  # several values are one name here, one option each there
 

@@ -186,5 +186,17 @@ BASE = _options(
     WRITING,
     MODEL,
 )
+BENCH = _options(
+    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.option(
+        "--device", type=click.Choice(given.CHOICES["device"]), default="cpu", show_default=True, help="Where they run."
+    ),
+    click.option("--compile", is_flag=True, help="Compiled by torch.compile, not eager."),
+    click.option("--train", is_flag=True, help="Forward and backward in training mode, not a forward alone."),
+    click.option("--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="How many samples."),
+    click.option("--runs", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="How many rounds."),
+    click.option("--input", default="", metavar="SPEC", help="1x3x224x224 ... Default: what the header says, or the model."),
+    LIMITS,
+)
 RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE, "base": BASE}  # what a header or a recipe has
 RECORDED |= {"wrap": WRAP}  # of a checkpoint alone: other wraps are recorded as the insertions that they are

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import certify, composites, contract, models, points, registry, standing, trace
+from codegen.worker import certify, composites, contract, models, points, registry, standing, timing, trace
 from codegen.worker.checks._sites import as_one, attributes, holds_site, hosts, inserted_places
 from codegen.worker.subject import Plan, Subject
 
 IMPORTS = itertools.count()
-torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
+timing.alone()  # small builds: threads cost more than they bring, and others use the machine too
 
 
 def trace_source(request: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,9 @@ LAST: list[Base] = []  # the one of the last proof
 
 
 def prove(request: dict[str, Any]) -> dict[str, Any]:
-    """request: base and variant as text, names for their files, the plan. The checks and what was measured."""
+    """request: base and variant as text, names for their files, the plan, `costs` where they are wanted (what of
+    `costing.measure`'s arguments). The checks and what was measured.
+    """
     plan = Plan(**request["plan"])
     before = registry.snapshot(plan.library)
     try:
@@ -64,9 +66,21 @@ def prove(request: dict[str, Any]) -> dict[str, Any]:
             if not holds_site(plan, subject.shown("base")):  # the small build is too small: proved at full size
                 subject = subject.in_full()
             _fits(subject)
-            return {"checks": contract.run(subject), **contract.measure(subject)}
+            answer = {"checks": contract.run(subject), **contract.measure(subject)}
+            if costs := request.get("costs"):
+                from codegen.worker import costing  # what it needs of torch takes long to import
+
+                answer["costs"] = costing.measure(subject, **costs)
+            return answer
     finally:
         registry.forget(before)
+
+
+def bench(request: dict[str, Any]) -> dict[str, Any]:
+    """request: see `benching.bench`."""
+    from codegen.worker import benching
+
+    return benching.bench(request)
 
 
 def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Base:
@@ -167,4 +181,5 @@ VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "same": standing.same,
     "fit": certify.fit,
     "certify": certify.certify,
+    "bench": bench,
 }
