@@ -15,6 +15,8 @@ from codegen.child import Child
 from codegen.errors import CodegenError
 from codegen.types import Request, Source
 
+SAME = "no difference is seen"
+NOISY = 0.2  # quartiles of the base's own time further apart than this share of its median: others use the machine
 Quartiles = tuple[float, float, float]  # lower quartile, median, upper quartile
 
 
@@ -27,6 +29,7 @@ class Way:
     train: bool = False  # forward and backward, not forward alone
     batch: int = 1
     runs: int = 30
+    threads: int = 0  # of torch on the CPU; 0: as many as it takes by itself
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,6 @@ class Measured:
     ratio: Quartiles | None  # to the base's run of the same round
     reasons: tuple[str, ...] = ()
 
-    @property
-    def verdict(self) -> str:
-        """What the ratio says in words, "" where there is none."""
-        if self.ratio is None or not self.file:
-            return ""
-        low, median, high = self.ratio
-        if low <= 1 <= high:
-            return "no difference is seen"
-        return f"{abs(median - 1):.1%} {'slower' if median > 1 else 'faster'}".replace("%", " %")
-
 
 @dataclass(frozen=True)
 class Bench:
@@ -63,8 +56,21 @@ class Bench:
     threads: int
     memory_batch: int
     base: Measured
+    control: Quartiles | None  # the ratio of a second model of the base to the first: what chance and the machine make of 1
     variants: tuple[Measured, ...]
     notes: tuple[str, ...] = ()
+
+    def verdict(self, variant: Measured) -> str:
+        """What a ratio says in words, "" where there is none: a difference is one whose quartiles lie outside the control's."""
+        if variant.ratio is None:
+            return ""
+        low, median, high = variant.ratio
+        least, _, most = self.control or (1.0, 1.0, 1.0)
+        if low <= max(1, most) and high >= min(1, least):
+            return SAME
+        if median >= 2:
+            return f"takes {median:.1f} times as long"
+        return f"{100 * abs(median - 1):.1f} % {'slower' if median > 1 else 'faster'}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def _group(files: Sequence[_File], way: Way) -> Bench:
     }
     with Child(first.request.limits) as child:
         answer = child.ask("bench", {**asked, **vars(way)})
-    base, *others = answer["models"]
+    base, control, *others = answer["models"]
     bench = Bench(
         source=first.source.spec,
         input=answer["input"],
@@ -130,6 +136,7 @@ def _group(files: Sequence[_File], way: Way) -> Bench:
         threads=answer["threads"],
         memory_batch=max(2, way.batch),
         base=_measured("", answer["build"], base),
+        control=tuple(control["ratio"]) if control["ratio"] else None,
         variants=tuple(_measured(file.path, file.build, found) for file, found in zip(files, others, strict=True)),
     )
     return replace(bench, notes=tuple(_notes(files, bench)))
@@ -143,6 +150,10 @@ def _measured(file: str, build: str, found: dict[str, Any]) -> Measured:
 def _notes(files: Sequence[_File], bench: Bench) -> list[str]:
     """What a reader should know: what was not measured, and a source that has changed."""
     notes = [f"{each.file or 'the base'}: {reason}" for each in (bench.base, *bench.variants) for reason in each.reasons]
+    low, median, high = bench.base.seconds or (1.0, 1.0, 1.0)
+    if (high - low) / median > NOISY:
+        hint = "something else uses the machine" + (": --threads 1 is steadier" if bench.threads > 1 else "")
+        notes.append(f"the base's own time varies by {100 * (high - low) / median:.0f} % between its quartiles: {hint}")
     for file in files:
         if emit.headers(file.text)[0].digest != emit.digest(file.source.file):
             notes.append(f"{file.path} was made from another version of {bench.source}: the base here is that of today")

@@ -32,7 +32,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 CHECKS: tuple[str, ...] = get_args(Ways)
 LISTS = ("edits", "checks")
-COUNTS = ("call", "jobs", "batch", "runs")  # from 1
+COUNTS = ("call", "jobs", "batch", "runs", "threads")  # from 1
 NUMBERS = (*COUNTS, "output_index", "timeout")
 FLAGS = (
     *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),

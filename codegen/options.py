@@ -195,6 +195,7 @@ BENCH = _options(
     click.option("--train", is_flag=True, help="Forward and backward in training mode, not a forward alone."),
     click.option("--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="How many samples."),
     click.option("--runs", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="How many rounds."),
+    click.option("--threads", type=click.IntRange(1), default=None, metavar="N", help="Of torch. Default: its own choice."),
     click.option("--input", default="", metavar="SPEC", help="1x3x224x224 ... Default: what the header says, or the model."),
     LIMITS,
 )

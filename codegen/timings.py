@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from codegen.comparing import Bench, Measured
+from codegen.comparing import SAME, Bench, Measured, Quartiles
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))
 UNITS = ((1, "s"), (1e-3, "ms"), (1e-6, "µs"))
@@ -19,12 +19,9 @@ def as_json(benches: Sequence[Bench]) -> dict[str, Any]:
 
 def _bench_json(bench: Bench) -> dict[str, Any]:
     head = {"source": bench.source, "input": bench.input, **asdict(bench.way), "threads": bench.threads}
-    head |= {"memory_batch": bench.memory_batch, "base": _measured_json(bench.base)}
-    return {**head, "variants": [_measured_json(each) for each in bench.variants], "notes": [*bench.notes]}
-
-
-def _measured_json(each: Measured) -> dict[str, Any]:
-    return {**asdict(each), "verdict": each.verdict}
+    head |= {"memory_batch": bench.memory_batch, "base": asdict(bench.base), "control": bench.control}
+    variants = [{**asdict(each), "verdict": bench.verdict(each)} for each in bench.variants]
+    return {**head, "variants": variants, "notes": [*bench.notes]}
 
 
 def show(benches: Sequence[Bench]) -> None:
@@ -42,8 +39,11 @@ def show(benches: Sequence[Bench]) -> None:
         table = Table(box=None, padding=(0, 1), header_style="bold")
         for column in ("model", "parameters", "FLOPs", f"memory, batch {bench.memory_batch}", "time", "ratio", ""):
             table.add_column(column, justify="left" if column in ("model", "") else "right", overflow="fold")
-        for each in (bench.base, *bench.variants):
-            table.add_row(*_cells(each, bench.base), _coloured(each.verdict))
+        table.add_row(*_cells(bench.base, bench.base))
+        if bench.control:
+            table.add_row("the base again", *[""] * 4, _ratio(bench.control), "[dim]what is no difference[/]")
+        for each in bench.variants:
+            table.add_row(*_cells(each, bench.base), _coloured(bench.verdict(each)))
         console.print(table)
         for note in bench.notes:
             console.print(f"note: {escape(note)}")
@@ -64,8 +64,12 @@ def _cells(each: Measured, base: Measured) -> list[str]:
     cells = [escape(each.file or f"base: {each.build}"), _compared(each.parameters, base.parameters)]
     cells += [_compared(each.flops, base.flops), _compared(each.memory, base.memory, "B")]
     cells.append(_time(each.seconds) if each.seconds else "-")
-    shown = each.ratio if each.file else None
-    return [*cells, "{1:.3f} ({0:.3f} .. {2:.3f})".format(*shown) if shown else "" if not each.file else "-"]
+    return [*cells, (_ratio(each.ratio) if each.ratio else "-") if each.file else ""]
+
+
+def _ratio(ratio: Quartiles) -> str:
+    """`1.043 (1.021 .. 1.102)`."""
+    return "{1:.3f} ({0:.3f} .. {2:.3f})".format(*ratio)
 
 
 def _compared(value: int | None, base: int | None, unit: str = "") -> str:
@@ -74,7 +78,10 @@ def _compared(value: int | None, base: int | None, unit: str = "") -> str:
         return "-"
     size, prefix = next((size, prefix) for size, prefix in PREFIXES if abs(value) >= size or size == 1)
     text = f"{value / size:.4g} {prefix}{unit}".rstrip()
-    return text if not base or value == base else f"{text} ({100 * (value / base - 1):+.2g} %)"
+    if not base or value == base:
+        return text
+    more = 100 * (value / base - 1)
+    return f"{text} ({more:+.2g} %)" if abs(more) < 100 else f"{text} ({more:+.0f} %)"
 
 
 def _time(seconds: tuple[float, float, float]) -> str:
@@ -85,5 +92,5 @@ def _time(seconds: tuple[float, float, float]) -> str:
 
 
 def _coloured(verdict: str) -> str:
-    colour = "red" if "slower" in verdict else "green" if "faster" in verdict else "dim"
+    colour = "green" if "faster" in verdict else "dim" if verdict == SAME else "red"
     return f"[{colour}]{verdict}[/]" if verdict else ""

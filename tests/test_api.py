@@ -144,7 +144,7 @@ def test_a_module_of_commands_imports_the_api_and_what_shows_its_results(module:
     names = {n for f in froms for n in ([a.name for a in f.names] if f.module == "codegen" else [str(f.module).split(".")[1]])}
     assert names <= allowed
     plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert plain == {"click", "json", "sys"}
+    assert {"click"} <= plain <= {"click", "json", "sys"}
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -53,7 +53,8 @@ class Costs:
 
 def costs(answer: Mapping[str, Any]) -> Costs:
     """What the worker answers to `costs` (JSON: lists), or what a store kept of a Costs, as Costs."""
-    return Costs(**{name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()}
+    return Costs(**values)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from codegen.worker.checks._placing import reason
 from codegen.worker.counting import Built
 from codegen.worker.paths import Inputs
 
+CONTROL = "the base again"
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -32,14 +34,14 @@ class Contestant:
 
 def bench(request: Mapping[str, Any]) -> dict[str, Any]:
     """request: file, text, entry, host, build, input and library of the base; `variants`: file, text, encoding, build of each;
-    device, compiled, train, batch, runs. What was measured of each model, the base first.
+    device, compiled, train, batch, runs, threads. What was measured of each model: the base, the base again, the variants.
     """
     if request["device"] == "cuda" and not torch.cuda.is_available():
         hint = "leave --device out; or a torch that is built for this GPU, with its driver"
         raise CodegenError("no-gpu", f"--device cuda: {costing.NO_GPU}", hint)
     before = registry.snapshot(request["library"])
     try:
-        with tempfile.TemporaryDirectory() as folder, timing.threads(timing.THREADS):
+        with tempfile.TemporaryDirectory() as folder, timing.threads(request["threads"] or timing.THREADS):
             return _benched(request, Path(folder))
     finally:
         registry.forget(before)
@@ -59,7 +61,8 @@ def _benched(request: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     def inputs(device: str, batch: int) -> Inputs:
         return models.make_input(module, base.input, device, batch)
 
-    every = [_contestant("the base", Built(partial(_model, module, base.build), inputs), request)]
+    own = Built(partial(_model, module, base.build), inputs)
+    every = [_contestant(name, own, request) for name in ("the base", CONTROL)]  # twice: how far apart are two that are alike?
     for number, variant in enumerate(request["variants"]):
         make = partial(_model, _imported(variant, folder, number), variant["build"])
         every.append(_contestant(variant["file"], Built(make, inputs), request))
@@ -110,7 +113,7 @@ def _fails(name: str, error: Exception, alone: bool = False) -> CodegenError:
 def _count(every: list[Contestant], request: Mapping[str, Any]) -> None:
     """FLOPs of one sample, and the memory of a training step."""
     batch = max(2, request["batch"])
-    for each in every:
+    for each in (each for each in every if each.name != CONTROL):
         _note(each, "flops", partial(counting.flops, each.built))
         if request["device"] == "cuda":
             own = costing.moved(each.built.inputs("cpu", batch), "cuda")

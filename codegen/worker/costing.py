@@ -110,7 +110,7 @@ def compile_(model: nn.Module) -> Callable[..., Any]:
     import torch._inductor.config as inductor
 
     inductor.compile_threads = 1
-    return torch.compile(model)  # type: ignore[no-any-return]
+    return torch.compile(model)
 
 
 def moved(inputs: Inputs, device: str) -> Inputs:

@@ -117,14 +117,14 @@ def train(model: Callable[..., Any], inputs: Inputs) -> None:
     total.backward()  # type: ignore[no-untyped-call]
 
 
-class _Live(TorchDispatchMode):
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Which storages live, from each operator to the next.
 
     torch's own MemTracker has one peak, that of all memory, gradients too: when that is, is not when activations peak.
     """
 
     def __init__(self, known: Iterable[Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.numbers: dict[int, int] = {}  # of living storages, by their identity
         self.events: list[tuple[int, int]] = []  # (number, bytes more)
         self.next = itertools.count()

@@ -83,7 +83,7 @@ def threads(count: int) -> Iterator[None]:
 def _sample(call: Call, repeats: int, device: str) -> float:
     """Seconds of one call, the mean of `repeats`."""
     if device == "cuda":  # a call returns before the GPU is done: its own clock counts
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
         start.record()
         for _ in range(repeats):
