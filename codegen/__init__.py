@@ -14,6 +14,7 @@ from codegen.version import __version__
 if TYPE_CHECKING:
     from codegen.api import (
         base,
+        bench,
         build,
         certify,
         check,
@@ -53,6 +54,7 @@ __all__ = [
     "Trace",
     "__version__",
     "base",
+    "bench",
     "build",
     "certify",
     "check",

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from codegen import api, catalogued, reporting, repository, sweeping
+from codegen import api, benching, catalogued, reporting, repository, sweeping
 from codegen.errors import CONTRACT
 from codegen.options import BASE, CHECKS, DIFF, HEAD, INSERT, REMOVE, REPLACE, RUN, SHOW, WRAP
 from codegen.types import Report
@@ -27,6 +27,7 @@ def cli() -> None:
 
 cli.add_command(catalogued.modules)
 cli.add_command(catalogued.certify)
+cli.add_command(benching.bench)
 for _command in (repository.build, repository.check, repository.update, repository.eject, repository.schema):
     cli.add_command(_command)
 cli.add_command(sweeping.sweep)

@@ -19,7 +19,7 @@ from codegen.version import __version__
 write, check_target = writing.write, writing.check_target
 COMMAND = re.compile(r"#     codegen (?=(?:insert|replace|wrap|head|remove|base) )")
 _HEADER = re.compile(
-    r"# .*: host (?P<host>\S+), built by .*\.\n"
+    r"# .*: host (?P<host>\S+), built by (?P<build>.*)\.\n"
     r"# Made by codegen (?P<version>\S+) from .*? \(sha256 (?P<digest>[0-9a-f]{16})\)"
     r"(?P<inputs>(?: and .+? \(sha256 [0-9a-f]{16}\))*), changed, with\n"
     r"#     codegen .*\n"
@@ -189,6 +189,7 @@ class Header:
     words: tuple[str, ...]  # behind `codegen` in its command
     body: str = ""  # the digest of what stood below it, "" in headers of before
     inputs: tuple[tuple[str, str], ...] = ()  # (name, digest) of the user's files that classes were copied from
+    build: str = ""  # the expression that builds the variant
 
 
 def headers(text: str) -> list[Header]:
@@ -207,7 +208,7 @@ def headers(text: str) -> list[Header]:
                 raise CodegenError("no-recipe", what, "put its four lines back as they were")
             words, others = recorded_command(line), tuple(_INPUT.findall(said["inputs"]))
             plain = (said["version"], said["digest"], said["host"], tuple(words), said["body"] or "")
-            found.append(Header(index - 2, *plain, others))
+            found.append(Header(index - 2, *plain, others, said["build"]))
         elif line.strip() and not line.startswith("#"):
             break
     if not found:

@@ -21,6 +21,7 @@ Pool = Literal["avg", "max", "avgmax", "gem"]
 Init = Literal["paper", "kaiming", "xavier", "trunc_normal", "zero_last", "host"]
 Isolate = Literal["fork"]
 Executor = Literal["local", "dask"]
+Device = Literal["cpu", "cuda"]
 Ways = Literal["script", "fx", "export", "onnx", "compile"]
 Spec = str | os.PathLike[str]  # a SOURCE, or a file
 Arguments = Mapping[str, object] | Sequence[str]  # {"reduction": 8}, or the texts "reduction=8" of --arg
@@ -33,6 +34,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init": get_args(Init),
     "isolate": get_args(Isolate),
     "executor": get_args(Executor),
+    "device": get_args(Device),
 }
 CHECKS: tuple[str, ...] = get_args(Ways)
 EXPRESSIONS = {  # and an example of each
@@ -44,14 +46,17 @@ EXPRESSIONS = {  # and an example of each
 SHAPES = re.compile(r"\s*-?\d+(x-?\d+)*(:\w+)?(\s*,\s*-?\d+(x-?\d+)*(:\w+)?)*\s*")
 OF_A_GRID = ("modules", "sites", "operations", "include", "exclude", "costs")
 LISTS = ("edits", "checks", "sources", *OF_A_GRID)
-COUNTS = ("call", "jobs", "limit", "sample", "workers")  # from 1
+COUNTS = ("call", "jobs", "limit", "sample", "workers", "batch", "runs", "threads")  # from 1
 NUMBERS = (*COUNTS, "output_index", "timeout", "seed")
 FLAGS = (
     *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
     *("import_", "accept_licence"),
-    *("full", "compile", "strict", "retry", "merge"),
+    *("full", "compile", "strict", "retry", "merge", "train"),
 )
-PATHS = ("source", "sources", "export", "file", "output", "against", "names", "config", "old_source", "sweep", "svg", "html")
+PATHS = (
+    *("source", "sources", "export", "file", "files", "output", "against", "names", "config", "old_source"),
+    *("sweep", "svg", "html"),
+)
 BASE = "_base"  # what `codegen base` appends to registered names, where nothing else is said
 WORDS = {"args": "arg", "checks": "check", "edits": "edit"}  # several values are one name here, one option each there
 

@@ -206,7 +206,7 @@ SWEEP = _options(
     GRID,
     click.option("--full", is_flag=True, help="The whole contract, not the quick one."),
     click.option("--costs", multiple=True, metavar="C,...", help="Measure flops,memory,latency,export, too."),
-    click.option("--device", default="cpu", metavar="DEVICE", help="Where latency is measured.", show_default=True),
+    click.option("--device", type=click.Choice(given.CHOICES["device"]), default="cpu", help="Of latency.", show_default=True),
     click.option("--compile", is_flag=True, help="Latency of the compiled models."),
     click.option("--workers", default=2, type=click.IntRange(1), help="How many processes.", show_default=True),
     click.option(
@@ -222,6 +222,19 @@ SWEEP = _options(
     click.option("--export", default="", metavar="FILE", help="Write the rows to a .csv, .jsonl, .parquet or .md file."),
     click.option("-o", "--output", default="", metavar="FOLDER", help="Default: sweeps/NAME, or sweeps/SOURCE."),
     CONFIG,
+)
+BENCH = _options(
+    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.option(
+        "--device", type=click.Choice(given.CHOICES["device"]), default="cpu", show_default=True, help="Where they run."
+    ),
+    click.option("--compile", is_flag=True, help="Compiled by torch.compile, not eager."),
+    click.option("--train", is_flag=True, help="Forward and backward in training mode, not a forward alone."),
+    click.option("--batch", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="How many samples."),
+    click.option("--runs", type=click.IntRange(1), default=30, show_default=True, metavar="N", help="How many rounds."),
+    click.option("--threads", type=click.IntRange(1), default=None, metavar="N", help="Of torch. Default: its own choice."),
+    click.option("--input", default="", metavar="SPEC", help="1x3x224x224 ... Default: what the header says, or the model."),
+    LIMITS,
 )
 RECORDED = {"insert": INSERT, "replace": REPLACE, "head": HEAD, "remove": REMOVE, "base": BASE}  # what a header or a recipe has
 RECORDED |= {"wrap": WRAP}  # of a checkpoint alone: other wraps are recorded as the insertions that they are

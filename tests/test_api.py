@@ -24,7 +24,7 @@ from codegen import api, certificate, cli, ending, kept, records
 from codegen.errors import CodegenError
 
 PACKAGE = ROOT / "codegen"
-COMMANDS = ("cli", "catalogued", "repository", "reporting", "sweeping")  # the modules of the commands
+COMMANDS = ("cli", "benching", "catalogued", "repository", "reporting", "sweeping")  # the modules of the commands
 SHOWING = {"show_diff", "as_json", "verbose", "form"}  # options of the command line alone
 FUNCTIONS = {name: getattr(api, name) for name in api.__all__}
 NET = '''"""A net."""
@@ -138,7 +138,7 @@ def test_every_command_is_a_function() -> None:
 def test_a_module_of_commands_imports_the_api_and_what_shows_its_results(module: str) -> None:
     """Without the stages at hand nothing can be decided there."""
     allowed = {"api", "options", "errors", "types", "version", "show", "records", "kept", "certificate", "building", *COMMANDS}
-    allowed |= {"swept"}
+    allowed |= {"swept", "timings"}
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("codegen")]
     names = {n for f in froms for n in ([a.name for a in f.names] if f.module == "codegen" else [str(f.module).split(".")[1]])}

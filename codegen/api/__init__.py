@@ -5,7 +5,7 @@ nothing, exits nowhere, and raises CodegenError(name, message, hint), whose text
 What a function does not need is not imported for it.
 """
 
-from codegen.api.looking import certify, diff, modules, sites, verify
+from codegen.api.looking import bench, certify, diff, modules, sites, verify
 from codegen.api.making import base, head, insert, remove, replace, wrap
 from codegen.api.recipes import build, check, eject, schema, update
 from codegen.api.reports import report
@@ -13,6 +13,7 @@ from codegen.api.sweeps import sweep
 
 __all__ = [
     "base",
+    "bench",
     "build",
     "certify",
     "check",

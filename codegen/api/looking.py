@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from codegen import given, requested
 from codegen.catalogue import Entry
 from codegen.errors import CodegenError
-from codegen.given import Arguments, Spec, Ways
+from codegen.given import Arguments, Device, Spec, Ways
 from codegen.types import Report, Trace
 
 if TYPE_CHECKING:
     from codegen.certifying import Certificate
     from codegen.changes import Diff
+    from codegen.comparing import Bench
     from codegen.provided import Provided
 
 
@@ -124,6 +125,37 @@ def verify(
     from codegen import running
 
     return running.verify(Path(options.pop("file")), options.pop("against"), **options)
+
+
+def bench(
+    *files: Spec,
+    device: Device = "cpu",
+    compile: bool = False,
+    train: bool = False,
+    batch: int = 1,
+    runs: int = 30,
+    threads: int | None = None,
+    input: str = "",
+    timeout: float = 600.0,
+    memory: str = "",
+) -> tuple[Bench, ...]:
+    """What variants cost beside the bases that their headers name, measured in one process and in turns: `codegen bench`.
+
+    files: variants that codegen wrote. device: "cpu" or "cuda". compile: by torch.compile. train: forward and backward, not a
+    forward alone. batch: samples of a run. runs: how many rounds. threads: of torch on the CPU, None for its own choice.
+    input, timeout, memory: as in `codegen.insert`.
+
+    Returns a Bench for each base: `base` and `variants`, of each `parameters`, `flops`, `memory`, `seconds` and `ratio`
+    (lower quartile, median, upper quartile), `verdict`.
+    Raises CodegenError("usage", "no-recipe", "no-gpu", "cannot-run", "unknown-source" ...).
+    """
+    names = {"device": device, "train": train, "batch": batch, "runs": runs, "threads": threads, "compile": compile}
+    options = given.checked({**names, "input": input, "timeout": timeout, "memory": memory})
+    from codegen import comparing
+
+    way = {name: options.pop(name) for name in names}
+    way |= {"compiled": way.pop("compile"), "threads": threads or 0}
+    return comparing.run(given.texts("files", files), comparing.Way(**way), **options)
 
 
 def diff(file: Spec | Report, *, against: Spec = "") -> Diff:

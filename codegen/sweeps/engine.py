@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from codegen.child import Child
 from codegen.errors import BUG, CONTRACT, CodegenError
 from codegen.pipeline import Stopwatch, Subject
 from codegen.proving import Proving
-from codegen.sweeps.rows import Base, Cell, Costs, Row, Settings
+from codegen.sweeps import rows
+from codegen.sweeps.rows import Base, Cell, Row, Settings
 from codegen.types import Limits, Report, Request
 
 DAMAGING = frozenset({"model-timeout", "model-exited", "model-memory", "source-fails", "internal-error"})  # of its child
@@ -227,14 +228,8 @@ def _passed(row: Row, report: Report) -> Row:
         parameters=report.parameters,
         new_parameters=report.new_parameters,
         drift=report.drift,
-        costs=_costs(report.costs),
+        costs=rows.costs(report.costs),
     )
-
-
-def _costs(measured: dict[str, Any]) -> Costs:
-    known = {each.name for each in fields(Costs)}
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in measured.items() if name in known}
-    return Costs(**values)
 
 
 def _shared(limits: Limits, share: int) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,17 @@ class Costs:
     """What a model costs, of the base and of the variant: (base, variant). None: not measured, or not measurable."""
 
     flops: tuple[int, int] | None = None  # of one forward at batch 1; a multiply-add counts two
-    memory: tuple[int, int] | None = None  # bytes: the peak of what forward and backward keep and compute, beyond parameters
+    memory: tuple[int, int] | None = None  # bytes at the peak of a training step of two, beyond parameters and gradients
     latency: tuple[float, float] | None = None  # seconds: the median of paired runs
     ratio: tuple[float, float, float] | None = None  # variant / base of the pairs: lower quartile, median, upper quartile
-    export: str = ""  # torch.export: "passed", "failed", "skipped" (the base fails), "" (not asked for)
+    export: str = ""  # torch.export: "passed", "failed", "skipped" (the base fails), "" (not asked for, not measurable)
+    reasons: tuple[str, ...] = ()  # why something was not measured: "latency: torch sees no GPU here"
+
+
+def costs(answer: Mapping[str, Any]) -> Costs:
+    """What the worker answers to `costs` (JSON: lists), or what a store kept of a Costs, as Costs."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()}
+    return Costs(**values)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ COLUMNS = {  # of `rows`, beside those of a Row itself: name -> type
     **{f"{side}{cost}": "REAL" if cost == "latency" else "INTEGER" for cost in PAIRS for side in ("base_", "")},
     **{f"ratio_{which}": "REAL" for which in ("low", "median", "high")},
     "export": "TEXT NOT NULL",
+    "reasons": "TEXT NOT NULL",
 }
 PLAIN = {  # those of a Row
     **dict.fromkeys(("source", "operation", "site", "module", "arguments", "command", "status"), "TEXT NOT NULL"),
@@ -232,14 +233,16 @@ def _values(kept: Kept) -> dict[str, Any]:
     for cost in PAIRS:
         values |= dict(zip((f"base_{cost}", cost), getattr(costs, cost) or (None, None), strict=True))
     ratio = costs.ratio or (None, None, None)
-    return {**values, **dict(zip(("ratio_low", "ratio_median", "ratio_high"), ratio, strict=True)), "export": costs.export}
+    values |= dict(zip(("ratio_low", "ratio_median", "ratio_high"), ratio, strict=True))
+    return {**values, "export": costs.export, "reasons": json.dumps(costs.reasons)}
 
 
 def _kept(found: sqlite3.Row) -> Kept:
     """The other way round."""
     pairs = {cost: (found[f"base_{cost}"], found[cost]) for cost in PAIRS if found[cost] is not None}
     ratio = tuple(found[f"ratio_{which}"] for which in ("low", "median", "high"))
-    costs = Costs(**pairs, ratio=ratio if ratio[0] is not None else None, export=found["export"])
+    said: dict[str, Any] = {"export": found["export"], "reasons": tuple(json.loads(found["reasons"]))}
+    costs = Costs(**pairs, ratio=ratio if ratio[0] is not None else None, **said)
     plain = {name: found[name] for name in PLAIN}
     row = Row(key=found["key"], record=json.loads(found["record"]), costs=costs, **plain)
     return Kept(row, found["name"], found["digest"])

@@ -18,12 +18,24 @@ from typing import Any
 import torch
 
 from codegen.errors import CodegenError
-from codegen.worker import answering, certify, composites, contract, models, points, registry, standing, surroundings, trace
+from codegen.worker import (
+    answering,
+    certify,
+    composites,
+    contract,
+    models,
+    points,
+    registry,
+    standing,
+    surroundings,
+    timing,
+    trace,
+)
 from codegen.worker.checks._sites import as_one, attributes, holds_site, hosts, inserted_places
 from codegen.worker.subject import Plan, Subject
 
 IMPORTS = itertools.count()
-torch.set_num_threads(1)  # small builds: threads cost more than they bring, and others use the machine too
+timing.alone()  # small builds: threads cost more than they bring, and others use the machine too
 
 
 def trace_source(request: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +123,13 @@ def _costs(subject: Subject, wanted: dict[str, Any]) -> dict[str, Any]:
     from codegen.worker import costing  # imports torch's counters
 
     return costing.measure(subject, tuple(wanted["what"]), wanted["device"], wanted["compiled"])
+
+
+def bench(request: dict[str, Any]) -> dict[str, Any]:
+    """request: see `benching.bench`."""
+    from codegen.worker import benching
+
+    return benching.bench(request)
 
 
 def _base(request: dict[str, Any], plan: Plan, before: Mapping[str, Any]) -> Base:
@@ -224,4 +243,5 @@ VERBS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "same": standing.same,
     "fit": certify.fit,
     "certify": certify.certify,
+    "bench": bench,
 }

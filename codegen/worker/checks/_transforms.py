@@ -20,14 +20,14 @@ Transform = Callable[[nn.Module, Inputs], Callable[..., Any]]
 def relative(subject: Subject, transform: Transform, note: str = "") -> Outcome:
     """Transform both models, small and in eval, and run what comes out: it must return what the model itself returns."""
     base, variant = (model.eval() for model in subject.pair())
-    if error := _difference(base, transform, subject.inputs()):
+    if error := difference(base, transform, subject.inputs()):
         return skipped(f"the base does not pass: {error}")
-    if error := _difference(variant, transform, subject.inputs()):
+    if error := difference(variant, transform, subject.inputs()):
         return failed(f"the base passes, the variant does not: {error}")
     return passed(note)
 
 
-def _difference(model: nn.Module, transform: Transform, inputs: Inputs) -> str:
+def difference(model: nn.Module, transform: Transform, inputs: Inputs) -> str:
     """Why the model cannot be transformed, or where the result returns something else; "" where all is well."""
     try:
         with torch.no_grad():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch.export
+from torch import nn
 
 from codegen.worker.checks import Outcome
 from codegen.worker.checks._transforms import relative
+from codegen.worker.paths import Inputs
 from codegen.worker.subject import Subject
 
 ORDER = 120
@@ -14,4 +19,9 @@ ON_REQUEST = True
 
 def check(subject: Subject) -> Outcome:
     """Export both models and run the programs."""
-    return relative(subject, lambda model, inputs: torch.export.export(model, *inputs).module())
+    return relative(subject, exported)
+
+
+def exported(model: nn.Module, inputs: Inputs) -> Callable[..., Any]:
+    """The program that `torch.export` makes, to be run."""
+    return torch.export.export(model, *inputs).module()
