@@ -16,6 +16,7 @@ from codegen.types import Component, Edit, Site, Trace
 
 SAME_NUMBERS = "  # the model draws what it drew without it"
 PLACEHOLDER = "  # the model puts a module into the chosen ones"
+OF_ITSELF = "  # the model's own class puts a module there, after its weight init"
 MOVES = {"to", "cuda", "cpu", "half", "float", "double", "bfloat16"}  # methods that move or cast all of a model
 MADE_LATER = "# the model makes it, after its own weight init"
 
@@ -46,10 +47,11 @@ def making(trace: Trace | None, site: Site, component: Component) -> Making:
     return Making.LATE_PASSING if site.host.name in trace.early else Making.LATE
 
 
-def statements(named: Named, how: Making = Making.LAST) -> list[str]:
-    """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
+def statements(named: Named, how: Making = Making.LAST, *, itself: bool = False) -> list[str]:
+    """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there. itself: the model inherits the class."""
     if how is Making.CHOSEN:
-        return [f"self.{attribute} = {part.placeholder}{PLACEHOLDER}" for attribute, part in named]
+        comment = OF_ITSELF if itself else PLACEHOLDER
+        return [f"self.{attribute} = {part.placeholder}{comment}" for attribute, part in named]
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
         return [MADE_LATER, *(f"self.{attribute} = lambda: {part.construct}" for attribute, part in named)]
     if how is Making.LATE_PASSING:

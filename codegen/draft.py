@@ -202,7 +202,8 @@ def _constructor(place: insert.Place, how: Making, hooks: list[str], ordering: l
     if how is Making.LAYER:
         return
     late = how in (Making.LATE, Making.LATE_PASSING)
-    made = [initialising.filled(line, place.code, place.cls, late=late) for line in construct.statements(place.named, how)]
+    stated = construct.statements(place.named, how, itself="" in place.site.host.instances)
+    made = [initialising.filled(line, place.code, place.cls, late=late) for line in stated]
     made += [*(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
     yield construct.plan(place.code, place.cls, construct.guarded(made, construct.present(place.cls, place.site)))
 

@@ -67,11 +67,18 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str 
     if len(ways) > 1:
         return "" if chains else None
     # features_only takes the model apart, and runs the elements of its lists one by one
-    taken_apart = bool(trace.taps) and not trace.hooked and ways == {meant[0].name} and meant[0].name.count(".") == 1
+    taken_apart = ways == {meant[0].name} and meant[0].name.count(".") == 1 and _taken_apart(trace, [*holders][0])
     if not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
         return None
     alone = len(meant) == 1 and lists[[*holders][0]].class_name == "Sequential" and bool(way(trace, meant))
     return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
+
+
+def _taken_apart(trace: Trace, child: str) -> bool:
+    """Whether a feature extractor runs the layers of a child of the model: it does so up to the last one that it taps."""
+    children = [m.name for m in trace.modules if m.name and "." not in m.name]
+    tapped = [children.index(name) for tap in trace.taps if (name := tap.partition(".")[0]) in children]
+    return bool(tapped) and not trace.hooked and children.index(child) <= max(tapped)
 
 
 def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostClass:

@@ -60,6 +60,8 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
         elements.demand(trace, site)
         site = replace(site, parted=elements.is_parted(trace, site))
     some = len(host.instances) < len(holding) and (host.inherited or not request.host)
+    # the model's own class goes on behind the __init__ that it inherits, and initialises all weights then
+    some = some or host.inherited and "" in host.instances and host.name in trace.restless
     if whole or some or site.layered or _lacks_grid(trace, request, layout):
         return _chosen_site(trace, request, site)
     leaving = next((m.width_after for m in called if m.width_after), None)
@@ -122,7 +124,7 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     assert given is not None
     owners = {selection.parted(n, site.attribute) for n in chosen.names}
     pattern = selection.parted(chosen.pattern, site.attribute)
-    everywhere = site.whole or not chosen.pattern or owners == {*selection.select(site.names, pattern)}
+    everywhere = site.whole or not pattern or owners == {*selection.select(site.names, pattern)}
     site = replace(site, everywhere=everywhere)
     return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen)
 

@@ -45,7 +45,7 @@ def edits(
 def model(parts: Parts, place: Place, trace: Trace) -> tuple[SourceFile, Code, ast.ClassDef]:
     """The class of the model, where it stands. Raises CodegenError("inherited-forward", "host-not-found")."""
     own = trace.hosts[0]
-    if "" in place.site.host.instances:
+    if "" in place.site.host.instances and place.site.chosen is None:
         raise CodegenError(
             "inherited-forward",
             f"{own.name} initialises all its weights behind {place.cls.name}.__init__, whose code runs {place.site.name}",
