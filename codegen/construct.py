@@ -10,7 +10,7 @@ from enum import Enum
 
 from codegen import catalogue, loops, reaching, selection, style, syntax
 from codegen.errors import CodegenError
-from codegen.selection import CHOSEN
+from codegen.selection import CHOSEN, OWNER
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
 
@@ -95,7 +95,7 @@ def chosen(named: Named, site: Site, hooks: Sequence[str], classes: tuple[ast.Cl
     """
     cls, model = classes
     where, module = spelled(site, model)
-    made = [(attribute, re.sub(rf"\b{CHOSEN}\b", module, part.construct)) for attribute, part in named]
+    made = [(attribute, in_names(part.construct, where.target, module)) for attribute, part in named]
     lines = [f"{where.target}.{attribute} = {text}" for attribute, text in made]
     lines += [re.sub(r"\bself\b", where.target, hook) for hook in hooks]
     condition = present(cls, site).replace("self", where.target)
@@ -103,6 +103,11 @@ def chosen(named: Named, site: Site, hooks: Sequence[str], classes: tuple[ast.Cl
     depth = len(headers)
     nested = [*("    " * i + header for i, header in enumerate(headers)), *("    " * depth + line for line in lines)]
     return "\n".join(nested)
+
+
+def in_names(text: str, owner: str, module: str) -> str:
+    """An expression about a chosen module and the one that holds it, in the names that the code has for them."""
+    return re.sub(rf"\b{OWNER}\b", owner, re.sub(rf"\b{CHOSEN}\b", module, text))
 
 
 def present(cls: ast.ClassDef, site: Site) -> str:

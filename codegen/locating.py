@@ -115,7 +115,9 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     chosen, after = trace.chosen, request.sides[0] == "after"
     if chosen is None or not chosen.names:
         raise CodegenError("not-measured", f"{site.name} was not looked at for itself", "trace the model for this site")
-    width = chosen.width_after if after else chosen.width_before
+    owned = not (site.whole or site.layered or "." in site.attribute)  # the code reaches what holds the module
+    width, leaving = ((w if owned else reached(w)) for w in (chosen.width_before, chosen.width_after))
+    width = leaving if after else width
     if width is None and not request.width:
         raise _unknown_width(site.module, site.layout, after)
     layout = replace(site.layout, grid_expr=chosen.grid_after if after else chosen.grid_before)
@@ -126,7 +128,12 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     pattern = selection.parted(chosen.pattern, site.attribute)
     everywhere = site.whole or not pattern or owners == {*selection.select(site.names, pattern)}
     site = replace(site, everywhere=everywhere)
-    return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen)
+    return replace(site, host=host, layout=layout, width=given, leaving=leaving, chosen=chosen)
+
+
+def reached(width: Width | None) -> Width | None:
+    """The width, where it is said without the module that holds the site."""
+    return width if width and selection.OWNER not in width.expr else None
 
 
 def _common(layouts: list[Layout], name: str) -> Layout:

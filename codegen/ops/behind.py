@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import branch, construct, groups, initialising, locating, matchers, naming, registry, selection, syntax
+from codegen import branch, construct, groups, initialising, locating, matchers, naming, registry, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -65,8 +65,8 @@ def model(parts: Parts, place: Place, trace: Trace) -> tuple[SourceFile, Code, a
 
 def named(site: Site, parts: Parts, place: Place, trace: Trace) -> Site:
     """The site with its width in the names of the model's `__init__`."""
-    module = construct.spelled(site, model(parts, place, trace)[2])[1]
-    return replace(site, width=replace(site.width, expr=site.width.expr.replace(selection.CHOSEN, module)))
+    where, module = construct.spelled(site, model(parts, place, trace)[2])
+    return replace(site, width=replace(site.width, expr=construct.in_names(site.width.expr, where.target, module)))
 
 
 @dataclass(frozen=True)
