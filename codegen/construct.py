@@ -204,6 +204,13 @@ def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, 
     return _place(site, attributes, operation, tap="", extractor=False)
 
 
+def hooked(site: Site, attributes: Sequence[str], operation: str, operator: str) -> tuple[str, str]:
+    """(statement, function) that let a forward hook of the site run the module, which stands in it."""
+    name = f"run_{joined(attributes)}"
+    text = rendered("hook", name=name, attribute=attributes[0], operation=operation, operator=operator)
+    return f"self.register_forward_{'pre_' * (operation == 'before')}hook({name})", text
+
+
 def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
     """(statement, function) that put the module in front of all other layers of a list. Raises
     CodegenError("site-not-editable") where the first layers of several lists have unlike names.

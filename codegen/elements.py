@@ -74,6 +74,29 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str 
     return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
 
 
+def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str:
+    """The same where a forward hook of the sites runs the module, which stands in them: "", for they are meant themselves.
+
+    Raises CodegenError("no-hook") where a hook would not see what the module is to get, or give what it returns.
+    """
+    ran = {c.module for c in trace.calls}
+    own = next((h for h in trace.hosts if "" in h.instances and not h.inherited), None)
+    given = request.operation != "after"
+    why = {
+        "the model's class, which would make the module, is no class of a file": own is None or bool(own.variable),
+        "the place is no module": any(selection.is_point(m.name.rpartition(".")[2]) for m in meant),
+        "a list runs what stands in it": any(m.class_name in LISTS for m in meant),
+        "it is not called itself": any(not m.calls and m.name not in ran for m in meant),
+        "it returns no tensor alone": request.operation != "before" and any(m.output_kind != "tensor" for m in meant),
+        "the tensor is not the first of its arguments": given and any(m.input_argument != "0" for m in meant),
+        "it changes what it is given": request.operation == "beside" and any(m.in_place for m in meant),
+    }
+    if found := next((reason for reason, holds in why.items() if holds), ""):
+        what = f"no forward hook can run a module {request.operation} {request.site}: {found}"
+        raise CodegenError("no-hook", what, "leave --hook out")
+    return ""
+
+
 def _taken_apart(trace: Trace, child: str) -> bool:
     """Whether a feature extractor runs the layers of a child of the model: it does so up to the last one that it taps."""
     children = [m.name for m in trace.modules if m.name and "." not in m.name]

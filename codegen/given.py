@@ -33,7 +33,7 @@ LISTS = ("edits", "checks")
 COUNTS = ("call", "jobs")  # from 1
 NUMBERS = (*COUNTS, "output_index", "timeout")
 FLAGS = (
-    *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
+    *("identity", "separate", "hook", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
     *("import_", "accept_licence"),
 )
 PATHS = ("source", "file", "output", "against", "names", "config", "old_source")

@@ -28,6 +28,12 @@ from codegen.draft import Draft, Lesson
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request, Source, Trace
 
+HOOKABLE = ("after", "before", "beside")
+UNEDITABLE = {  # no code that runs the site can be edited so that the module runs exactly where it does
+    *("site-not-editable", "hidden-call", "container-element", "several-sites", "inherited-forward", "made-elsewhere"),
+    *("ambiguous-host", "name-clash"),
+}
+
 
 class Stopwatch:
     """Seconds by stage, in the order in which the stages began."""
@@ -77,7 +83,37 @@ def run(request: Request, start: Start = Child) -> Report:
 
 
 def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch) -> Report:
-    """Write one variant of a measured source and prove it in the child that measured it. Writes no file."""
+    """Write one variant of a measured source and prove it in the child that measured it. Writes no file.
+
+    Where no code that runs the site can be edited a forward hook of the site runs the module, if that passes the contract.
+    """
+    try:
+        report = _inserted(child, subject, request, watch)
+    except CodegenError as error:
+        hooked = _hooked(child, subject, request, watch, error.message) if error.name in UNEDITABLE else None
+        if hooked is None:
+            raise
+        return hooked
+    why = _miscounted(report)
+    return why and _hooked(child, subject, request, watch, why) or report
+
+
+def _hooked(child: Child, subject: Subject, request: Request, watch: Stopwatch, why: str) -> Report | None:
+    """The same by a forward hook, None where that does not pass the contract either."""
+    if request.operation in HOOKABLE and not (request.hook or request.layers):
+        with contextlib.suppress(CodegenError):
+            report = _inserted(child, subject, replace(request, hook=True), watch)
+            if not _failed(report):
+                return replace(report, notes=(*report.notes, f"a forward hook of the site runs it: {why}"))
+    return None
+
+
+def _miscounted(report: Report) -> str:
+    """What failed where the module became a layer of a list, whose layers the code may count by position; else ""."""
+    return next((c.detail for c in _failed(report)), "") if report.site and report.site.layered else ""
+
+
+def _inserted(child: Child, subject: Subject, request: Request, watch: Stopwatch) -> Report:
     lessons: frozenset[Lesson] = frozenset()
     own: Subject | None = None  # measured for this request's site
     alike = False  # to the model, in width and depth, is what stands for it
@@ -188,12 +224,8 @@ def measure(child: Child, source: Source, request: Request, *, alike: bool = Fal
 
 def prove(child: Child, made: Draft, source: Source, text: str) -> dict[str, Any]:
     """The contract's checks of a variant's text, in the child that traced the base."""
-    texts = {
-        "base": made.variant.base,
-        "variant": text,
-        "encoding": made.variant.encoding,
-        "stem": (source.entry or source.file.path.stem).replace("-", "_"),
-    }
+    stem = (source.entry or source.file.path.stem).replace("-", "_")
+    texts = {"base": made.variant.base, "variant": text, "encoding": made.variant.encoding, "stem": stem}
     first, *others = [child.ask("prove", {**texts, "plan": plan}) for plan in made.plans]
     for plan, other in zip(made.plans[1:], others, strict=True):
         first["checks"] = [_joined(c, o, plan["build"]) for c, o in zip(first["checks"], other["checks"], strict=True)]
@@ -239,9 +271,13 @@ def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwat
     )
 
 
+def _failed(report: Report) -> list[Check]:
+    return [check for check in report.checks if check.status == "failed"]
+
+
 def demand(report: Report) -> None:
     """Raise CodegenError("contract-failed") where a check failed; "module-does-not-fit" where what is left out is missed."""
-    failed = [c for c in report.checks if c.status == "failed"]
+    failed = _failed(report)
     if not failed:
         return
     name, what = "contract-failed", "; ".join(f"{c.name}: {c.detail}" for c in failed)

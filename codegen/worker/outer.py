@@ -84,7 +84,8 @@ def _seen(evidence: Evidence, names: Sequence[str], pattern: str, outgoing: bool
         for name in selection.select(here, pattern) if pattern else [name for name in names if name in here]:
             event = events.get(name)
             shape = event and event.shape(outgoing)
-            if shape and stands_for(evidence.builds[0][0], model, names[0], name):
+            first = evidence.builds[0][0]
+            if shape and (model is first or stands_for(first, model, names[0], name)):
                 owner, _, child = name.rpartition(".")  # a place between modules shows nothing: its owner does
                 module = model.get_submodule(owner if selection.is_point(child) else name)
                 yield _Seen(model, module, model.get_submodule(owner), child, scopes.at_end(model, type(model)), shape)
