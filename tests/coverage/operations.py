@@ -48,11 +48,12 @@ def drawn(model: Json, kind: str, draws: int, seed: int) -> Iterator[Json]:
         for cell in chance.sample(cells, min(draws, len(cells))):
             yield cell | {"operation": operation, "identity": identity}
         return
-    lists = [found for found in model["lists"] if kind == "elements" or found["inside"]]
+    lists = [found for found in model["lists"] if len(found["elements"]) > 1 and (kind == "elements" or found["inside"])]
     for _ in range(draws if lists else 0):
         pattern = chance.choice(sorted({starred(found["name"]) for found in lists}))
         alike = [found for found in lists if starred(found["name"]) == pattern]
-        site, sites = selected(chance, alike, pattern)
+        short = [found for found in model["lists"] if len(found["elements"]) == 1 and starred(found["name"]) == pattern]
+        site, sites = selected(chance, alike, pattern, short)
         if kind == "inside":
             child = chance.choice(alike[0]["inside"])
             site, sites = f"{site}.{child}", [f"{name}.{child}" for name in sites]
@@ -65,8 +66,11 @@ def starred(name: str) -> str:
     return re.sub(r"(^|\.)\d+(?=\.|$)", r"\1*", name)
 
 
-def selected(chance: random.Random, alike: list[Json], pattern: str) -> tuple[str, list[str]]:
-    """Some elements of one list or of all that are alike: as a site's name says them, and one by one."""
+def selected(chance: random.Random, alike: list[Json], pattern: str, short: list[Json]) -> tuple[str, list[str]]:
+    """Some elements of one list or of all that are alike: as a site's name says them, and one by one.
+
+    short: lists of one element, which are not drawn, and which the name of all lists means too.
+    """
     every = len(alike) > 1 and chance.random() < 0.3
     some = alike if every else [chance.choice(alike)]
     path = pattern if every else some[0]["name"]
@@ -78,13 +82,15 @@ def selected(chance: random.Random, alike: list[Json], pattern: str) -> tuple[st
     ways = {"index": str(chance.randrange(count)), "last": "-1", "all": "*", "second": "::2"}
     ways["two"] = ",".join(map(str, sorted(chance.sample(range(count), 2))))
     way = chance.choice([*ways])
+    some = [*some, *short] if every else some
     names = [f"{found['name']}.{name}" for found in some for name in positions(way, ways[way], found["elements"])]
     return f"{path}.{ways[way]}", names
 
 
 def positions(way: str, text: str, elements: list[str]) -> list[str]:
     if way in ("index", "two"):
-        return [elements[int(number)] for number in text.split(",")]
+        numbers = [int(number) for number in text.split(",")]
+        return [elements[number] for number in numbers] if max(numbers) < len(elements) else []
     return {"last": elements[-1:], "all": elements, "second": elements[::2]}[way]
 
 

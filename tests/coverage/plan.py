@@ -209,10 +209,10 @@ def has_weights(module: nn.Module) -> bool:
 
 
 def lists(model: nn.Module) -> list[Json]:
-    """The lists of a model with two elements or more: their names, those of the elements, and the children that all have."""
+    """The lists of a model: their names, those of the elements, and the children that all have."""
     found = []
     for name, module in model.named_modules():
-        if name and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and len(children(module)) > 1:
+        if name and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and children(module):
             elements = [child for child in module._modules.values() if child is not None]
             plain = [e for e in elements if type(e).__module__.startswith("torch.") or isinstance(e, nn.Sequential)]
             inside = [] if plain else [n for n in children(elements[0]) if all(n in children(e) for e in elements)]
