@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import collecting, emit, inputs, locating, pipeline, renaming, selfcheck, sources, standalone, writing
+from codegen import collecting, emit, inputs, locating, pipeline, renaming, selfcheck, sources, standalone, verdicts, writing
 from codegen.child import Child, Start
 from codegen.errors import CodegenError
 from codegen.standalone import Parts
@@ -28,7 +28,7 @@ def run(request: Request, start: Start = Child) -> Report:
             made = drafted(request, source, trace)
         with watch.stage("verify"):
             report = _proved(child, request, source, trace, made)
-    pipeline.demand(report)
+    verdicts.demand(report)
     selfcheck.demand_parses(Code(made.text, target.name))
     if not request.dry_run:
         emit.write(target, made.text.encode(made.encoding), replaces=request.force)

@@ -19,7 +19,7 @@ def operator(combine: str, site: Site) -> str:
 
     Where only some objects of the host's class have a module, the others have one that leaves the site's result as it is.
     """
-    return OPERATORS.get(combine, "") if site.chosen is None else ""
+    return OPERATORS.get(combine, "") if site.chosen is None or site.hooked else ""
 
 
 def component(request: Request, site: Site, *, inline: bool = False) -> Component:
@@ -54,7 +54,7 @@ def around(component: Component, request: Request, site: Site) -> Component:
         class_name=name,
         combine=request.combine,
         operator=OPERATORS.get(request.combine, ""),
-        placeholder=PLACEHOLDER if site.chosen else "",
+        placeholder=PLACEHOLDER if site.chosen and not site.hooked else "",
         layer=composing.LAYERS.get(kind, "nn.Linear"),
         channel_dim=1 if kind in composing.LAYERS else -1,
         identity=request.identity,

@@ -14,7 +14,9 @@ from codegen.options import RECORDED
 from codegen.types import Request
 
 OF_ONE_EDIT = ("module", "after", "before", "beside", "combine", "args", "name", "identity", "width", "class_", "static")
-OF_ONE_INSERTION = ("init", "as_class", "import_", "accept_licence", "output_index", "output_key", "call", "emit_groups")
+OF_ONE_INSERTION = (
+    *("init", "as_class", "import_", "accept_licence", "output_index", "output_key", "call", "hook", "emit_groups"),
+)
 REQUESTS: dict[str, Callable[..., Request]] = {
     "insert": requested.insertion,
     "replace": requested.replacement,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from codegen import catalogue, loops, reaching, selection, style, syntax
 from codegen.errors import CodegenError
-from codegen.selection import CHOSEN
+from codegen.selection import CHOSEN, OWNER
 from codegen.syntax import Code
 from codegen.types import Component, Edit, Site, Trace
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SAME_NUMBERS = "  # the model draws what it drew without it"
 PLACEHOLDER = "  # the model puts a module into the chosen ones"
+OF_ITSELF = "  # the model's own class puts a module there, after its weight init"
 MOVES = {"to", "cuda", "cpu", "half", "float", "double", "bfloat16"}  # methods that move or cast all of a model
 MADE_LATER = "# the model makes it, after its own weight init"
 
@@ -51,10 +52,11 @@ def making(trace: Trace | None, site: Site, component: Component) -> Making:
     return Making.LATE_PASSING if site.host.name in trace.early else Making.LATE
 
 
-def statements(named: Named, how: Making = Making.LAST) -> list[str]:
-    """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there."""
+def statements(named: Named, how: Making = Making.LAST, *, itself: bool = False) -> list[str]:
+    """`self.se = SqueezeExcite(embed_dim)`, in the way that keeps the promises there. itself: the model inherits the class."""
     if how is Making.CHOSEN:
-        return [f"self.{attribute} = {part.placeholder}{PLACEHOLDER}" for attribute, part in named]
+        comment = OF_ITSELF if itself else PLACEHOLDER
+        return [f"self.{attribute} = {part.placeholder}{comment}" for attribute, part in named]
     if how is Making.LATE:  # a closure is no module: the model's weight initialisation passes it by
         return [MADE_LATER, *(f"self.{attribute} = lambda: {part.construct}" for attribute, part in named)]
     if how is Making.LATE_PASSING:
@@ -98,7 +100,7 @@ def chosen(named: Named, site: Site, hooks: Sequence[str], classes: tuple[ast.Cl
     """
     cls, model = classes
     where, module = spelled(site, model)
-    made = [(attribute, re.sub(rf"\b{CHOSEN}\b", module, part.construct)) for attribute, part in named]
+    made = [(attribute, in_names(part.construct, where.target, module)) for attribute, part in named]
     lines = [f"{where.target}.{attribute} = {text}" for attribute, text in made]
     lines += [re.sub(r"\bself\b", where.target, hook) for hook in hooks]
     condition = present(cls, site).replace("self", where.target)
@@ -106,6 +108,11 @@ def chosen(named: Named, site: Site, hooks: Sequence[str], classes: tuple[ast.Cl
     depth = len(headers)
     nested = [*("    " * i + header for i, header in enumerate(headers)), *("    " * depth + line for line in lines)]
     return "\n".join(nested)
+
+
+def in_names(text: str, owner: str, module: str) -> str:
+    """An expression about a chosen module and the one that holds it, in the names that the code has for them."""
+    return re.sub(rf"\b{OWNER}\b", owner, re.sub(rf"\b{CHOSEN}\b", module, text))
 
 
 def present(cls: ast.ClassDef, site: Site) -> str:
@@ -200,6 +207,13 @@ def joined(attributes: Sequence[str]) -> str:
 def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str]:
     """(statement, function) that put the module beside the site among the children of a host that runs them in order."""
     return _place(site, attributes, operation, tap="", extractor=False)
+
+
+def hooked(site: Site, attributes: Sequence[str], operation: str, operator: str) -> tuple[str, str]:
+    """(statement, function) that let a forward hook of the site run the module, which stands in it."""
+    name = f"run_{joined(attributes)}"
+    text = rendered("hook", name=name, attribute=attributes[0], operation=operation, operator=operator)
+    return f"self.register_forward_{'pre_' * (operation == 'before')}hook({name})", text
 
 
 def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:

@@ -204,7 +204,8 @@ def _constructor(place: insert.Place, how: Making, hooks: list[str], ordering: l
     if how is Making.LAYER:
         return
     late = how in (Making.LATE, Making.LATE_PASSING)
-    made = [initialising.filled(line, place.code, place.cls, late=late) for line in construct.statements(place.named, how)]
+    stated = construct.statements(place.named, how, itself="" in place.site.host.instances)
+    made = [initialising.filled(line, place.code, place.cls, late=late) for line in stated]
     made += [*(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
     yield construct.plan(place.code, place.cls, construct.guarded(made, construct.present(place.cls, place.site)))
 
@@ -231,7 +232,7 @@ def _addition(
     order = construct.order(trace, site, place.attributes, request.operation) if trace else None
     if trace and (site.layered and not site.whole or loops.in_order(place.cls, site, trace.calls, request.operation)):
         order = construct.placed(site, place.attributes, request.operation)
-    if site.layered and site.whole and not place.after:
+    if site.layered and site.whole and not place.after and not site.hooked:
         order = construct.first_layer(site, place.attributes)
     if (order or site.layered or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):
         raise inlining.refused(f"what is beside {site.name} also runs in the order of its registration, one on the other")
@@ -241,8 +242,13 @@ def _addition(
             f"{place.site.name} is run in the order of registration, where nothing can run beside it",
             f"give its elements modules (--beside '{place.site.name}.*'), or insert --after it",
         )
+    if site.hooked and component.parts:
+        raise inlining.refused(f"a hook of {site.name} runs one module")
+    if site.hooked:
+        order = construct.hooked(site, place.attributes, request.operation, branch.operator(request.combine, site))
     ordering = [order] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
+    imports += ["import torch"] if site.hooked else []
     imports += construct.imports(making)
     own = [style.reindented(text, code) for _, text in (*hooks, *ordering)]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)

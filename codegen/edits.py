@@ -15,7 +15,7 @@ from codegen.errors import CodegenError
 from codegen.types import Request, Trace
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
-FLAGS = ("--identity", "--import", "--accept-licence", "--emit-groups")
+FLAGS = ("--identity", "--hook", "--import", "--accept-licence", "--emit-groups")
 OF_THE_SITE = ("--class", "--call", "--output-index", "--output-key")
 OPTIONS = (*OF_THE_SITE, "--arg", "--as-class", "--name", "--combine", "--init", "--width", "--out-width", *FLAGS)
 REMOVE = re.compile(r"\s*remove\s+(?P<site>\S+)\s*")
@@ -126,7 +126,7 @@ def said(request: Request) -> str:
     given += [("--combine", request.combine), ("--name", request.name), ("--init", request.init)]
     options = [f"{key}={value}" for key, value in request.arguments]
     options += [word for name, value in given if value for word in (name, value)]
-    flags = {"--identity": request.identity, **emit.inclusion(request), "--emit-groups": request.groups}
+    flags = {"--identity": request.identity, "--hook": request.hook, **emit.inclusion(request), "--emit-groups": request.groups}
     options += [option for option, on in flags.items() if on]
     return f"{request.operation} {request.site}: {shlex.join([request.module, *options])}"
 

@@ -67,11 +67,41 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str 
     if len(ways) > 1:
         return "" if chains else None
     # features_only takes the model apart, and runs the elements of its lists one by one
-    taken_apart = bool(trace.taps) and not trace.hooked and ways == {meant[0].name} and meant[0].name.count(".") == 1
+    taken_apart = ways == {meant[0].name} and meant[0].name.count(".") == 1 and _taken_apart(trace, [*holders][0])
     if not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
         return None
     alone = len(meant) == 1 and lists[[*holders][0]].class_name == "Sequential" and bool(way(trace, meant))
     return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
+
+
+def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str:
+    """The same where a forward hook of the sites runs the module, which stands in them: "", for they are meant themselves.
+
+    Raises CodegenError("no-hook") where a hook would not see what the module is to get, or give what it returns.
+    """
+    ran = {c.module for c in trace.calls}
+    own = next((h for h in trace.hosts if "" in h.instances and not h.inherited), None)
+    given = request.operation != "after"
+    why = {
+        "the model's class, which would make the module, is no class of a file": own is None or bool(own.variable),
+        "the place is no module": any(selection.is_point(m.name.rpartition(".")[2]) for m in meant),
+        "a list runs what stands in it": any(m.class_name in LISTS for m in meant),
+        "it is not called itself": any(not m.calls and m.name not in ran for m in meant),
+        "it returns no tensor alone": request.operation != "before" and any(m.output_kind != "tensor" for m in meant),
+        "the tensor is not the first of its arguments": given and any(m.input_argument != "0" for m in meant),
+        "it changes what it is given": request.operation == "beside" and any(m.in_place for m in meant),
+    }
+    if found := next((reason for reason, holds in why.items() if holds), ""):
+        what = f"no forward hook can run a module {request.operation} {request.site}: {found}"
+        raise CodegenError("no-hook", what, "leave --hook out")
+    return ""
+
+
+def _taken_apart(trace: Trace, child: str) -> bool:
+    """Whether a feature extractor runs the layers of a child of the model: it does so up to the last one that it taps."""
+    children = [m.name for m in trace.modules if m.name and "." not in m.name]
+    tapped = [children.index(name) for tap in trace.taps if (name := tap.partition(".")[0]) in children]
+    return bool(tapped) and not trace.hooked and children.index(child) <= max(tapped)
 
 
 def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostClass:

@@ -50,7 +50,7 @@ def command(request: Request, source: str) -> str:
     )
     for option, value in options:
         words += [option, value] if value else []
-    flags = {"--identity": request.identity, **inclusion(request)}
+    flags = {"--identity": request.identity, "--hook": request.hook, **inclusion(request)}
     flags |= {"--emit-groups": request.groups, "--static": request.static}
     words += [option for option, on in flags.items() if on]
     return shlex.join(words)

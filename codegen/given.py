@@ -49,7 +49,7 @@ LISTS = ("edits", "checks", "sources", *OF_A_GRID)
 COUNTS = ("call", "jobs", "limit", "sample", "workers", "batch", "runs", "threads")  # from 1
 NUMBERS = (*COUNTS, "output_index", "timeout", "seed")
 FLAGS = (
-    *("identity", "separate", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
+    *("identity", "separate", "hook", "emit_groups", "with_test", "static", "in_place", "force", "dry_run"),
     *("import_", "accept_licence"),
     *("full", "compile", "strict", "retry", "merge", "train"),
 )

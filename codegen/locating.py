@@ -24,17 +24,14 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     name = request.site
     meant = named(trace, request)
     demand_operation(request)
-    layer = elements.layer(trace, request, meant)
+    layer = elements.hooked(trace, request, meant) if request.hook else elements.layer(trace, request, meant)
     way = "" if whole or layer is not None else elements.way(trace, meant)
     whole = whole or layer == "" or layer is None and not way and _is_element(trace, meant)
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
-        raise CodegenError(
-            "site-never-called",
-            f"{name} ({meant[0].class_name}) is in the model but no public path calls it",
-            "choose a site with call sites: codegen sites SOURCE lists them",
-        )
+        what = f"{name} ({meant[0].class_name}) is in the model but no public path calls it"
+        raise CodegenError("site-never-called", what, "choose a site with call sites: codegen sites SOURCE lists them")
     attribute = "" if whole else layer or way or called[0].name.rpartition(".")[2]
     if not whole and not way:
         _demand_one(request, called)
@@ -55,16 +52,26 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
     site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole, layered=layer is not None)
-    site = replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace))
+    site = replace(_listing(site, trace), hooked=request.hook)
     if way:
         elements.demand(trace, site)
         site = replace(site, parted=elements.is_parted(trace, site))
     some = len(host.instances) < len(holding) and (host.inherited or not request.host)
+    some = some or _goes_on(trace, host)
     if whole or some or site.layered or _lacks_grid(trace, request, layout):
         return _chosen_site(trace, request, site)
     leaving = next((m.width_after for m in called if m.width_after), None)
     width = _width(request, called, layout)
     return replace(site, width=width, leaving=leaving, everywhere=len(host.instances) == len(objects))
+
+
+def _listing(site: Site, trace: Trace) -> Site:
+    return replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace))
+
+
+def _goes_on(trace: Trace, host: HostClass) -> bool:
+    """Whether the model's own class goes on behind the `__init__` that it inherits, and initialises all weights then."""
+    return host.inherited and "" in host.instances and host.name in trace.restless
 
 
 def _lacks_grid(trace: Trace, request: Request, layout: Layout) -> bool:
@@ -113,7 +120,9 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     chosen, after = trace.chosen, request.sides[0] == "after"
     if chosen is None or not chosen.names:
         raise CodegenError("not-measured", f"{site.name} was not looked at for itself", "trace the model for this site")
-    width = chosen.width_after if after else chosen.width_before
+    owned = not (site.whole or site.layered or "." in site.attribute)  # the code reaches what holds the module
+    width, leaving = ((w if owned else reached(w)) for w in (chosen.width_before, chosen.width_after))
+    width = leaving if after else width
     if width is None and not request.width:
         raise _unknown_width(site.module, site.layout, after)
     layout = replace(site.layout, grid_expr=chosen.grid_after if after else chosen.grid_before)
@@ -122,9 +131,14 @@ def _chosen_site(trace: Trace, request: Request, site: Site) -> Site:
     assert given is not None
     owners = {selection.parted(n, site.attribute) for n in chosen.names}
     pattern = selection.parted(chosen.pattern, site.attribute)
-    everywhere = site.whole or not chosen.pattern or owners == {*selection.select(site.names, pattern)}
+    everywhere = site.whole or not pattern or owners == {*selection.select(site.names, pattern)}
     site = replace(site, everywhere=everywhere)
-    return replace(site, host=host, layout=layout, width=given, leaving=chosen.width_after, chosen=chosen)
+    return replace(site, host=host, layout=layout, width=given, leaving=leaving, chosen=chosen)
+
+
+def reached(width: Width | None) -> Width | None:
+    """The width, where it is said without the module that holds the site."""
+    return width if width and selection.OWNER not in width.expr else None
 
 
 def _common(layouts: list[Layout], name: str) -> Layout:

@@ -83,6 +83,7 @@ PLACES = _options(
     ),
     click.option("--call", default=None, type=click.IntRange(1), metavar="N", help="Only the N-th of its calls: SITE@N."),
     click.option("--separate", is_flag=True, help="A module of its own for each of its calls. Without it they share one."),
+    click.option("--hook", is_flag=True, help="Run it by a forward hook of the site; no code that runs the site is edited."),
     click.option("--output-index", default=None, type=int, metavar="N", help="Which result of a tuple, if not the first."),
     click.option("--output-key", default="", metavar="KEY", help="Which one of a dict or a dataclass."),
     click.option("--emit-groups", is_flag=True, help="A method that gives the new parameters; their layer decay."),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from codegen import (
     assembled,
     checkpointing,
     components,
-    composing,
     edits,
     emitted,
     expressions,
@@ -23,11 +21,12 @@ from codegen import (
     selfcheck,
     sources,
     twins,
+    verdicts,
     writing,
 )
 from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
-from codegen.errors import CONTRACT, CodegenError
+from codegen.errors import CodegenError
 from codegen.proving import USUAL, Proving, shared
 from codegen.types import Check, Report, Request, Source, Trace
 
@@ -73,7 +72,7 @@ def run(request: Request, start: Start = Child) -> Report:
         with watch.stage("trace"):
             subject = measure(child, source, request)
         report = insert(child, subject, request, watch)
-    demand(report)
+    verdicts.demand(report)
     if not request.dry_run:
         emitted.write(report, target, source)
     return replace(report, output=str(target))
@@ -90,7 +89,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
                 made = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
             except CodegenError as error:
                 if error.name != "not-measured" or subject is own:
-                    raise
+                    raise verdicts.hinted(error, request) from None
                 subject = own = measure(child, subject.source, request)  # it was measured for all sites together
                 continue
         with watch.stage("verify"):
@@ -109,8 +108,9 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
             lessons |= {Lesson.HOLDS_OLD}
             continue
         if proof["state"] or not made.hooked:
-            again = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
-            selfcheck.demand_same(made.variant.text, again.variant.text)
+            if not proving.quick:
+                again = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
+                selfcheck.demand_same(made.variant.text, again.variant.text)
             return _report(request, made, proof, watch)
         lessons |= {Lesson.STATELESS}
 
@@ -252,27 +252,3 @@ def _report(request: Request, made: Draft, proof: dict[str, Any], watch: Stopwat
         seconds=tuple(watch.seconds.items()),
         costs=proof.get("costs", {}),
     )
-
-
-def demand(report: Report) -> None:
-    """Raise CodegenError("contract-failed") where a check failed; "module-does-not-fit" where what is left out is missed."""
-    failed = [c for c in report.checks if c.status == "failed"]
-    if not failed:
-        return
-    name, what = "contract-failed", "; ".join(f"{c.name}: {c.detail}" for c in failed)
-    hint = "nothing was written; choose another site or module, or report it"
-    if components.removes(report.request) and failed[0].name == "shape":
-        name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
-        hint = "nothing was written; codegen replace and codegen head put something else there"
-    elif report.request.init and failed[0].name == "init":
-        name, hint = "module-does-not-fit", f"nothing was written; leave --init {report.request.init} out, or give another way"
-    elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
-        hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
-        hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
-    elif (at := report.site) and at.layout.grid and not at.layout.grid_expr and composing.needs_grid(report.request, at.layout):
-        hint = f"no name in the code says the grid of the tokens at other input sizes ({at.layout.grid} here)"
-        hint = f"nothing was written; {hint}: choose a module that needs none"
-    if failed[0].name == "groups" and "layer" in failed[0].detail:
-        name = "group-matcher"
-        hint = "nothing was written; give another --name, or leave --emit-groups out and write the module there by hand"
-    raise CodegenError(name, what, hint, CONTRACT, details=json.dumps([asdict(c) for c in report.checks], indent=2))

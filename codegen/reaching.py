@@ -95,7 +95,7 @@ def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] 
 
 def one(name: str, dicts: Collection[str] = ()) -> str:
     """How the model's code reaches one module: `self.heads["cls"]`."""
-    return along("self", "", name, dicts)
+    return along("self", "", name, dicts) if name else "self"
 
 
 def along(path: str, parent: str, way: str, dicts: Collection[str]) -> str:

@@ -140,8 +140,8 @@ def find(trace: Trace, request: Request) -> Site:
     matched = [m for m in trace.modules if m.name in chosen.names]
     module = next((m for m in matched if m.input_shape), matched[0])
     own = trace.hosts[0]
-    width = chosen.width_before or Width("", 0, "name")
-    leaving = chosen.width_after
+    width = locating.reached(chosen.width_before) or Width("", 0, "name")
+    leaving = locating.reached(chosen.width_after)
     if request.width:
         width = Width(request.width, width.value, "name", 0)
     if request.out_width:

@@ -55,6 +55,8 @@ def insertion(source: str, *, after: str = "", before: str = "", beside: str = "
         raise CodegenError("usage", f"a module beside a site is no identity with --combine {combine}", hint)
     if options.get("static") and options.get("emit_groups"):
         raise CodegenError("usage", "--emit-groups needs a run of the model, --static makes none", "leave one of the two out")
+    if options.get("static") and options.get("hook"):
+        raise CodegenError("usage", "--hook needs a run of the model, --static makes none", "leave one of the two out")
     if options.get("static") and options.get("checks"):
         raise CodegenError("usage", "--check runs the model, --static does not", "leave one of the two out")
     _demand_module(options)

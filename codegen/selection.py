@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from codegen.errors import CodegenError
 
 CHOSEN = "codegen_chosen"  # in an expression of the model's `__init__`: a module that is meant, however the code reaches it
+OWNER = "codegen_owner"  # likewise the module that holds it
 POSITIONS = re.compile(r"-?\d+(,-?\d+)*")
 SIGN = "@"
 SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")

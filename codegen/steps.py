@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from codegen import edits, emit, emitted, expressions, inputs, locating, pipeline, sources
+from codegen import edits, emit, emitted, expressions, inputs, locating, pipeline, sources, verdicts
 from codegen.calls import call_sites
 from codegen.child import Child, Start
 from codegen.errors import CodegenError
@@ -83,7 +83,7 @@ def _made(
             _demand_sites(subject.trace, requests)
         with _naming(number, edit):
             report = pipeline.insert(child, subject, own, watch)
-            pipeline.demand(report)
+            verdicts.demand(report)
         reports.append(report)
         yield report
 

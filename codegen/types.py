@@ -48,6 +48,7 @@ class Request:
     as_class: str = ""  # what the class of a composition is called
     test: bool = False  # --with-test: a test file beside the variant
     init: str = ""  # --init, "" is the module's own
+    hook: bool = False  # --hook: a forward hook of the site runs the module
     groups: bool = False  # --emit-groups: a method that gives the new parameters
     checks: tuple[str, ...] = ()  # --check: beyond the contract
     limits: Limits = field(default_factory=Limits)
@@ -221,6 +222,7 @@ class Site:
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
     layered: bool = False  # the module becomes a layer of an nn.Sequential of torch's: of the sites (`whole`), or beside one
+    hooked: bool = False  # a forward hook of the site runs the module, which stands in the site: no code that runs it is edited
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
     dicts: tuple[str, ...] = ()  # of those whose elements are reached by key
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module

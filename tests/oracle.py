@@ -51,6 +51,7 @@ class Place:
     host: str = ""
     file: str = ""
     point: Point | None = None  # a place between modules of the host's code; the site then is one of its modules' names
+    sites: tuple[str, ...] = ()  # the modules that the site stands for, where no pattern says it: blocks.0, blocks.2
 
 
 class Original:
@@ -141,6 +142,8 @@ def make_inputs(spec: Sequence[int] | str, seed: int) -> Inputs:
 def sites_of(model: nn.Module, place: Place) -> list[str]:
     """The modules that a name (`layer2`, `blocks.*`) stands for, in the model or in every instance of the host's class."""
     names = dict(model.named_modules(remove_duplicate=False))
+    if place.sites:
+        return once_each(names, [name for name in place.sites if name in names])
     if place.point and not place.host:
         return [place.site]
     if not place.host:

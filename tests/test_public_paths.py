@@ -49,6 +49,8 @@ def test_every_public_path_runs_the_module(codegen: Run, tmp_path: Path, source:
     [
         ("timm:legacy_xception", "act4", "+        tap_se(self)\n"),  # tapped by a hook on the site
         ("timm:hrnet_w18_small", "bn1", "+        x = self.se(x)\n"),  # by a class that derives from the model's
+        ("timm:vgg11_bn", "features.3", "+        self.features[3].register_forward_hook(run_se)\n"),  # layers are counted
+        ("timm:deit_tiny_distilled_patch16_224", "patch_embed", "+        self.se = SqueezeExcite("),  # inherited
     ],
 )
 def test_feature_extractors_of_other_kinds(codegen: Run, tmp_path: Path, source: str, site: str, written: str) -> None:

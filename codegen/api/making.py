@@ -24,6 +24,7 @@ def insert(
     combine: Combine | None = None,
     call: int | None = None,
     separate: bool = False,
+    hook: bool = False,
     output_index: int | None = None,
     output_key: str = "",
     emit_groups: bool = False,
@@ -58,6 +59,7 @@ def insert(
     after, before, beside: the site, one of the three, as `codegen.sites` names it: "layer2", "blocks.*.attn".
     combine: how beside: "add" (default), "mul", "cat" or "gate".
     call, separate: only the N-th call of a site; a module of its own for each of its calls.
+    hook: a forward hook of the site runs the module; so it is anyway where the code that runs the site cannot be edited.
     output_index, output_key: which tensor of a tuple, or of a dict.
     args: the module's arguments, {"reduction": 8}. A text is an expression where it is one: "nn.GELU", "{width} // 2".
     name, identity: the attribute's name; start as the identity.

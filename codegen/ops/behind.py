@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import branch, construct, groups, initialising, locating, matchers, naming, registry, selection, syntax
+from codegen import branch, construct, groups, initialising, locating, matchers, naming, registry, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -45,7 +45,7 @@ def edits(
 def model(parts: Parts, place: Place, trace: Trace) -> tuple[SourceFile, Code, ast.ClassDef]:
     """The class of the model, where it stands. Raises CodegenError("inherited-forward", "host-not-found")."""
     own = trace.hosts[0]
-    if "" in place.site.host.instances:
+    if "" in place.site.host.instances and place.site.chosen is None:
         raise CodegenError(
             "inherited-forward",
             f"{own.name} initialises all its weights behind {place.cls.name}.__init__, whose code runs {place.site.name}",
@@ -65,8 +65,8 @@ def model(parts: Parts, place: Place, trace: Trace) -> tuple[SourceFile, Code, a
 
 def named(site: Site, parts: Parts, place: Place, trace: Trace) -> Site:
     """The site with its width in the names of the model's `__init__`."""
-    module = construct.spelled(site, model(parts, place, trace)[2])[1]
-    return replace(site, width=replace(site.width, expr=site.width.expr.replace(selection.CHOSEN, module)))
+    where, module = construct.spelled(site, model(parts, place, trace)[2])
+    return replace(site, width=replace(site.width, expr=construct.in_names(site.width.expr, where.target, module)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from codegen import edits, emit, imports, pipeline, records, sources, warm
+from codegen import edits, emit, imports, pipeline, records, sources, verdicts, warm
 from codegen.child import Child
 from codegen.errors import BUG, CONTRACT, CodegenError
 from codegen.pipeline import Stopwatch, Subject
@@ -70,7 +70,7 @@ class Maker:
 
     def report(self, request: Request, proving: Proving) -> Report:
         """The variant of a request, proved. What fails in a child that served others is made once more in one of its own: it
-        may be their fault. Raises what `pipeline.insert` and `pipeline.demand` raise.
+        may be their fault. Raises what `pipeline.insert` and `verdicts.demand` raise.
         """
         while True:
             alone = self.child is None or not self.served
@@ -101,7 +101,7 @@ class Maker:
         edits.refuse_twice([request], subject.source.file.text)
         self.served += 1
         report = pipeline.insert(child, subject, request, watch, proving)
-        pipeline.demand(report)
+        verdicts.demand(report)
         return report
 
     def _ready(self, limits: Limits, grace: float) -> Child:

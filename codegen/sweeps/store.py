@@ -239,7 +239,7 @@ def _values(kept: Kept) -> dict[str, Any]:
 
 def _kept(found: sqlite3.Row) -> Kept:
     """The other way round."""
-    pairs = {cost: (found[f"base_{cost}"], found[cost]) for cost in PAIRS if found[cost] is not None}
+    pairs: dict[str, Any] = {cost: (found[f"base_{cost}"], found[cost]) for cost in PAIRS if found[cost] is not None}
     ratio = tuple(found[f"ratio_{which}"] for which in ("low", "median", "high"))
     said: dict[str, Any] = {"export": found["export"], "reasons": tuple(json.loads(found["reasons"]))}
     costs = Costs(**pairs, ratio=ratio if ratio[0] is not None else None, **said)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from codegen import selection
-from codegen.selection import CHOSEN
+from codegen.selection import CHOSEN, OWNER
 from codegen.types import Width
 from codegen.worker import layouts, widths
 from codegen.worker.evidence import Evidence
@@ -21,7 +21,8 @@ from codegen.worker.widths import Observation
 def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: bool) -> Width | None:
     """The width at all of these modules: by the model's names where they are alike, else by what each module shows.
 
-    pattern: what means them in every build, "" where only their names do. A name of the module itself is `CHOSEN`.
+    pattern: what means them in every build, "" where only their names do. A name of the module itself is `CHOSEN`, of the one
+    that holds it `OWNER`.
     """
     ran = (evidence.layout(name, outgoing) for name in names if name in evidence.first)
     layout = next((found for found in ran if found.kind), None)
@@ -46,6 +47,8 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
         text = widths.search(whole, widths.ranked(_of_neighbours(whole[0], names[0])))
     if not text and builds > 1:
         text = widths.search(own, widths.ranked(_of_parts(own[0], outgoing)))
+    if not text and builds > 1:
+        text = _of_owner([*zip(seen, (o.value for o in own), strict=True)], outgoing)
     if text:
         return Width(text, own[0].value, "attribute" if "." in text else "name", builds)
     alike = len({layouts.channels(layout, s.shape) for s in seen if s.model is evidence.builds[0][0]}) == 1
@@ -69,6 +72,8 @@ class _Seen:
 
     model: nn.Module
     module: nn.Module
+    owner: nn.Module  # that holds it
+    child: str  # its name there
     scope: Scope | None  # at the end of the model's `__init__`
     shape: tuple[int, ...]
 
@@ -79,17 +84,35 @@ def _seen(evidence: Evidence, names: Sequence[str], pattern: str, outgoing: bool
         for name in selection.select(here, pattern) if pattern else [name for name in names if name in here]:
             event = events.get(name)
             shape = event and event.shape(outgoing)
-            if shape and stands_for(evidence.builds[0][0], model, names[0], name):
+            first = evidence.builds[0][0]
+            if shape and (model is first or stands_for(first, model, names[0], name)):
                 owner, _, child = name.rpartition(".")  # a place between modules shows nothing: its owner does
                 module = model.get_submodule(owner if selection.is_point(child) else name)
-                yield _Seen(model, module, scopes.at_end(model, type(model)), shape)
+                yield _Seen(model, module, model.get_submodule(owner), child, scopes.at_end(model, type(model)), shape)
 
 
-def _of_one(codegen_chosen: Any) -> None:
-    """What the name of a chosen module is, in the expressions."""
+def _of_one(codegen_chosen: Any, codegen_owner: Any) -> None:
+    """What the names of a chosen module and of the one that holds it are, in the expressions."""
 
 
-assert _of_one.__code__.co_varnames[0] == CHOSEN
+assert _of_one.__code__.co_varnames == (CHOSEN, OWNER)
+
+
+def _of_owner(seen: Sequence[tuple[_Seen, Any]], outgoing: bool) -> str:
+    """`block.norm2.num_channels` for an nn.Identity of the block: of what holds the modules, and of their neighbours there.
+
+    seen: each with its width. Other models of the class may have other layers, and a layout of their own: they tell nothing.
+    """
+    kinds = _kinds(seen[0][0].owner)
+    alike = [(s, value) for s, value in seen if _kinds(s.owner) == kinds]
+    observed = [Observation(Scope(_of_one.__code__, {OWNER: s.owner}, {}, (), OWNER), value) for s, value in alike]
+    if len({value for _, value in alike}) == 1:  # it may be equal by chance
+        return ""
+    return widths.search(observed, widths.ranked(widths.candidates(observed[0], seen[0][0].child, outgoing=outgoing)))
+
+
+def _kinds(module: nn.Module) -> list[str]:
+    return [type(child).__qualname__ for child in module.children() if [*child.parameters()]]
 
 
 def _of_model(seen: Observation, outgoing: bool) -> Iterator[str]:

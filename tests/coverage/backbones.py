@@ -134,6 +134,19 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
         copy.cleanup()
 
 
+def followed(todo: list[Json], count: int, path: Path, rows: dict[str, Json]) -> None:
+    """Runs the jobs; the rows go to the end of a file and into `rows` as they come, and each is told."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with path.open("a", encoding="utf-8") as file, Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        for row in run_all(todo, count, progress):
+            rows[row["key"]] = row
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            text = f"[{COLOURS.get(row['outcome'], 'red')}]{row['outcome']:8}[/] {escape(row['key'])}  {row['reason']}"
+            progress.console.print(text, highlight=False, soft_wrap=True)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", choices=["timm", "torchvision"])
@@ -153,7 +166,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    chosen, console = arguments(), Console(stderr=True)
+    chosen = arguments()
     ROWS.mkdir(exist_ok=True)
     special = [word for word, on in (("all", chosen.all), ("identity", chosen.identity)) if on]
     special += [chosen.operation] if chosen.operation != "after" else []
@@ -161,14 +174,7 @@ def main() -> int:
     plan, path = planned(chosen.library, chosen.all, chosen.operation), ROWS / f"{name}.jsonl"
     rows = read_rows(path)
     todo = [] if chosen.table_only else list(jobs(plan, rows, chosen))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with path.open("a", encoding="utf-8") as file, Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        for row in run_all(todo, chosen.jobs, progress):
-            rows[row["key"]] = row
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            text = f"[{COLOURS.get(row['outcome'], 'red')}]{row['outcome']:8}[/] {escape(row['key'])}  {row['reason']}"
-            progress.console.print(text, highlight=False, soft_wrap=True)
+    followed(todo, chosen.jobs, path, rows)
     options = [*["--all"] * chosen.all, *["--identity"] * chosen.identity]
     options += ["--sample", str(chosen.sample)] if chosen.sample else []
     options += ["--operation", chosen.operation] if chosen.operation != "after" else []

@@ -21,7 +21,7 @@ from backbones import ROWS, read_rows  # noqa: E402
 from cells import LIMITS, Bench  # noqa: E402
 from rich.console import Console  # noqa: E402
 
-from codegen import catalogue, pipeline  # noqa: E402
+from codegen import catalogue, pipeline, verdicts  # noqa: E402
 from codegen.errors import CodegenError  # noqa: E402
 from codegen.pipeline import Stopwatch  # noqa: E402
 from codegen.types import Request  # noqa: E402
@@ -58,7 +58,7 @@ def made(bench: Bench, site: str, module: str) -> Json:
     try:
         child, subject = bench.ready()
         report = pipeline.insert(child, subject, request, watch)
-        pipeline.demand(report)
+        verdicts.demand(report)
     except CodegenError as error:
         refused = error.name in ("module-does-not-fit", "unknown-width")
         return {"outcome": "refused" if refused else "failed", "reason": error.name, "detail": error.message[:300]}

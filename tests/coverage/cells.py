@@ -27,7 +27,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 from sizes import sizes  # noqa: E402
 
-from codegen import branch, pipeline, sources  # noqa: E402
+from codegen import branch, pipeline, sources, verdicts  # noqa: E402
 from codegen.child import Child  # noqa: E402
 from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
@@ -49,7 +49,8 @@ class Judge:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
         self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
-        model = {"namespace": job["namespace"]} | {key: job["model"][key] for key in ("original", "shape", "parameters")}
+        model = {"namespace": job["namespace"], "whole": any(cell.get("sites") for cell in job["cells"])}
+        model |= {key: job["model"][key] for key in ("original", "shape", "parameters")}
         print(json.dumps(model), file=self.process.stdin)
 
     @functools.cached_property
@@ -115,11 +116,13 @@ class Bench:
 
 
 def rows(job: Json) -> Iterator[Json]:
-    """A row for each cell of the job: `library`, `namespace`, `model`, `cells`, and `variants`, a folder that keeps them."""
+    """A row for each cell of the job: `library`, `namespace`, `model`, `cells`, and `variants`, a folder that keeps them.
+
+    A cell's own `operation` and `identity` come before those of the job, which the model is traced for.
+    """
     model = job["model"]
-    how = {"operation": job["operation"], "identity": job["identity"]}
-    how |= {"combine": "gate" if job["identity"] else "add"} if job["operation"] == "beside" else {}
-    bench = Bench(Request(model["source"], build=model["build"], input=model["input"], dry_run=True, limits=LIMITS, **how))
+    given = {"build": model["build"], "input": model["input"], "dry_run": True, "limits": LIMITS}
+    bench = Bench(Request(model["source"], **given, **how(job)))
     oracle = Judge(job)
     signal.signal(signal.SIGALRM, too_long)
     try:
@@ -136,6 +139,12 @@ def rows(job: Json) -> Iterator[Json]:
         oracle.stop()
 
 
+def how(told: Json) -> Json:
+    """The words of a request for the operation of a job or a cell."""
+    words = {"operation": told["operation"], "identity": told["identity"]}
+    return words | {"combine": ("gate" if told["identity"] else "add") if told["operation"] == "beside" else ""}
+
+
 def too_long(*_: object) -> NoReturn:
     raise TimeoutError(f"the cell took more than {CELL:g} s")
 
@@ -147,6 +156,7 @@ class Making:
         self.bench, self.oracle, self.cell, self.variants = bench, oracle, cell, variants
         self.watch = Stopwatch()
         self.request = replace(bench.request, site=cell["site"], host=cell["host"], module="se")
+        self.request = replace(self.request, **how(cell)) if "operation" in cell else self.request
         self.facts: Json = {}
         self.outcome: Json = {}
 
@@ -174,7 +184,7 @@ class Making:
             subject = Subject(subject.source, subject.trace)  # as `pipeline.measure` does with --class
         report = pipeline.insert(child, subject, self.request, self.watch)
         self._measure(report)
-        pipeline.demand(report)
+        verdicts.demand(report)
         with self.watch.stage("oracle"):
             return self._judged(report)
 
@@ -208,8 +218,8 @@ class Making:
             path = Path(self.variants or folder, f"{stem}.py")
             path.write_bytes(variant.text.encode(variant.encoding))
             question = {"variant": str(path), "build": variant.build, "attribute": variant.attribute}
-            place = {key: self.cell[key] for key in ("site", "host", "file", "point") if key in self.cell}
-            place["site"] = self._numbered(place["site"])
+            place = {key: self.cell[key] for key in ("site", "host", "file", "point", "sites") if key in self.cell}
+            place["site"] = place["site"] if place.get("sites") else self._numbered(place["site"])
             answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])
@@ -227,6 +237,8 @@ class Making:
 
 def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
     """The modules that a cell's site names."""
+    if cell.get("sites"):
+        return (module for module in subject.trace.modules if module.name in cell["sites"])
     hosts = [host for host in subject.trace.hosts if host.name == cell["host"]][:1]
     owners = hosts[0].instances if hosts else ("",)
     names = {f"{owner}.{cell['site']}".lstrip(".") for owner in owners}

@@ -38,7 +38,8 @@ Json = dict[str, Any]
 def prepared(model: Json) -> tuple[Original, str, Any]:
     """The original on the smallest image that it takes, the option that it was built with for that, and its input.
 
-    model: `namespace`, `original` (a build expression in it), `parameters` and `shape`, an image's or an expression.
+    model: `namespace`, `original` (a build expression in it), `parameters`, `shape`, an image's or an expression, and
+    `whole` where none of its blocks may be left out.
     """
     module, shape = load(model["namespace"]), model["shape"]
     base, built = None, None
@@ -55,7 +56,7 @@ def smaller_inputs(model: Json) -> Iterator[tuple[str, Any]]:
     shape = model["shape"]
     image = not isinstance(shape, str) and len(shape) == 4
     sizes = [size for size in SIZES if size < shape[-1]] if image else []
-    for depth in ("depth=2", "") if image and model["parameters"] > BIG else ("",):
+    for depth in ("depth=2", "") if image and model["parameters"] > BIG and not model.get("whole") else ("",):
         for option in OPTIONS:
             for size in sizes:
                 yield ", ".join(filter(None, [depth, option.format(size)])), [*shape[:2], size, size]
@@ -107,7 +108,7 @@ class Undrawn(TorchFunctionMode):
 def judge(original: Original, option: str, job: Json) -> Json:
     """The differences that the variant of a job shows; `error` where it cannot even be built."""
     point = Point(**{**job["point"], "position": tuple(job["point"]["position"])}) if job.get("point") else None
-    place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"], point)
+    place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"], point, tuple(job.get("sites", ())))
     try:
         module = load(job["variant"])
         with Undrawn():

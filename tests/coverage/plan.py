@@ -208,6 +208,19 @@ def has_weights(module: nn.Module) -> bool:
     return any(True for _ in module.parameters())
 
 
+def lists(model: nn.Module) -> list[Json]:
+    """The lists of a model: their names, those of the elements, and the children that all have."""
+    found = []
+    for name, module in model.named_modules():
+        if name and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and children(module):
+            elements = [child for child in module._modules.values() if child is not None]
+            plain = [e for e in elements if type(e).__module__.startswith("torch.") or isinstance(e, nn.Sequential)]
+            inside = [] if plain else [n for n in children(elements[0]) if all(n in children(e) for e in elements)]
+            inside = [n for n in inside if not any(is_list(e, n) for e in elements)]
+            found.append({"name": name, "elements": children(module), "inside": inside})
+    return found
+
+
 def is_list(module: nn.Module, name: str) -> bool:
     """Whether a child cannot be called: a ModuleList or ModuleDict, whose elements the code around it runs."""
     return type(module._modules[name]).forward is nn.Module.forward
@@ -223,6 +236,7 @@ def plan(library: str, every: bool) -> Json:
             about = {"file": file, "source": f"{library}:{entry['name']}", "shape": shape_of(model), **entry}
             sites = landmarks(model) if every else children(model)
             own = [{"site": n, "host": "", "file": "", "list": "." not in n and is_list(model, n)} for n in sites]
+            about |= {} if every else {"lists": lists(model)}
             models.append({"build": "", "input": "", **about, "cells": own, "blocks": [] if every else blocks(model, file)})
         left_out += [{"file": file, **failure} for failure in failed]
         print(f"{number}/{len(files)} {file}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -159,6 +160,15 @@ def counts(rows: list[Json]) -> str:
 
 def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def interval(part: int, whole: int) -> tuple[float, float]:
+    """The 95 % interval of a share, by E. B. Wilson, "Probable inference, the law of succession, and statistical inference"."""
+    if not whole:
+        return 0.0, 1.0
+    z, p = 1.96, part / whole
+    middle, half = p + z * z / (2 * whole), z * math.sqrt(p * (1 - p) / whole + z * z / (4 * whole * whole))
+    return (middle - half) / (1 + z * z / whole), (middle + half) / (1 + z * z / whole)
 
 
 def plain(text: str) -> str:
