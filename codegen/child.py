@@ -22,7 +22,7 @@ from typing import Any
 
 from codegen import types
 from codegen.errors import CodegenError
-from codegen.types import Limits
+from codegen.limits import Limits
 
 KNOWN = 64  # answers that a child keeps: a trace is large
 LOOK = 1.0  # second between looks at a process that says nothing

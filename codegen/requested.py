@@ -14,8 +14,9 @@ from codegen import expressions, given, pools, provided
 from codegen.branch import EXTRA
 from codegen.components import IDENTITY
 from codegen.errors import CodegenError
+from codegen.limits import Limits
 from codegen.selection import SIGN
-from codegen.types import Limits, Request
+from codegen.types import Request
 
 WRAPS = {  # what `codegen wrap --with` puts around a site: (module, operation, attribute)
     "residual": (IDENTITY, "beside", "shortcut"),

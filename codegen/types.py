@@ -6,16 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codegen.limits import Limits
+
 
 # --- 1. what the user asked for ---------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Limits:
-    """What the child process that runs the model's code may use."""
-
-    seconds: float = 600.0
-    memory: int = 0  # bytes; 0: three quarters of the machine's memory
-
-
 @dataclass(frozen=True)
 class Request:
     """One command of the user, as given; everything that was not given is empty."""

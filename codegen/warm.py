@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from codegen import registry, sources
 from codegen.child import Child
-from codegen.types import Limits
+from codegen.limits import Limits
 
 MOST = 40  # runs of one child: what the model's code leaves in memory goes with it
 SHARED = 3  # as many items are worth a second child for their family: the first has made two by the time it is warm

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from codegen import commandlines
+from codegen.limits import Limits
 from codegen.sweeps.rows import Base, Cell, Row
-from codegen.types import Limits
 
 NET = """
 import torch

@@ -19,7 +19,7 @@ from codegen.certifying import Certificate  # noqa: E402
 from codegen.child import Child  # noqa: E402
 from codegen.cli import cli  # noqa: E402
 from codegen.errors import CONTRACT, USER, CodegenError  # noqa: E402
-from codegen.types import Limits  # noqa: E402
+from codegen.limits import Limits  # noqa: E402
 
 SLOW = ("compile", "onnx")
 CLASSES = '''

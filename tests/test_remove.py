@@ -16,7 +16,8 @@ from torch import nn
 
 from codegen import commandlines, components, construct, emit, ending, pipeline, static, syntax, undoing
 from codegen.child import Child
-from codegen.types import Limits, Request
+from codegen.limits import Limits
+from codegen.types import Request
 
 CASES = Path(__file__).resolve().parent / "cases"
 MADE = re.compile(rb"#     codegen (insert|replace|head|remove) ")

@@ -13,10 +13,10 @@ from conftest import Run
 from small_sweep import cells, rows, written
 
 from codegen.child import Child
+from codegen.limits import Limits
 from codegen.sweeps import engine
 from codegen.sweeps.engine import Session
 from codegen.sweeps.rows import Base, Settings
-from codegen.types import Limits
 
 QUICK = ["import", "shape", "placement", "weights", "seed", "gradient"]
 

@@ -14,12 +14,13 @@ from codegen import grids, recipes, sources
 from codegen.child import Child
 from codegen.errors import CodegenError
 from codegen.grids import Grid
+from codegen.limits import Limits
 from codegen.pipeline import traced
 from codegen.sweeps import places, planning
 from codegen.sweeps.places import Map, Seen
 from codegen.sweeps.planning import Item
 from codegen.sweeps.rows import Settings
-from codegen.types import Limits, Request, Source
+from codegen.types import Request, Source
 
 TABLE = '[sweep.one]\nsources = ["net.py"]\nmodules = ["se"]\nsites = ["stem"]\n'
 

@@ -9,7 +9,7 @@ from test_recipes import NET, Call, call
 
 from codegen import warm
 from codegen.child import Child
-from codegen.types import Limits
+from codegen.limits import Limits
 
 __all__ = ["call"]  # a fixture
 EDITS = {

@@ -18,12 +18,13 @@ from typing import Any
 from codegen import emit, imports, pipeline, warm
 from codegen.errors import BUG, CONTRACT, INTERRUPTED, CodegenError
 from codegen.grids import Grid
+from codegen.limits import Limits
 from codegen.sweeps import executors, locking, places, planning, store
 from codegen.sweeps.executors import Chosen
 from codegen.sweeps.planning import Item
 from codegen.sweeps.rows import Base, Cell, Row, Settings
 from codegen.sweeps.store import Kept, Store
-from codegen.types import Limits, Request, Source
+from codegen.types import Request, Source
 from codegen.version import __version__
 
 CRASHES = ("model-timeout", "model-exited", "model-memory", "source-fails")  # of a source when it was looked at

@@ -15,11 +15,12 @@ from typing import Any
 from codegen import edits, emit, imports, pipeline, records, sources, verdicts, warm
 from codegen.child import Child
 from codegen.errors import BUG, CONTRACT, CodegenError
+from codegen.limits import Limits
 from codegen.pipeline import Stopwatch, Subject
 from codegen.proving import Proving
 from codegen.sweeps import rows
 from codegen.sweeps.rows import Base, Cell, Row, Settings
-from codegen.types import Limits, Report, Request
+from codegen.types import Report, Request
 
 DAMAGING = frozenset({"model-timeout", "model-exited", "model-memory", "source-fails", "internal-error"})  # of its child
 SOURCES = 4  # that a worker keeps measured

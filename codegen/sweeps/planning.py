@@ -19,10 +19,11 @@ from typing import Any
 from codegen import emit, expressions, inputs, provided, registry, requested, sources
 from codegen.errors import CodegenError
 from codegen.grids import Grid
+from codegen.limits import Limits
 from codegen.sweeps import places
 from codegen.sweeps.places import Map
 from codegen.sweeps.rows import Cell, Settings
-from codegen.types import Limits, Request, Source
+from codegen.types import Request, Source
 from codegen.version import __version__
 
 SITE = "SITE"  # stands for it while requests are made of modules and operations

@@ -19,7 +19,8 @@ from rich.console import Console  # noqa: E402
 
 from codegen import catalogue, certifying  # noqa: E402
 from codegen.certifying import Certificate  # noqa: E402
-from codegen.types import Limits, Request  # noqa: E402
+from codegen.limits import Limits  # noqa: E402
+from codegen.types import Request  # noqa: E402
 
 LAYOUTS = [certifying.named(layout) for layout in certifying.LAYOUTS]
 MARKS = {"passed": "+", "failed": "F", "skipped": "o"}

@@ -23,7 +23,8 @@ from width_table import table
 from codegen import pipeline, sources
 from codegen.child import Child
 from codegen.errors import CodegenError
-from codegen.types import Limits, Request, Trace
+from codegen.limits import Limits
+from codegen.types import Request, Trace
 
 HERE = Path(__file__).resolve().parent
 ROWS, MODELS = HERE / "rows" / "widths.jsonl", HERE / "rows" / "widths.models.jsonl"

@@ -24,7 +24,7 @@ from typing import Any
 from codegen import ending, running, variants
 from codegen.child import Child
 from codegen.errors import CodegenError
-from codegen.types import Limits
+from codegen.limits import Limits
 
 MARK = "open('MARKER', 'w').close()\n"  # runs where the file is executed
 HEAD = "import torch\nfrom torch import nn\n"
