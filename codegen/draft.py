@@ -173,9 +173,10 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     base_build = trace.build if trace else request.build or f"{site.host.name}()"
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(base_build, names)
-    base, text, origin = texts(request, parts, edits, addition, base_build)
+    base, body, origin = texts(request, parts, edits, addition, base_build)
+    text = body
     if not (request.in_place or request.edits):
-        text = emit.headed(text, emit.header(request, source, site.host.name, build, inputs.recorded([request], source)))
+        text = emit.headed(body, emit.header(request, source, site.host.name, build, inputs.recorded([request], source)))
     classes = tuple((attribute, part.class_name) for attribute, part in named)
     what = (*classes[0], site.host.name, grouped.method, *((classes, running) if component.parts else ()))
     variant = Variant(base, text, source.file.encoding, build, build, *what)
@@ -192,7 +193,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         variant,
         tuple(proofs),
         trace.input if trace else "",
-        calls.call_sites(text, place.attribute),
+        calls.call_sites(body, place.attribute, text),
         (*component.notes, *about, *grouped.notes),
         component.stateful,
         origin,

@@ -9,9 +9,10 @@ import ast
 import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
-from codegen import rewrite
+from codegen import rewrite, syntax
 from codegen.errors import BUG, CodegenError
 from codegen.syntax import Code
 from codegen.types import Edit
@@ -49,8 +50,8 @@ def demand(source: Code, old: Sequence[Edit], new: Sequence[Edit]) -> None:
     stands on both sides of what was inserted can be taken for either, so both ways are tried.
     """
     problem, text = "", source.text
-    base = Code(rewrite.apply(text, old), "the base") if old else source
-    variant = Code(rewrite.apply(text, new), "the variant")
+    base = syntax.shared(rewrite.apply(text, old), Path("the base")) if old else source
+    variant = syntax.shared(rewrite.apply(text, new), syntax.VARIANT)
     for upwards in (False, True):
         edits = rewrite.forth(text, old, new, upwards=upwards)
         if rewrite.apply(base.text, edits) != variant.text:

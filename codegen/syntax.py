@@ -17,6 +17,7 @@ from codegen.errors import CodegenError
 from codegen.types import Span
 
 COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")  # PEP 263
+VARIANT = Path("the variant")  # what its text is called before it is a file
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
