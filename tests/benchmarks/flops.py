@@ -25,8 +25,8 @@ def main() -> None:
         published = torchvision.models.get_model_weights(name).DEFAULT.meta["_ops"]
         made = built(lambda name=name: torchvision.models.get_model(name), 3, 224, 224)
         row(f"torchvision:{name}", published, "torchvision's weights", made)
-    for name, published in PUBLISHED.items():
-        row("timm:" + name, published, "timm's tables", built(lambda name=name: timm.create_model(name), 3, 224, 224))
+    for name, (published, where) in PUBLISHED.items():
+        row(f"timm:{name}", published, where, built(lambda name=name: timm.create_model(name), 3, 224, 224))
 
 
 def row(name: str, published: float, where: str, made: counting.Built) -> None:
