@@ -19,12 +19,11 @@ from codegen.worker import costing, counting, models, timing
 from codegen.worker.counting import Built
 from codegen.worker.subject import Plan, Subject
 
-PUBLISHED = {  # multiply-adds, in billions, of the papers and timm's tables; torchvision's are in its weights
-    "vit_tiny_patch16_224": 1.26,
-    "deit_small_patch16_224": 4.61,
-    "convnext_tiny": 4.47,
-    "mobilenetv2_100": 0.30,
-    "resnet50": 4.11,
+PUBLISHED = {  # of papers: multiply-adds in billions, as many digits as they print, and where
+    "mobilenetv2_100": (0.300, "MobileNetV2"),
+    "deit_small_patch16_224": (4.6, "Swin, table 1"),
+    "swin_tiny_patch4_window7_224": (4.5, "Swin, table 1"),
+    "convnext_tiny": (4.5, "ConvNeXt, table 1"),
 }
 TORCHVISION = ("resnet18", "resnet50", "vit_b_16", "convnext_tiny", "mobilenet_v2")
 
@@ -122,7 +121,7 @@ def test_flops_of_timm_are_those_of_the_papers(name: str) -> None:
     import timm
 
     found = counting.flops(built(lambda: timm.create_model(name), 3, 224, 224)) / 2e9
-    assert found == pytest.approx(PUBLISHED[name], rel=0.01)
+    assert found == pytest.approx(PUBLISHED[name][0], abs=0.05 if PUBLISHED[name][0] > 1 else 0.001)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

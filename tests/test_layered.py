@@ -22,6 +22,9 @@ def module(name: str, kind: str = "Sequential") -> TracedModule:
 
 MODULES = (
     module("", "Net"),
+    module("stem"),
+    module("stem.0", "Conv2d"),
+    module("stem.1", "BatchNorm2d"),
     module("stages"),
     module("stages.0"),
     module("stages.0.0"),
@@ -29,9 +32,6 @@ MODULES = (
     module("stages.1"),
     module("stages.1.0"),
     module("stages.1.0.0", "Conv2d"),
-    module("stem"),
-    module("stem.0", "Conv2d"),
-    module("stem.1", "BatchNorm2d"),
     module("mixed", "ModuleList"),
     module("mixed.0"),
     module("mixed.1", "Conv2d"),
