@@ -120,7 +120,15 @@ def measure(subject: Subject) -> dict[str, Any]:
 
 
 def drift(subject: Subject) -> float | None:
-    """||variant - base|| / ||base|| over all real outputs, same weights, eval, small; None where not computable."""
+    """||variant - base|| / ||base|| over all real outputs, same weights, eval, on a narrow build with all blocks of the model
+    where there is one, else on the small build; None where not computable.
+    """
+    deep = subject.in_depth()
+    found = _drift(deep)
+    return _drift(subject) if found is None and deep is not subject else found
+
+
+def _drift(subject: Subject) -> float | None:
     base = subject.once("base", "forward", partial(_forward, subject, lambda: subject.fresh("base")))
     variant = _forward(subject, subject.matched)
     if base is None or variant is None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from codegen.worker import copies, models
+from codegen.worker import copies, models, resizing
 
 T = TypeVar("T")
 SEEDS = {"base": 0, "variant": 1}  # of the models that are compared: each must get its weights from somewhere else
@@ -75,6 +75,13 @@ class Subject:
     def in_full(self) -> Subject:
         """The same without a small build."""
         return replace(self, plan=replace(self.plan, small={}, small_input=""), of_base={})
+
+    def in_depth(self) -> Subject:
+        """The same with all the blocks of the model, narrow as they are: so figures of different sites can be compared."""
+        small = {name: value for name, value in self.plan.small.items() if name not in resizing.DEPTH_NAMES}
+        if small == self.plan.small:
+            return self
+        return replace(self, plan=replace(self.plan, small=small), of_base=self.of_base.setdefault("in depth", {}))
 
     def once(self, which: str, what: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once and kept under the name `what`: not to be changed."""
