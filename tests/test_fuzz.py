@@ -14,7 +14,7 @@ def test_nothing_breaks(kind: str) -> None:
     if kind == "programs of hypothesmith":
         pytest.importorskip("hypothesmith")
     count = fuzz.fuzzed(kind, SECONDS)
-    assert count.problems == [] and count.tried > 20 and count.worked > 0
+    assert count.problems == [] and count.tried > 5 and count.worked > 0
 
 
 def test_a_traceback_and_a_file_that_is_left_are_seen() -> None:

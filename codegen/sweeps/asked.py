@@ -104,7 +104,13 @@ def _is_name(sources: Sequence[str], options: Options) -> bool:
 
 def _file(options: Options) -> Path:
     """The recipes' file. Raises CodegenError("no-recipes")."""
-    return Path(options["config"]) if options["config"] else recipes.find(Path.cwd())
+    if options["config"]:
+        return Path(options["config"])
+    try:
+        return recipes.find(Path.cwd())
+    except CodegenError as error:
+        hint = "codegen sweep timm:resnet18 --modules se,eca --sites every-stage needs none"
+        raise dataclasses.replace(error, hint=hint) from None
 
 
 def _is_source(text: str) -> bool:

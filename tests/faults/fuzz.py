@@ -154,9 +154,10 @@ KINDS: dict[str, Callable[[random.Random], Iterator[Example]]] = {
 
 
 def fuzzed(kind: str, seconds: float, seed: int = 0) -> Count:
-    """Try examples of a kind for so long."""
-    count, until = Count(kind), time.monotonic() + seconds
+    """Try examples of a kind for so long, from the first on: making that may take a while."""
+    count, until = Count(kind), 0.0
     for files, words in KINDS[kind](random.Random(seed)):
+        until = until or time.monotonic() + seconds
         folder = Path(tempfile.mkdtemp())
         try:
             for name, text in files.items():
