@@ -11,7 +11,7 @@ from codegen.types import Check, Report, Request
 
 HOOK = "--hook lets a forward hook of the site run the module"
 UNEDITABLE = {  # no code that runs the site can be edited so that the module runs exactly where it does
-    *("site-not-editable", "hidden-call", "container-element", "several-sites", "inherited-forward", "made-elsewhere"),
+    *("site-not-editable", "hidden-call", "container-element", "inherited-forward", "made-elsewhere"),
 }
 
 
