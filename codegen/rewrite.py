@@ -63,11 +63,23 @@ def forth(text: str, old: Iterable[Edit], new: Iterable[Edit], *, upwards: bool 
 
 
 def _least(text: str, edit: Edit) -> Edit:
-    """The edit without what it leaves as it was at its two ends."""
+    """The edit without what it leaves as it was at its two ends. A word is left whole: `x` is no part of `aux`."""
     old, new = text[edit.start : edit.end], edit.text
-    front = len(os.path.commonprefix([old, new]))
-    back = len(os.path.commonprefix([old[front:][::-1], new[front:][::-1]]))
+    front = _alike(old, new)
+    back = _alike(old[front:][::-1], new[front:][::-1])
     return Edit(edit.start + front, edit.end - back, new[front : len(new) - back], edit.what)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with, up to the end of a word."""
+    count = len(os.path.commonprefix([one, other]))
+    while count and _is_word(one[count - 1]) and any(_is_word(text[count : count + 1]) for text in (one, other)):
+        count -= 1
+    return count
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _slid(text: str, edits: list[Edit], upwards: bool) -> list[Edit]:

@@ -124,6 +124,14 @@ def made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     return Request("net.py", "after", "m", "se", static=True, output="out.py")
 
 
+def test_a_word_that_ends_as_another_is_not_taken_for_it() -> None:
+    """`return x` -> `return x, aux` in code of another file: the x is no part of aux."""
+    text = "import other\n"
+    block = "\n\ndef f(x, g, h):\n    x = g(x)\n    return x\n"
+    more = block.replace("x = g(x)", "x, aux = g(x), h(x)").replace("return x", "return x, aux")
+    selfcheck.demand(Code(text), [Edit(len(text), len(text), block)], [Edit(len(text), len(text), more)])
+
+
 def test_nothing_is_written_where_an_edit_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     request = made(tmp_path, monkeypatch)
     plan = draft.insert.plan
