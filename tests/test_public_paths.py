@@ -49,12 +49,12 @@ def test_every_public_path_runs_the_module(codegen: Run, tmp_path: Path, source:
     [
         ("timm:legacy_xception", "act4", "+        tap_se(self)\n"),  # tapped by a hook on the site
         ("timm:hrnet_w18_small", "bn1", "+        x = self.se(x)\n"),  # by a class that derives from the model's
-        ("timm:vgg11_bn", "features.3", "+        self.features[3].register_forward_hook(run_se)\n"),  # layers are counted
+        ("timm:vgg11_bn", "features.3 --hook", "+        self.features[3].register_forward_hook(run_se)\n"),  # layers count
         ("timm:deit_tiny_distilled_patch16_224", "patch_embed", "+        self.se = SqueezeExcite("),  # inherited
     ],
 )
 def test_feature_extractors_of_other_kinds(codegen: Run, tmp_path: Path, source: str, site: str, written: str) -> None:
-    done = codegen("insert", source, "--module=se", f"--after={site}", "--diff", "--dry-run", cwd=tmp_path)
+    done = codegen("insert", source, "--module=se", "--after", *site.split(), "--diff", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     out = done.stdout.decode()
     assert written in out and "features_only" in " ".join(out.partition("paths")[2].partition("does not run")[0].split())
