@@ -99,7 +99,7 @@ class Code:
         behind = self.text[self.end(node) : self.line_end(node)].strip()
         return not behind or behind.startswith("#")
 
-    @lru_cache(maxsize=4096)  # noqa: B019 - bounded; asked again for the variant what was asked for the base
+    @lru_cache(maxsize=2048)  # noqa: B019 - bounded; asked again for the variant what was asked for the base
     def names_read(self, node: ast.stmt) -> frozenset[str]:
         """The module-level names that a top-level statement reads; locals of its functions are none of them."""
         names = {n.id for n in _outside_functions(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -223,7 +223,7 @@ def span(node: ast.AST) -> Span:
     return Span(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
 
 
-@lru_cache(maxsize=4096)  # asked of every statement of a file, by several stages
+@lru_cache(maxsize=2048)  # asked of every statement of a file, by several stages
 def bound_names(node: ast.stmt) -> frozenset[str]:
     """The names that a top-level statement binds in its module (inside `if` and `try` too)."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -206,10 +206,13 @@ def parallel(cells: list[Cell], rounds: int) -> Iterator[Line]:
 
 def flat(many: int) -> Iterator[Line]:
     """Memory of worker and child after so many variants, against that after a hundred."""
-    made(grid(100), Settings(Path()))
+    chunks = [grid(many)[start : start + executors.Local.size] for start in range(0, many, executors.Local.size)]
+    for chunk in chunks[: 100 // executors.Local.size]:  # as a worker gets them: rows have the variants' texts
+        made(chunk, Settings(Path()))
     process = engine.HERE.maker.child.process.pid
     early = [memory(os.getpid()), memory(process)]
-    made(grid(many - 100), Settings(Path()))
+    for chunk in chunks[100 // executors.Local.size :]:
+        made(chunk, Settings(Path()))
     late = [memory(os.getpid()), memory(process)]
     same = engine.HERE.maker.child.process.pid == process
     engine.stop_all()
