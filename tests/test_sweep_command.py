@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,10 @@ def test_a_sweep_that_is_killed_goes_on(codegen: Run, tmp_path: Path) -> None:
         first.send_signal(signal.SIGKILL)
     before = rows(tmp_path)
     assert 2 <= before < 8
+    deadline = time.monotonic() + 60
+    while left := running_in(tmp_path):  # workers end with the coordinator, and their children with them
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
     told = json.loads(codegen(*words, "--json", cwd=tmp_path).stdout)
     assert (told["cells"], told["passed"], told["made"]) == (8, 8, 8 - before), told
     assert json.loads(codegen(*words, "--json", cwd=tmp_path).stdout)["made"] == 0
@@ -124,6 +130,16 @@ def test_a_sweep_that_is_killed_goes_on(codegen: Run, tmp_path: Path) -> None:
     made = codegen(*shlex.split(one["command"])[1:], "-o", "again.py", cwd=tmp_path)  # the command makes the same file
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "again.py").read_text() == (tmp_path / "sweeps/net" / one["output"]).read_text()
+
+
+def running_in(folder: Path) -> list[str]:
+    """The processes whose working folder this is."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def rows(folder: Path) -> int:

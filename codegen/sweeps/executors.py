@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
@@ -120,6 +122,17 @@ def _pool(settings: Settings, chosen: Chosen, cells: int) -> Pool:
     raise CodegenError("unknown-executor", what, f"choose one of {', '.join(NAMES)}")
 
 
+def tie(coordinator: int) -> None:
+    """In a worker: end with the process that started it, also where that is killed and says nothing."""
+
+    def watch() -> None:
+        while os.getppid() == coordinator:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 class Local:
     """Warm processes of this machine, each an executor of its own: one that ends takes nothing of another's with it."""
 
@@ -157,7 +170,7 @@ class Local:
         if self.executors[number] is None:
             from loky import ProcessPoolExecutor
 
-            self.executors[number] = ProcessPoolExecutor(max_workers=1)
+            self.executors[number] = ProcessPoolExecutor(max_workers=1, initializer=tie, initargs=(os.getpid(),))
         return self.executors[number]
 
     def _end(self, number: int) -> None:
