@@ -447,3 +447,23 @@ def test_words_in_models_of_the_libraries() -> None:
             assert places.resolve(found, "stem", "after", spec) == [stem]
             assert places.resolve(found, "before-head", "after", spec) == [head]
             assert places.resolve(found, "before-head", "before", spec)[0].endswith("@pool")
+
+
+def test_blocks_that_stand_in_one_module_with_the_classifier() -> None:
+    """As in CCT: the module that holds them returns a vector, and weighs more than what stands before it."""
+    found = model(
+        "tokenizer Tokenizer 1728 2x64x64",
+        "tokenizer.layers Sequential 1728 2x64x8x8",
+        "tokenizer.layers.0 Sequential 1728 2x64x8x8",
+        "tokenizer.layers.0.0 Conv2d 1728 2x64x16x16",
+        "classifier Classifier 70000 2x10",
+        "classifier.blocks ModuleList 66000 2x64x64 0",
+        "classifier.blocks.0 Block 33000 2x64x64",
+        "classifier.blocks.0.norm LayerNorm 128 2x64x64",
+        "classifier.blocks.0.mlp Mlp 32000 2x64x64",
+        "classifier.blocks.1 Block 33000 2x64x64",
+        "classifier.blocks.1.norm LayerNorm 128 2x64x64",
+        "classifier.blocks.1.mlp Mlp 32000 2x64x64",
+        "classifier.fc Linear 650 2x10",
+    )
+    assert places.resolve(found, "every-block", "after", "net.py") == ["classifier.blocks.0", "classifier.blocks.1"]

@@ -138,6 +138,10 @@ def _stages(found: Map, parent: str) -> list[str]:
     group = _group(found, parent)
     if len(group) > 1 or group and found.listed(parent):
         return group
+    weight = sum(found.modules[name].parameters for name in group)
+    for child in found.weighted(parent):  # one that holds the blocks and the classifier behind them
+        if _is_vector(found.modules[child]) and found.modules[child].parameters > weight and (held := _stages(found, child)):
+            return held
     return _stages(found, group[0]) if group else []
 
 
