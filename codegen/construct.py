@@ -179,16 +179,23 @@ def _moves(node: ast.stmt, me: str) -> bool:
 
 
 def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
-    """An `__init__` for a class that has none, in front of its first method. Raises CodegenError("no-init")."""
+    """An `__init__` for a class that has none, in front of its first method, or in the place of `pass`.
+
+    Raises CodegenError("no-init").
+    """
     first = next((n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
-    if first is None or first.lineno == cls.lineno:
-        raise CodegenError(
-            "no-init",
-            f"{cls.name} has neither an __init__ nor a method of its own",
-            "insert into the class that it derives from: --class NAME",
-        )
+    last = cls.body[-1]
+    if cls.body[0].lineno == cls.lineno or first is None and not code.stands_alone(last):
+        hint = "insert into the class that it derives from: --class NAME"
+        raise CodegenError("no-init", f"{cls.name} has no line of its own that an __init__ could stand at", hint)
     lines = ["super().__init__(*args, **kwargs)", *(line for statement in statements for line in statement.split("\n"))]
     text = "\n".join(["def __init__(self, *args, **kwargs):", *(f"    {line}" for line in lines)])
+    if first is None:
+        block = style.block(text, code, code.indent(last))
+        if not isinstance(last, ast.Pass):
+            return style.below(code, last, code.newline + block, "__init__")
+        block = block.removeprefix(code.indent(last)).removesuffix(code.newline)
+        return Edit(code.start(last), code.end(last), block, "__init__")
     start = code.line_start(min([first, *first.decorator_list], key=lambda n: n.lineno))
     return Edit(start, start, style.block(text, code, code.indent(first)) + code.newline, "__init__")
 

@@ -15,6 +15,7 @@ from codegen import (
     collecting,
     composing,
     construct,
+    elements,
     emit,
     expressions,
     foreign,
@@ -34,11 +35,14 @@ from codegen import (
     style,
 )
 from codegen.construct import Making
+from codegen.elements import Edited
 from codegen.errors import CodegenError
 from codegen.ops import behind, beside, elsewhere, extra, insert, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+
+UNREACHED = ("hidden-call", "container-element")  # no edit of the code that runs the site gives it a module
 
 
 class Lesson(Enum):
@@ -91,14 +95,18 @@ def draft(
 
     def drafted(inline: bool) -> Draft:
         try:
-            return _drafted(request, source, (trace, others, lessons), whole=False, inline=inline)
+            return _drafted(request, source, (trace, others, lessons), Edited.USUAL, inline=inline)
         except CodegenError as error:
-            if error.name not in ("hidden-call", "container-element"):
+            if error.name not in UNREACHED:
                 raise
-            try:  # who runs it cannot be edited, but the class of what is run may be
-                return _drafted(request, source, (trace, others, lessons), whole=True, inline=inline)
-            except CodegenError as second:
-                raise (second if second.name in ("not-measured", inlining.REFUSED) else error) from None
+            first = error
+        for edited in (Edited.LAYER, Edited.CLASS):  # who runs it cannot be edited, but what holds it, or its class, may be
+            try:
+                return _drafted(request, source, (trace, others, lessons), edited, inline=inline)
+            except CodegenError as error:
+                if error.name in ("not-measured", inlining.REFUSED):
+                    raise
+        raise first
 
     return placed(request, drafted)
 
@@ -121,13 +129,13 @@ def _drafted(
     request: Request,
     source: Source,
     known: tuple[Trace, Sequence[Trace], frozenset[Lesson]],
+    edited: Edited,
     *,
-    whole: bool,
     inline: bool,
 ) -> Draft:
     trace, others, lessons = known
-    site = locating.find(trace, request, whole=whole)
-    others = [o for o in others if locating.holds(o, request, whole=whole)]
+    site = locating.find(trace, request, edited)
+    others = [o for o in others if locating.holds(o, request, edited)]
     chain = [*collecting.chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = collecting.prepare(request, source, site, trace.build, chain)
     elsewhere = site.whole or site.layered or loops.in_order(cls, site, trace.calls, request.operation)
@@ -184,7 +192,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     for other in others:
         twin = replace(variant, build=renaming.renamed_expression(other.build, names))
         twin = replace(twin, base_build=twin.build, host=other.hosts[0].name, groups="")
-        there = locating.find(other, request, whole=site.whole)
+        there = locating.find(other, request, elements.edited(site))
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     site = behind.named(site, parts, place, trace) if trace and site.chosen else site
     about = notes.about(site, cls, locating.misfits(trace, site, request.sides) if trace else [], ground.uses)
@@ -247,7 +255,7 @@ def _addition(
         raise inlining.refused(f"a hook of {site.name} runs one module")
     if site.hooked:
         order = construct.hooked(site, place.attributes, request.operation, branch.operator(request.combine, site))
-    ordering = [order] if order else []
+    ordering = [naming.apart(order, code)] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
     imports += ["import torch"] if site.hooked else []
     imports += construct.imports(making)

@@ -108,8 +108,13 @@ def of_each_call(trace: Trace, request: Request) -> tuple[str, ...]:
         what = f"--separate: {request.site} is not called in several places of its owner's code"
         raise CodegenError("usage", what, "leave it out; codegen sites SOURCE lists the calls")
     sites = [f"{request.site}{selection.SIGN}{number}" for number in range(1, count + 1)]
-    names = [f"{request.name}{number if number > 1 else ''}" if request.name else "" for number in range(1, count + 1)]
-    return tuple(said(replace(request, site=site, name=name)) for site, name in zip(sites, names, strict=True))
+    return tuple(map(said, one_by_one(request, sites)))
+
+
+def one_by_one(request: Request, sites: Sequence[str]) -> tuple[Request, ...]:
+    """The same edit at each of these sites; with a --name the second one is called NAME2."""
+    names = [f"{request.name}{number if number > 1 else ''}" if request.name else "" for number in range(1, len(sites) + 1)]
+    return tuple(replace(request, site=site, name=name) for site, name in zip(sites, names, strict=True))
 
 
 def said(request: Request) -> str:

@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from enum import Enum
 
 from codegen import selection
 from codegen.errors import CodegenError
 from codegen.types import HostClass, Request, Site, Trace, TracedModule
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
+
+
+class Edited(Enum):
+    """What changes so that a site gets its module."""
+
+    USUAL = "the code that runs the site, or what is usual for elements of lists"
+    LAYER = "an nn.Sequential, which gets another layer"
+    CLASS = "the class of the named modules themselves"
+
+
+def edited(site: Site) -> Edited:
+    """The way that leads to this site again."""
+    return Edited.LAYER if site.layered else Edited.CLASS if site.whole else Edited.USUAL
 
 
 def way(trace: Trace, meant: Sequence[TracedModule]) -> str:
@@ -47,12 +61,13 @@ def _way(name: str, lists: dict[str, TracedModule]) -> str:
     return attribute
 
 
-def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str | None:
+def layer(trace: Trace, request: Request, meant: Sequence[TracedModule], *, wanted: bool = False) -> str | None:
     """Where the module becomes a layer of an nn.Sequential of torch's, what the site is called in that list: "0" for `stem.0`,
     "" where the elements are such lists themselves, each with a module at its end (before: in front). None for other sites.
 
     So it is where elements are several, and where the code around them can run nothing between them. An nn.Sequential runs
-    what is put into it however it is run itself: as a whole, in a loop, or taken out of the model.
+    what is put into it however it is run itself: as a whole, in a loop, or taken out of the model. wanted: also where the
+    code around could be edited.
     """
     own = {path for h in trace.hosts for path in h.instances}
     if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
@@ -68,7 +83,7 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str 
         return "" if chains else None
     # features_only takes the model apart, and runs the elements of its lists one by one
     taken_apart = ways == {meant[0].name} and meant[0].name.count(".") == 1 and _taken_apart(trace, [*holders][0])
-    if not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
+    if not wanted and not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
         return None
     alone = len(meant) == 1 and lists[[*holders][0]].class_name == "Sequential" and bool(way(trace, meant))
     return "" if chains else meant[0].name.rpartition(".")[2] if alone else None

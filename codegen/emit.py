@@ -84,7 +84,7 @@ def header(request: Request, source: Source, host: str, build: str, inputs: Iter
     inputs: (name, digest) of the files beside the source that classes were copied from.
     Raises CodegenError("not-encodable") where the source's encoding has no character for a name in the command.
     """
-    path = source.file.path
+    request, path = request.asked or request, source.file.path
     name = "/".join([*source.file.module.split(".")[:-1], path.name]) if source.file.module else path.name
     origin = f"{source.distribution}, " if source.distribution else ""
     files = [(origin + name, digest(source.file)), *inputs]

@@ -14,7 +14,8 @@ class CodegenError(Exception):
     """Something that the user can mend, or a variant that does not hold its contract.
 
     `name` is a stable word for scripts (`unknown-site`), `message` says what and where, `hint` what to do.
-    `details` (a traceback of the model's own code, say) is shown with `--verbose`.
+    `details` (a traceback of the model's own code, say) is shown with `--verbose`. `sites`: names each of which may be served
+    alone, where the one that was given means several; `edit`: the number of the edit that it is of, 0 where there is one.
     """
 
     name: str
@@ -22,6 +23,8 @@ class CodegenError(Exception):
     hint: str
     exit_code: int = USER
     details: str = ""
+    sites: tuple[str, ...] = ()
+    edit: int = 0
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codegen import composing, elements, selection
+from codegen.elements import Edited
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
@@ -15,16 +16,16 @@ WHERE = {"after": "that returns", "before": "that receives", "beside": "to run b
 WHERE |= {"checkpoint": "to run again"}
 
 
-def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
+def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
     """The site that the request names, in the one class whose code is edited: some or all of its objects get the module.
 
-    whole: edit the class of the named modules themselves, not the one that holds them; so it is for elements of lists.
     Raises CodegenError("unknown-site", "site-never-called", "container-element", "unknown-width").
     """
     name = request.site
     meant = named(trace, request)
     demand_operation(request)
-    layer = elements.hooked(trace, request, meant) if request.hook else elements.layer(trace, request, meant)
+    whole, wanted = edited is Edited.CLASS, edited is Edited.LAYER
+    layer = elements.hooked(trace, request, meant) if request.hook else elements.layer(trace, request, meant, wanted=wanted)
     way = "" if whole or layer is not None else elements.way(trace, meant)
     whole = whole or layer == "" or layer is None and not way and _is_element(trace, meant)
     ran = {c.module for c in trace.calls}
@@ -88,10 +89,9 @@ def _demand_one(request: Request, called: Sequence[TracedModule]) -> None:
     lasts = dict.fromkeys(m.name.rpartition(".")[2] for m in called)
     if len(lasts) > 1:
         prefix = request.site.rpartition(".")[0]
-        each = [selection.shown(selection.joined(prefix, last)) for last in lasts]
-        edit = "".join(f' --edit "{request.operation} {name}: {request.module}"' for name in each[:2])
-        what = f"{request.site} means {', '.join(each)}, and each takes a module of its own"
-        raise CodegenError("several-sites", what, f"make one edit of each:{edit}{' ...' * (len(each) > 2)}")
+        each = ", ".join(selection.shown(selection.joined(prefix, last)) for last in lasts)
+        what = f"{request.site} means {each}, and each takes a module of its own"
+        raise CodegenError("several-sites", what, "name one of them, or make an edit of each")
 
 
 def _demand_element(request: Request, module: TracedModule) -> None:
@@ -158,12 +158,12 @@ def _common(layouts: list[Layout], name: str) -> Layout:
     )
 
 
-def holds(trace: Trace, request: Request, *, whole: bool = False) -> bool:
+def holds(trace: Trace, request: Request, edited: Edited) -> bool:
     """Whether the model of this trace has and runs the site."""
     if request.operation == "replace":
         return bool(trace.chosen and trace.chosen.names)
     try:
-        find(trace, request, whole=whole)
+        find(trace, request, edited)
     except CodegenError as error:
         if error.name in ("unknown-site", "site-never-called"):
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
@@ -89,7 +90,7 @@ def fitted(component: Component, *files: Code) -> Component:
     names: dict[str, str] = {}
     for name in sorted(clashing - same):
         names[name] = free(name, {*existing, *defined, *names.values()})
-    edits = [Edit(code.start(defined[n]), code.end(defined[n]), "", "already there") for n in same]
+    edits = [Edit(code.start(node), _end(code, node), "", "already there") for node in (defined[n] for n in same)]
     edits += _comments(code, same, files)
     gone = [(e.start, e.end) for e in edits]
     edits += [e for e in scoping.renamed(code, code.tree, names) if not any(start <= e.start < end for start, end in gone)]
@@ -101,6 +102,24 @@ def fitted(component: Component, *files: Code) -> Component:
         construct=rewrite.apply(construct.text, renamed),
         class_name=names.get(component.class_name, component.class_name),
     )
+
+
+def _end(code: Code, node: ast.stmt) -> int:
+    """Where a definition ends, with the comment behind its last line."""
+    behind = code.text[code.end(node) : code.line_end(node)].rstrip("\r\n") if code.ends_its_line(node) else ""
+    return code.end(node) + len(behind)
+
+
+def apart(made: tuple[str, str], *files: Code) -> tuple[str, str]:
+    """(statement, function that it calls): the function renamed where a file has another one of that name."""
+    statement, text = made
+    function = next(n for n in Code(text).tree.body if isinstance(n, ast.FunctionDef))
+    known = {name: node for code in files for node in code.tree.body for name in syntax.bound_names(node)}
+    if function.name not in known or ast.dump(known[function.name]) == ast.dump(function):
+        return made
+    name = free(function.name, known)
+    own = re.compile(rf"\b{function.name}\b")
+    return own.sub(name, statement), own.sub(name, text)
 
 
 def _comments(code: Code, same: Collection[str], files: Collection[Code]) -> Iterator[Edit]:

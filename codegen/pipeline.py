@@ -20,6 +20,7 @@ from codegen import (
     selection,
     selfcheck,
     sources,
+    splitting,
     twins,
     verdicts,
     writing,
@@ -86,7 +87,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
     while True:
         with watch.stage("rewrite"):
             try:
-                made = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
+                made = drafted(request, subject, lessons)
             except CodegenError as error:
                 if error.name != "not-measured" or subject is own:
                     raise verdicts.hinted(error, request) from None
@@ -109,7 +110,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
             continue
         if proof["state"] or not made.hooked:
             if not proving.quick:
-                again = drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
+                again = drafted(request, subject, lessons)
                 selfcheck.demand_same(made.variant.text, again.variant.text)
             return _report(request, made, proof, watch)
         lessons |= {Lesson.STATELESS}
@@ -121,10 +122,14 @@ def _refuses_base(proof: dict[str, Any]) -> bool:
     return weights["status"] == "failed" and "refused with strict=True" in weights["detail"]
 
 
-def drafting(request: Request) -> Callable[..., Draft]:
-    """What drafts the variant of this operation."""
+def drafted(request: Request, subject: Subject, lessons: frozenset[Lesson] = frozenset()) -> Draft:
+    """The draft of this operation. Raises CodegenError where it cannot be made exactly."""
     drafts = {"replace": replacing.draft, "checkpoint": checkpointing.draft}
-    return drafts.get(request.operation, assembled.made)
+    draft: Callable[..., Draft] = drafts.get(request.operation, assembled.made)
+    try:
+        return draft(request, subject.source, subject.trace, subject.others, lessons)
+    except CodegenError as error:
+        raise splitting.told(error, request, subject.trace) from None
 
 
 def verify(request: Request, file: Path, text: str, encoding: str) -> Report:
@@ -139,7 +144,7 @@ def proved(child: Child, source: Source, request: Request, text: str, encoding: 
     watch = Stopwatch()
     with watch.stage("trace"):
         subject = measure(child, source, request)
-        made = drafting(request)(request, source, subject.trace, subject.others)
+        made = drafted(request, subject)
     made = replace(made, variant=replace(made.variant, encoding=encoding))
     with watch.stage("verify"):
         proof = prove(child, made, source, text)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codegen import basing, commandlines, edits, emit, imports, pipeline, selection, steps, syntax, undoing, variants
+from codegen import basing, commandlines, edits, emit, imports, pipeline, selection, splitting, steps, syntax, undoing, variants
 from codegen.errors import CodegenError
 from codegen.types import Report, Request
 
@@ -32,9 +32,18 @@ def undo(file: Path, name: str, against: str, **options: Any) -> Report:
     emit.headers(text)  # a file without one is refused in words of this command
     request, *others = commandlines.recorded(text, against, **options)
     if others or request.edits and not request.base:
-        what = f"{file} was made by {len(others) + 1} edits in one command"
-        raise CodegenError("several-edits", what, "make it again with the others: the header has the command")
-    return undoing.run(dataclasses.replace(request, edits=()), file, name)
+        raise _of_several(file, len(others) + 1)
+    try:
+        return undoing.run(dataclasses.replace(request, edits=()), file, name)
+    except CodegenError as error:
+        if error.sites:
+            raise _of_several(file, len(error.sites)) from None
+        raise
+
+
+def _of_several(file: Path, count: int) -> CodegenError:
+    what = f"{file} was made by {count} edits in one command"
+    return CodegenError("several-edits", what, "make it again with the others: the header has the command")
 
 
 def verify(file: Path, against: str, **options: Any) -> Report:
@@ -44,4 +53,4 @@ def verify(file: Path, against: str, **options: Any) -> Report:
     requests = commandlines.recorded(text, against, **options)
     if requests[0].base and not requests[0].edits:
         return basing.verify(requests[0], file, text, encoding)
-    return steps.verify(requests, file, text, encoding)
+    return splitting.served(requests, lambda asked: steps.verify(asked, file, text, encoding))

@@ -94,7 +94,7 @@ def _naming(number: int, edit: str) -> Iterator[None]:
     try:
         yield
     except CodegenError as error:
-        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}") from error
+        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}", edit=number) from error
 
 
 def _demand_sites(trace: Trace, requests: Sequence[Request]) -> None:

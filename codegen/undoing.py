@@ -164,7 +164,7 @@ def _drafts(request: Request, subject: Subject) -> Iterator[Draft]:
     drafted = 0
     for lessons in sets:
         try:
-            yield pipeline.drafting(request)(request, subject.source, subject.trace, subject.others, lessons)
+            yield pipeline.drafted(request, subject, lessons)
             drafted += 1
         except CodegenError as error:  # a set that teaches nothing here
             first = first or error

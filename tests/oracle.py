@@ -73,13 +73,21 @@ class Original:
                 self.plain.append((route, x, plain, ran))
         subject.reset()
 
-    def differences(self, variant: nn.Module, place: Place) -> list[str]:
-        """All differences between the variant and this model with the module wrapped around its site; [] when equal."""
-        sites = sites_of(self.model, place)
-        inserted = find_inserted(self.model, variant, sites, place.attribute)
-        bare = [site for site in sites if site not in inserted]
-        if bare or not sites:
-            return [f"no new module {place.attribute} at {', '.join(bare[:3]) or place.site}"]
+    def differences(self, variant: nn.Module, place: Place, *more: Place) -> list[str]:
+        """All differences between the variant and this model with the module wrapped around its site; [] when equal.
+
+        more: further places of the same operation, which have modules of their own.
+        """
+        inserted: dict[str, str] = {}
+        for one in (place, *more):
+            sites = sites_of(self.model, one)
+            own = find_inserted(self.model, variant, sites, one.attribute)
+            bare = [site for site in sites if site not in own]
+            if bare or not sites:
+                return [f"no new module {one.attribute} at {', '.join(bare[:3]) or one.site}"]
+            inserted |= own
+        if len({*inserted.values()}) < len(inserted) and more:
+            return [f"one module stands for several of {', '.join(inserted)}"]
         if found := differences_of_weights(self.model, variant, inserted):
             return found
         for path in inserted.values():

@@ -130,8 +130,18 @@ def test_a_class_without_constructor_gets_one_before_its_first_method() -> None:
     )
 
 
-def test_a_class_without_constructor_is_refused() -> None:
-    assert refused("class Net(Base):\n    width = 8\n").name == "no-init"
+@pytest.mark.parametrize("last", ["", "width = 8  # or more\n\n"])
+def test_a_class_without_methods_gets_one_at_its_end(last: str) -> None:
+    """In the place of `pass`, which says that there is nothing."""
+    text = planned(f'class Net(Base):\n    """A net."""\n\n    {last or "pass"}\n')
+    start = f'class Net(Base):\n    """A net."""\n\n{"    width = 8  # or more" + chr(10) * 2 if last else ""}'
+    init = "    def __init__(self, *args, **kwargs):\n        super().__init__(*args, **kwargs)\n        self.se = SE(dim)\n"
+    assert text.startswith(start + init), text
+
+
+@pytest.mark.parametrize("text", ["class Net(Base): pass\n", "class Net(Base): width = 8\n"])
+def test_a_class_on_one_line_is_refused(text: str) -> None:
+    assert refused(text).name == "no-init"
 
 
 # --- hook ---------------------------------------------------------------------------------------------------------------

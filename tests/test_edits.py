@@ -160,13 +160,6 @@ def test_a_name_that_means_nothing_is_told_with_its_edit(net: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_name_that_means_several_children_is_refused_with_the_edits_to_make(net: Path) -> None:
-    wrong = run(net, "--module", "se", "--after", "*")
-    assert isinstance(wrong.exception, CodegenError) and wrong.exception.name == "several-sites"
-    assert wrong.exception.hint == 'make one edit of each: --edit "after stem: se" --edit "after body: se"'
-
-
-@pytest.mark.slow
 def test_features_are_tapped_behind_the_modules_of_all_edits(tmp_path: Path) -> None:
     """A feature extractor runs the children by order: the second edit knows it as well as the first."""
     pytest.importorskip("timm")

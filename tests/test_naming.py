@@ -88,6 +88,19 @@ def test_an_equal_definition_is_reused_whatever_its_layout_and_comments() -> Non
     assert (fitted.code.strip(), fitted.construct, fitted.class_name) == ("", "SE(dim)", "SE")
 
 
+def test_the_comment_behind_a_definition_that_is_left_out_goes_with_it() -> None:
+    own = f"{SE.rstrip()}  # (N, C)\n\n\nLIMIT = 4  # of all\n"
+    fitted = naming.fitted(component(own), Code(SE))
+    assert fitted.code == "LIMIT = 4  # of all\n"
+
+
+def test_a_function_of_ours_is_renamed_where_the_file_has_another_one() -> None:
+    made = ("place_se(self)", "def place_se(host):\n    return host[0]\n")
+    assert naming.apart(made, Code("import torch\n")) == naming.apart(made, Code(f"x = 1\n{made[1]}")) == made
+    other = Code("def place_se(host):\n    return host[1]\n")
+    assert naming.apart(made, other) == ("place_se2(self)", "def place_se2(host):\n    return host[0]\n")
+
+
 def test_a_different_definition_is_renamed_in_code_and_construct() -> None:
     fitted = naming.fitted(component(SE + "\n\nSE.kind = SE.__name__\n"), Code("class SE:\n    pass\n\n\nSE2 = 1\n"))
     assert "class SE3(nn.Module)" in fitted.code and "SE3.kind = SE3.__name__" in fitted.code

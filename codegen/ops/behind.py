@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import branch, construct, groups, initialising, locating, matchers, naming, registry, syntax
+from codegen import branch, construct, elements, groups, initialising, locating, matchers, naming, registry, syntax
 from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
@@ -26,7 +26,7 @@ def edits(
     """What stands at the end of the models' own `__init__`s: there the blocks, or those that are chosen, get their modules."""
     found = []
     for trace in filter(None, traces):
-        site = locating.find(trace, request, whole=place.site.whole)
+        site = locating.find(trace, request, elements.edited(place.site))
         file, code, cls = model(parts, place, trace)
         if site.chosen is not None:
             named = place.named

@@ -27,7 +27,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 from sizes import sizes  # noqa: E402
 
-from codegen import branch, pipeline, sources, verdicts  # noqa: E402
+from codegen import branch, pipeline, selection, sources, variants, verdicts  # noqa: E402
 from codegen.child import Child  # noqa: E402
 from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.limits import Limits  # noqa: E402
@@ -183,11 +183,24 @@ class Making:
         self._look(subject)
         if self.request.host:
             subject = Subject(subject.source, subject.trace)  # as `pipeline.measure` does with --class
-        report = pipeline.insert(child, subject, self.request, self.watch)
+        try:
+            report = pipeline.insert(child, subject, self.request, self.watch)
+        except CodegenError as error:
+            if not error.sites:
+                raise
+            report = self._split()
         self._measure(report)
         verdicts.demand(report)
         with self.watch.stage("oracle"):
             return self._judged(report)
+
+    def _split(self) -> Report:
+        """The variant of a name that means sites which no one edit serves, as the command makes it: with an edit of each."""
+        report = variants.run([self.request])
+        for stage, seconds in report.seconds:
+            self.watch.seconds[stage] = self.watch.seconds.get(stage, 0.0) + seconds
+        self.facts["edits"] = [step.request.site for step in report.steps]
+        return report
 
     def _look(self, subject: Subject) -> None:
         """What the trace says of the site; a vector gets an adapter."""
@@ -218,7 +231,7 @@ class Making:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(self.variants or folder, f"{stem}.py")
             path.write_bytes(variant.text.encode(variant.encoding))
-            question = {"variant": str(path), "build": variant.build, "attribute": variant.attribute}
+            question = {"variant": str(path), "build": variant.build, "modules": self._modules(report)}
             place = {key: self.cell[key] for key in ("site", "host", "file", "point", "sites") if key in self.cell}
             place["site"] = place["site"] if place.get("sites") else self._numbered(place["site"])
             answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
@@ -226,6 +239,19 @@ class Making:
             return outcome("crashed", "oracle", answer["error"])
         differences = answer["differences"]
         return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
+
+    def _modules(self, report: Report) -> dict[str, list[str]]:
+        """The modules in which, or beside which, each inserted module stands; [] of one edit, whose place says it."""
+        sites = self.cell.get("sites", [])
+        if not report.steps:
+            assert report.variant
+            return {report.variant.attribute: sites}
+        known = [module.name for module in self.bench.subject.trace.modules] if self.bench.subject else []
+        return {
+            step.variant.attribute: [name for name in selection.select(known, step.request.site) if name in sites]
+            for step in report.steps
+            if step.variant
+        }
 
     def _numbered(self, site: str) -> str:
         """`blocks.-1` -> `blocks.5`, in the model that the oracle runs, which may have fewer blocks."""

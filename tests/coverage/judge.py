@@ -108,14 +108,15 @@ class Undrawn(TorchFunctionMode):
 def judge(original: Original, option: str, job: Json) -> Json:
     """The differences that the variant of a job shows; `error` where it cannot even be built."""
     point = Point(**{**job["point"], "position": tuple(job["point"]["position"])}) if job.get("point") else None
-    place = Place(job["site"], job["attribute"], job["operation"], job["host"], job["file"], point, tuple(job.get("sites", ())))
+    words = (job["operation"], job["host"], job["file"], point)
+    places = [Place(job["site"], name, *words, tuple(sites)) for name, sites in job["modules"].items()]
     try:
         module = load(job["variant"])
         with Undrawn():
             variant = build(module, with_option(job["build"], option), 0)
     except Exception as error:  # any code of any model
         return {"differences": [f"the variant cannot be built: {brief(error)}"]}
-    return {"differences": original.differences(variant, place)[:8]}
+    return {"differences": original.differences(variant, *places)[:8]}
 
 
 def forked(original: Original, option: str, job: Json) -> Json:

@@ -1,0 +1,84 @@
+"""A name that means sites which no one edit serves -> the edits that do: `layer*` is `layer1`, `layer2`, ... Reads no code."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+
+from codegen import edits, selection
+from codegen.errors import CodegenError
+from codegen.types import Report, Request, Trace, TracedModule
+
+SEVERAL = ("several-sites", "ambiguous-host", "unknown-width", "mixed-widths", "mixed-layouts")  # may hold of each alone
+
+
+def told(error: CodegenError, request: Request, trace: Trace) -> CodegenError:
+    """The error of a draft, with the names of the sites that may each be served alone."""
+    return replace(error, sites=names(trace, request)) if error.name in SEVERAL else error
+
+
+def names(trace: Trace, request: Request) -> tuple[str, ...]:
+    """The names that together mean what the request's does: as few as there are kinds of modules; () where there is one site.
+
+    Of one kind are those of one class, in objects of one class, with tensors of one width and layout. Where all are alike,
+    the last part of the name that means several is named one by one.
+    """
+    pattern = selection.internal(request.site).split(".")
+    roots = next((h.instances for h in trace.hosts if h.name == request.host), ()) if request.host else ("",)
+    known = {m.name: m for m in trace.modules}
+    meant = {root: selection.select(known, request.site, root) for root in roots}
+    ways = {name: name.removeprefix(root).strip(".").split(".") for root, found in meant.items() for name in found}
+    kinds: dict[Hashable, list[str]] = defaultdict(list)
+    for name, way in ways.items():
+        kinds[tuple(way) if request.host else (way[-1], _kind(known, known[name], request))].append(name)
+    if len(kinds) == 1:
+        several = [i for i, parts in enumerate(zip(*ways.values(), strict=True)) if len({*parts}) > 1]
+        kinds = defaultdict(list)
+        for name, way in ways.items():
+            kinds[way[several[-1]] if several else ""].append(name)
+    found: list[str] = []
+    for alike in kinds.values():
+        columns = [dict.fromkeys(parts) for parts in zip(*(ways[name] for name in alike), strict=True)]
+        named = zip(pattern, columns, strict=True)
+        fitting = (  # `convs.*.0` as the user says it, else `convs.1,2,3.0`
+            ".".join(ours if len(parts) > 1 else [*parts][0] for ours, parts in named),
+            ".".join(map(",".join, columns)),
+        )
+        exact = (one for one in fitting if request.host or selection.select(known, one) == alike)
+        found += [one] if (one := next(exact, "")) else [".".join(ways[name]) for name in alike]
+    return tuple(selection.shown(name) for name in found) if len(found) > 1 else ()
+
+
+def _kind(known: dict[str, TracedModule], module: TracedModule, request: Request) -> Hashable:
+    holder = known.get(module.name.rpartition(".")[0])
+    after = request.sides[0] == "after"
+    layout, shape = (module.after, module.output_shape) if after else (module.before, module.input_shape)
+    width = shape[layout.channel_dim] if shape and layout.channel_dim is not None else 0
+    return module.class_name, holder.class_name if holder else "", layout.kind, width
+
+
+def served(requests: Sequence[Request], make: Callable[[Sequence[Request]], Report]) -> Report:
+    """What `make` makes of the requests; where a name means sites that no one edit serves, of those with an edit of each."""
+    notes: tuple[str, ...] = ()
+    while True:
+        try:
+            report = make(requests)
+        except CodegenError as error:
+            if not error.sites:
+                raise
+            site = requests[max(error.edit, 1) - 1].site
+            notes += (f"{site} takes {len(error.sites)} edits: {', '.join(error.sites)}",)
+            requests = edits_of(requests, error)
+        else:
+            return replace(report, notes=(*notes, *report.notes))
+
+
+def edits_of(requests: Sequence[Request], error: CodegenError) -> tuple[Request, ...]:
+    """The Requests with one edit for each of the sites that the error names, in the place of the one that it is of."""
+    number, asked = max(error.edit, 1) - 1, requests[0].asked or requests[0]
+    texts = requests[0].edits or (edits.said(requests[0]),)
+    own = edits.one_by_one(requests[number], error.sites)
+    every = (*requests[:number], *own, *requests[number + 1 :])
+    said = (*texts[:number], *map(edits.said, own), *texts[number + 1 :])
+    return tuple(replace(request, edits=said, asked=asked) for request in every)
