@@ -104,6 +104,12 @@ def fitted(component: Component, *files: Code) -> Component:
     )
 
 
+def of_class(made: Component, other: Component) -> Component:
+    """The component, made of the class that the file has for the other one: it may take a device, where this one gives none."""
+    construct = re.sub(rf"\b{made.class_name}\b", other.class_name, made.construct)
+    return replace(made, construct=construct, class_name=other.class_name)
+
+
 def _end(code: Code, node: ast.stmt) -> int:
     """Where a definition ends, with the comment behind its last line."""
     behind = code.text[code.end(node) : code.line_end(node)].rstrip("\r\n") if code.ends_its_line(node) else ""

@@ -24,15 +24,20 @@ def edits(
     traces: Iterable[Trace | None],
 ) -> tuple[tuple[Path, Edit], ...]:
     """What stands at the end of the models' own `__init__`s: there the blocks, or those that are chosen, get their modules."""
-    found = []
+    found: list[tuple[Path, Edit]] = []
+    made: set[str] = set()  # the classes whose `__init__` makes it
     for trace in filter(None, traces):
         site = locating.find(trace, request, elements.edited(place.site))
         file, code, cls = model(parts, place, trace)
+        if {ast.unparse(base) for base in cls.bases} & made - {*trace.restless}:
+            continue  # the class that it derives from makes the module
+        made.add(cls.name)
         if site.chosen is not None:
             named = place.named
             if site != place.site:  # another class of the file: its width has other names
                 own = naming.fitted(branch.component(request, site, inline=bool(component.parts)), place.code)
-                named = [*zip(place.attributes, own.parts or (own,), strict=True)]
+                classes = zip(own.parts or (own,), (part for _, part in place.named), strict=True)
+                named = [*zip(place.attributes, (naming.of_class(made, part) for made, part in classes), strict=True)]
             text = construct.chosen(named, site, lines, (place.cls, cls))
         else:
             condition = construct.present(place.cls, site).replace("self", "module", 1)

@@ -240,18 +240,18 @@ class Making:
         differences = answer["differences"]
         return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
 
-    def _modules(self, report: Report) -> dict[str, list[str]]:
-        """The modules in which, or beside which, each inserted module stands; [] of one edit, whose place says it."""
+    def _modules(self, report: Report) -> list[tuple[str, list[str]]]:
+        """(attribute, the modules in which, or beside which, it stands): [] of one edit, whose place says it."""
         sites = self.cell.get("sites", [])
         if not report.steps:
             assert report.variant
-            return {report.variant.attribute: sites}
+            return [(report.variant.attribute, sites)]
         known = [module.name for module in self.bench.subject.trace.modules] if self.bench.subject else []
-        return {
-            step.variant.attribute: [name for name in selection.select(known, step.request.site) if name in sites]
+        return [
+            (step.variant.attribute, [name for name in selection.select(known, step.request.site) if name in sites])
             for step in report.steps
             if step.variant
-        }
+        ]
 
     def _numbered(self, site: str) -> str:
         """`blocks.-1` -> `blocks.5`, in the model that the oracle runs, which may have fewer blocks."""
