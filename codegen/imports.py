@@ -139,6 +139,7 @@ def merged(statements: Iterable[str], known: Callable[[str, str], bool], width: 
     """The statements without names that are known already (name, meaning), one for each module; comments keep theirs."""
     whole: list[str] = []
     names: dict[str, dict[str, str]] = defaultdict(dict)  # by module: as imported -> the text that imported it
+    bound: set[tuple[str | None, str]] = set()  # `nn as nn` is the same as `nn`
     for text in dict.fromkeys(statements):
         node = ast.parse(text).body[0]
         single = isinstance(node, ast.ImportFrom) and node.names[0].name != "*" and "#" not in text
@@ -148,8 +149,10 @@ def merged(statements: Iterable[str], known: Callable[[str, str], bool], width: 
             whole.append(text)
             continue
         for alias in node.names:
-            if not known(alias.asname or alias.name, f"{node.module}.{alias.name}"):
-                names[node.module or ""].setdefault(ast.unparse(alias), text)
+            name = alias.asname or alias.name
+            if (node.module, name) not in bound and not known(name, f"{node.module}.{alias.name}"):
+                names[node.module or ""][ast.unparse(alias)] = text
+                bound.add((node.module, name))
     for module, found in names.items():
         text = next(iter(found.values()))
         alone = isinstance(node := ast.parse(text).body[0], ast.ImportFrom) and [*map(ast.unparse, node.names)] == [*found]

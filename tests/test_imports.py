@@ -187,6 +187,7 @@ def test_nothing_stands_beside_an_import_that_is_taken_out() -> None:
         pytest.param(["from m import a, known"], ["from m import a"], id="without what is known"),
         pytest.param(["from m import known"], [], id="nothing left"),
         pytest.param(["from m import a as x, a"], ["from m import a as x, a"], id="two names of one thing"),
+        pytest.param(["from m import a as a", "from m import a"], ["from m import a as a"], id="one name said twice"),
         pytest.param(["from m import (\n    a,\n    b,\n)"], ["from m import (\n    a,\n    b,\n)"], id="layout is kept"),
         pytest.param(["from m import a  # ours"], ["from m import a  # ours"], id="comments are kept"),
         pytest.param(["from m import *", "from m import a"], ["from m import *", "from m import a"], id="star"),
