@@ -85,8 +85,9 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule], *, want
     taken_apart = ways == {meant[0].name} and meant[0].name.count(".") == 1 and _taken_apart(trace, [*holders][0])
     if not wanted and not taken_apart and not _run_by_another(trace, holders, [*ways][0].rpartition(".")[0]):
         return None
-    alone = len(meant) == 1 and lists[[*holders][0]].class_name == "Sequential" and bool(way(trace, meant))
-    return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
+    single = len(meant) == 1 or wanted and len({m.name.rpartition(".")[2] for m in meant}) == 1
+    single = single and all(lists[name].class_name == "Sequential" for name in holders) and bool(way(trace, meant))
+    return "" if chains else meant[0].name.rpartition(".")[2] if single else None
 
 
 def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str:
@@ -154,9 +155,10 @@ def demand(trace: Trace, site: Site) -> None:
     """Raises CodegenError("container-element") where the list of some of these objects has no such element."""
     names = {m.name for m in trace.modules}
     holder = site.attribute.rpartition(".")[0]
+    objects = {p for h in trace.hosts if (h.name, h.file) == (site.host.name, site.host.file) for p in h.instances}
     lacking = [
         path
-        for path in site.host.instances
+        for path in sorted(objects)
         if selection.joined(path, holder) in names and selection.joined(path, site.attribute) not in names
     ]
     if lacking:
