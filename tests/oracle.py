@@ -52,6 +52,7 @@ class Place:
     file: str = ""
     point: Point | None = None  # a place between modules of the host's code; the site then is one of its modules' names
     sites: tuple[str, ...] = ()  # the modules that the site stands for, where no pattern says it: blocks.0, blocks.2
+    parted: bool = False  # it stands beside the list that holds the site, not in it, where both have a module of that name
 
 
 class Original:
@@ -81,7 +82,7 @@ class Original:
         inserted: dict[str, str] = {}
         for one in (place, *more):
             sites = sites_of(self.model, one)
-            own = find_inserted(self.model, variant, sites, one.attribute)
+            own = find_inserted(self.model, variant, sites, one.attribute, parted=one.parted)
             bare = [site for site in sites if site not in own]
             if bare or not sites:
                 return [f"no new module {one.attribute} at {', '.join(bare[:3]) or one.site}"]
@@ -170,15 +171,18 @@ def once_each(modules: dict[str, nn.Module], names: list[str]) -> list[str]:
     return list({id(modules[name]): name for name in reversed(names)}.values())[::-1]
 
 
-def find_inserted(base: nn.Module, variant: nn.Module, sites: Sequence[str], attribute: str) -> dict[str, str]:
-    """The new module's path for every site: beside it, inside it, or beside the list that holds it."""
+def find_inserted(
+    base: nn.Module, variant: nn.Module, sites: Sequence[str], attribute: str, *, parted: bool = False
+) -> dict[str, str]:
+    """The new module's path for every site: beside it, inside it, or beside the list that holds it (parted: that first)."""
     known, new = dict(base.named_modules()), dict(variant.named_modules())
     if not attribute:  # it stands where the site stood
         return {name: name for name in sites if name in new}
     found = {}
     for name in sites:
         holder = name.rpartition(".")[0]
-        paths = [f"{owner}.{attribute}".lstrip(".") for owner in (holder, name, holder.rpartition(".")[0])]
+        owners = [holder, name, holder.rpartition(".")[0]]
+        paths = [f"{owner}.{attribute}".lstrip(".") for owner in (owners[::-1] if parted else owners)]
         paths = [path for path in paths if path in new and path not in known]
         if paths:
             found[name] = paths[0]

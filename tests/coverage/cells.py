@@ -240,17 +240,19 @@ class Making:
         differences = answer["differences"]
         return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
 
-    def _modules(self, report: Report) -> list[tuple[str, list[str]]]:
-        """(attribute, the modules in which, or beside which, it stands): [] of one edit, whose place says it."""
+    def _modules(self, report: Report) -> list[tuple[str, list[str], bool]]:
+        """(attribute, the modules in which, or beside which, it stands, whether beside the list that holds them): no modules of
+        one edit, whose place says it.
+        """
         sites = self.cell.get("sites", [])
         if not report.steps:
             assert report.variant
-            return [(report.variant.attribute, sites)]
+            return [(report.variant.attribute, sites, False)]
         known = [module.name for module in self.bench.subject.trace.modules] if self.bench.subject else []
         return [
-            (step.variant.attribute, [name for name in selection.select(known, step.request.site) if name in sites])
+            (step.variant.attribute, [n for n in selection.select(known, step.request.site) if n in sites], step.site.parted)
             for step in report.steps
-            if step.variant
+            if step.variant and step.site
         ]
 
     def _numbered(self, site: str) -> str:

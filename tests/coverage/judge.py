@@ -109,7 +109,7 @@ def judge(original: Original, option: str, job: Json) -> Json:
     """The differences that the variant of a job shows; `error` where it cannot even be built."""
     point = Point(**{**job["point"], "position": tuple(job["point"]["position"])}) if job.get("point") else None
     words = (job["operation"], job["host"], job["file"], point)
-    places = [Place(job["site"], name, *words, tuple(sites)) for name, sites in job["modules"]]
+    places = [Place(job["site"], name, *words, tuple(sites), parted) for name, sites, parted in job["modules"]]
     try:
         module = load(job["variant"])
         with Undrawn():
