@@ -179,16 +179,17 @@ def _moves(node: ast.stmt, me: str) -> bool:
 
 
 def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
-    """An `__init__` for a class that has none, in front of its first method. Raises CodegenError("no-init")."""
+    """An `__init__` for a class that has none, before its first method or at its end. Raises CodegenError("no-init")."""
     first = next((n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
-    if first is None or first.lineno == cls.lineno:
-        raise CodegenError(
-            "no-init",
-            f"{cls.name} has neither an __init__ nor a method of its own",
-            "insert into the class that it derives from: --class NAME",
-        )
+    last = cls.body[-1]
+    if (first or last).lineno == cls.lineno or not code.ends_its_line(last):
+        what = f"{cls.name} has no __init__, and its body shares a line with other code"
+        raise CodegenError("no-init", what, "put it on lines of its own")
     lines = ["super().__init__(*args, **kwargs)", *(line for statement in statements for line in statement.split("\n"))]
     text = "\n".join(["def __init__(self, *args, **kwargs):", *(f"    {line}" for line in lines)])
+    if first is None:
+        block = code.newline + style.block(text, code, code.indent(last))
+        return style.below(code, last, block, "__init__")
     start = code.line_start(min([first, *first.decorator_list], key=lambda n: n.lineno))
     return Edit(start, start, style.block(text, code, code.indent(first)) + code.newline, "__init__")
 

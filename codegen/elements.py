@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import HostClass, Request, Site, Trace, TracedModule
+from codegen.types import Call, HostClass, Request, Site, Trace, TracedModule
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
 
@@ -74,6 +75,21 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str 
     return "" if chains else meant[0].name.rpartition(".")[2] if alone else None
 
 
+def are_own(trace: Trace, meant: Sequence[TracedModule]) -> bool:
+    """Whether what holds the modules is a list of torch's, and they are of classes of their own."""
+    held = {path for h in trace.hosts for path in h.instances}
+    owners = {m.name.rpartition(".")[0] for m in meant}
+    return not owners & held and "" not in owners and {m.name for m in meant} <= held
+
+
+def takes_layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> bool:
+    """Whether the module becomes a layer of elements that inherit torch's nn.Sequential.forward, in the manner of `layer`."""
+    own = {path for h in trace.hosts for path in h.instances}
+    if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
+        return False
+    return all(m.name and m.output_kind == "tensor" for m in meant) and run_in_order(trace, {m.name for m in meant})
+
+
 def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str:
     """The same where a forward hook of the sites runs the module, which stands in them: "", for they are meant themselves.
 
@@ -102,6 +118,25 @@ def _taken_apart(trace: Trace, child: str) -> bool:
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     tapped = [children.index(name) for tap in trace.taps if (name := tap.partition(".")[0]) in children]
     return bool(tapped) and not trace.hooked and children.index(child) <= max(tapped)
+
+
+def ordered(trace: Trace, site: Site) -> bool:
+    """Whether the host's objects inherit torch's nn.Sequential.forward, and only that runs the site (the layers in it)."""
+    if site.whole:
+        return site.host.indexed and run_in_order(trace, site.host.instances)
+    names = {selection.joined(owner, site.attribute) for owner in site.host.instances}
+    runs = [c for c in trace.calls if c.module in names]
+    return bool(runs) and all(_is_torchs(c) and c.owner in site.host.instances for c in runs)
+
+
+def run_in_order(trace: Trace, names: Collection[str]) -> bool:
+    """Whether each of these objects runs its children by torch's own nn.Sequential.forward, and only so."""
+    runs = [c for c in trace.calls if c.owner in names]
+    return {c.owner for c in runs} == {*names} and all(map(_is_torchs, runs))
+
+
+def _is_torchs(call: Call) -> bool:
+    return call.method == "Sequential.forward" and Path(call.file).parent.name == "modules"
 
 
 def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostClass:

@@ -217,6 +217,7 @@ class Site:
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
     layered: bool = False  # the module becomes a layer of an nn.Sequential of torch's: of the sites (`whole`), or beside one
     hooked: bool = False  # a forward hook of the site runs the module, which stands in the site: no code that runs it is edited
+    ordered: bool = False  # the host inherits torch's nn.Sequential.forward, which runs the site (`whole`: the layers in it)
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
     dicts: tuple[str, ...] = ()  # of those whose elements are reached by key
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module

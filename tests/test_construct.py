@@ -130,8 +130,18 @@ def test_a_class_without_constructor_gets_one_before_its_first_method() -> None:
     )
 
 
-def test_a_class_without_constructor_is_refused() -> None:
-    assert refused("class Net(Base):\n    width = 8\n").name == "no-init"
+@pytest.mark.parametrize("body", ["    width = 8\n", '    """Wide."""\n', "    pass  # all of it is there\n"])
+def test_a_class_with_neither_constructor_nor_method_gets_one_at_its_end(body: str) -> None:
+    made = "    def __init__(self, *args, **kwargs):\n        super().__init__(*args, **kwargs)\n        self.se = SE(dim)\n"
+    assert planned(f"class Net(Base):\n{body}") == f"class Net(Base):\n{body}\n{made}"
+
+
+@pytest.mark.parametrize("text", ["class Net(Base): width = 8\n", "class Net(Base):\n    width = 8; height = 4; f = len\n"])
+def test_a_class_without_constructor_on_one_line_is_refused(text: str) -> None:
+    if text.startswith("class Net(Base): "):
+        assert refused(text).name == "no-init"
+    else:
+        assert planned(text).startswith(text + "\n    def __init__")
 
 
 # --- hook ---------------------------------------------------------------------------------------------------------------
