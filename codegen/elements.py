@@ -153,7 +153,7 @@ def is_parted(trace: Trace, site: Site) -> bool:
     if site.host.variable or not any(c.module in holders for c in trace.calls):
         return False
     if other := _run_by_another(trace, holders, holder):
-        what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too: not built yet"
+        what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too"
         raise CodegenError("container-element", what, f"insert after {holder}")
     return True
 
@@ -192,6 +192,6 @@ def refused(name: str, element: str) -> CodegenError:
     owner = element.rpartition(".")[0]
     return CodegenError(
         "container-element",
-        f"{name} is an element of the container {owner}, and both are of classes of torch: not built yet",
+        f"{name} is an element of the container {owner}, and both are of classes of torch",
         f"insert after the container itself ({owner})",
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Run
+from torch import nn
 
 from codegen import construct, elements
-from codegen.errors import CodegenError
 from codegen.types import Call, Chosen, HostClass, Layout, Request, Site, Span, Trace, TracedModule, Width
 
 HOST = HostClass("Net", "net.py", 1, ("",))
@@ -83,8 +84,15 @@ def test_an_empty_list_has_no_layer_to_stand_behind() -> None:
 def test_lists_whose_first_layers_have_unlike_names() -> None:
     width, names = Width("8", 8, "literal"), ("stages", "stages.0", "stages.0.conv", "stages.1", "stages.1.0")
     site = Site("stages.*", "", HOST, MODULES[2], Layout("NCHW"), width, chosen=Chosen(("stages.0", "stages.1"), "stages.*"))
-    with pytest.raises(CodegenError, match="first layers are named conv, 0"):
-        construct.first_layer(replace(site, names=names), "se")
+    _, text = construct.first_layer(replace(site, names=names), ["se"])
+    made: dict[str, Any] = {"nn": nn}
+    exec(text, made)
+    for first in ("conv", "0"):
+        host = nn.Module()
+        for name in (first, "norm", "se"):
+            host.add_module(name, nn.Identity())
+        made["place_se"](host)
+        assert list(host._modules) == ["se", first, "norm"]
     with_one = replace(site, names=names, chosen=Chosen(("stages.0",), "stages.0"))
     assert construct.first_layer(with_one, ["se"])[0] == "place_se(self)"
 

@@ -33,7 +33,7 @@ def plan(place: Place, uses: Sequence[Use]) -> list[Edit]:
             where = f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}`"
             when = f" in every case (only where {use.condition})" if use.condition else " as a whole"
             hint = f"insert after the list itself ({holder}), or at a child of a block class"
-            raise CodegenError("container-element", f"{where} does not run {holder}{when}: not built yet", hint)
+            raise CodegenError("container-element", f"{where} does not run {holder}{when}", hint)
         edits += part(place, use, cut, len(elements))
     singles = [single for single in alone if single is not None]
     return [*edits, *((beside if place.combine else insert).plan(place, singles) if singles else ())]

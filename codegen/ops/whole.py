@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from codegen import branch, inlining, loops, naming, style, syntax
 from codegen.errors import CodegenError
-from codegen.ops import beside
+from codegen.ops import beside, overriding
 from codegen.ops.insert import Place, passing_by
 from codegen.types import Edit
 
@@ -16,11 +16,7 @@ def plan(place: Place) -> list[Edit]:
     """The edits of `forward`. Raises CodegenError("inherited-forward", "site-not-editable")."""
     forward = syntax.method(place.cls, "forward")
     if forward is None:
-        raise CodegenError(
-            "inherited-forward",
-            f"{place.cls.name} inherits its forward: not built yet",
-            "insert at a child of it, or around the module that holds it",
-        )
+        return [*overriding.plan(place), *passing_by(place)]
     if place.combine:
         return [*_beside(place, forward), *passing_by(place)]
     return [*(_results(place, forward) if place.after else _entry(place, forward)), *passing_by(place)]
