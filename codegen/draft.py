@@ -98,7 +98,7 @@ def draft(
             try:  # who runs it cannot be edited, but the class of what is run may be
                 return _drafted(request, source, (trace, others, lessons), whole=True, inline=inline)
             except CodegenError as second:
-                raise (second if second.name in ("not-measured", inlining.REFUSED) else error) from None
+                raise (second if second.name in ("not-measured", "module-does-not-fit", inlining.REFUSED) else error) from None
 
     return placed(request, drafted)
 

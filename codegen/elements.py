@@ -60,7 +60,7 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str 
         return None
     lists = {m.name: m for m in trace.modules if m.class_name in LISTS and m.name not in own}
     holders = {m.name.rpartition(".")[0] for m in meant}
-    if not holders <= lists.keys() or any(m.output_kind != "tensor" for m in meant):
+    if not holders <= lists.keys() or not all(_hands_on(m, request) for m in meant):
         return None
     filled = {m.name.rpartition(".")[0] for m in trace.modules}
     chains = all(m.name in lists and m.class_name == "Sequential" and m.name in filled for m in meant)
@@ -87,7 +87,12 @@ def takes_layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -
     own = {path for h in trace.hosts for path in h.instances}
     if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
         return False
-    return all(m.name and m.output_kind == "tensor" for m in meant) and run_in_order(trace, {m.name for m in meant})
+    return all(m.name and _hands_on(m, request) for m in meant) and run_in_order(trace, {m.name for m in meant})
+
+
+def _hands_on(module: TracedModule, request: Request) -> bool:
+    """Whether a list that runs it would give one more layer beside it a tensor."""
+    return module.output_kind == "tensor" and (request.operation != "before" or module.input_kind == "tensor")
 
 
 def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str:
@@ -104,7 +109,8 @@ def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str
         "a list runs what stands in it": any(m.class_name in LISTS for m in meant),
         "it is not called itself": any(not m.calls and m.name not in ran for m in meant),
         "it returns no tensor alone": request.operation != "before" and any(m.output_kind != "tensor" for m in meant),
-        "the tensor is not the first of its arguments": given and any(m.input_argument != "0" for m in meant),
+        "the tensor is not the first of its arguments": given
+        and any((m.input_argument, m.input_kind) != ("0", "tensor") for m in meant),
         "it changes what it is given": request.operation == "beside" and any(m.in_place for m in meant),
     }
     if found := next((reason for reason, holds in why.items() if holds), ""):

@@ -140,6 +140,8 @@ class TracedModule:
     output_kind: str = "tensor"  # "tensor", "tuple", "namedtuple", "list", "dict", "dataclass", "other"
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key; in a dataclass: its field
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
+    input_kind: str = "tensor"  # what that argument is: a "tuple", "list" or "dict" that holds the tensor
+    input_index: str = ""  # where it stands there
     in_place: bool = False  # it changes the tensor that it gets
     settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2")
     keys: tuple[str, ...] = ()  # of its state_dict

@@ -23,9 +23,9 @@ def plan(place: Place) -> list[Edit]:
         return x
     """
     code, cls, site = place.code, place.cls, place.site
-    if site.module.output_kind != "tensor":
-        what = f"{site.name} returns a {site.module.output_kind}, on which {cls.name} goes on as nn.Sequential does"
-        raise CodegenError("site-not-editable", what, "choose a site that returns a tensor: codegen sites SOURCE")
+    if wrong := {site.module.input_kind, site.module.output_kind} - {"tensor"}:
+        what = f"{site.name} receives or returns a {min(wrong)}, which {cls.name} hands on as nn.Sequential does"
+        raise CodegenError("site-not-editable", what, "choose a site that takes and returns a tensor: codegen sites SOURCE")
     lines = _around(place) if site.whole else _at_layer(place)
     text = "\n    ".join(["def forward(self, x):", *lines])
     init = syntax.method(cls, "__init__") or cls.body[-1]

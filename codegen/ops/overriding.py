@@ -26,6 +26,8 @@ def plan(place: Place) -> Iterator[Edit]:
     forward = inherited(code, cls)
     if forward is None:
         raise _refused(place, f"it stands in no class of {code.name.rpartition('/')[2]} that it names as its base")
+    if place.site.module.input_kind != "tensor" and not place.after:
+        raise _refused(place, f"it receives a {place.site.module.input_kind}")
     if place.site.module.output_kind != "tensor" and (place.after or place.combine):
         raise _refused(place, f"it returns a {place.site.module.output_kind}")
     lines = _body(place, forward)

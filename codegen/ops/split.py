@@ -20,6 +20,9 @@ from codegen.types import Edit
 def plan(place: Place, uses: Sequence[Use]) -> list[Edit]:
     """The edits of every run of the list. uses: those of the list itself. Raises CodegenError("container-element")."""
     holder, _, element = place.site.attribute.rpartition(".")
+    if not place.after and place.site.module.input_kind != "tensor":
+        what = f"{place.site.name} receives a {place.site.module.input_kind} from the element before it in {holder}"
+        raise CodegenError("container-element", what, "insert inside that element, or inside this one")
     path = f"{place.site.module.name.rpartition('.')[0]}."
     elements = [name.removeprefix(path) for name in place.site.names if name.startswith(path)]
     elements = [name for name in elements if "." not in name]

@@ -17,6 +17,7 @@ from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
 from codegen.worker.tracer import Event
 
+AS_SEEN = ("output_kind", "output_index", "input_argument", "input_kind", "input_index", "in_place")  # of a module's first call
 OPERATIONS = {"after": True, "before": False}  # whether it is the tensor that goes out of the site
 
 
@@ -166,10 +167,7 @@ class Evidence:
             facts,
             input_shape=event.input_shape or (),
             output_shape=event.output_shape or (),
-            output_kind=event.output_kind,
-            output_index=event.output_index,
-            input_argument=event.input_argument,
-            in_place=event.in_place,
+            **{name: getattr(event, name) for name in AS_SEEN},
             runner=runner.__qualname__ if (runner := self._runner(name)) else "",
             mixed=tuple(
                 operation
