@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen import composing, elements, nested, selection
+from codegen import composing, elements, fitting, selection
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
 
@@ -48,7 +48,8 @@ def find(trace: Trace, request: Request, *, whole: bool = False) -> Site:
             f"{name} is called several times, with tensors of different widths or layouts",
             "one module cannot fit them all: choose the modules around it",
         )
-    nested.demand_tensor(request, module)
+    fitting.demand_tensor(request, module)
+    fitting.demand_shape(request, module)
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
     site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole, layered=layer is not None)

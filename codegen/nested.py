@@ -10,24 +10,10 @@ import json
 from collections.abc import Collection
 
 from codegen import inlining
-from codegen.errors import CodegenError
 from codegen.inlining import Running
-from codegen.types import Request, TracedModule
+from codegen.types import TracedModule
 
 KINDS = ("tuple", "list", "dict")  # of what a site may receive in the place of a bare tensor
-
-
-def demand_tensor(request: Request, module: TracedModule) -> None:
-    """Raises CodegenError("no-tensor") where a side of the site that matters has none, or none that could be changed."""
-    held = ("tensor", *KINDS) if request.operation in ("before", "beside") else ("tensor",)
-    for side in request.sides:
-        after = side == "after"
-        if not (module.output_shape if after else module.input_shape):
-            what = f"{request.site} {'returns' if after else 'receives'} no tensor"
-            raise CodegenError("no-tensor", what, "choose a site that does: codegen sites SOURCE")
-        if not after and module.input_kind not in held:
-            what = f"{request.site} receives a {module.input_kind}, not a tensor"
-            raise CodegenError("no-tensor", what, "choose the modules inside it, or the one before it: codegen sites SOURCE")
 
 
 def received(module: TracedModule, x: str) -> str:

@@ -31,6 +31,11 @@ def failures(report: Report) -> list[Check]:
     return [check for check in report.checks if check.status == "failed"]
 
 
+def _part(report: Report) -> str:
+    """Where the module's tensor stands in what the site returns, "" where that is the tensor, or does not matter."""
+    return report.site.module.output_index if report.site and report.request.operation != "before" else ""
+
+
 def demand(report: Report) -> None:
     """Raise CodegenError("contract-failed") where a check failed; "module-does-not-fit" where what is left out is missed."""
     failed = failures(report)
@@ -46,6 +51,9 @@ def demand(report: Report) -> None:
     elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
+    elif failed[0].name == "gradient" and (index := _part(report)):
+        option = "--output-index" if index.isdigit() else "--output-key"
+        hint = f"nothing was written; where the model makes no use of {index} of what the site returns, {option} names another"
     elif (at := report.site) and at.layout.grid and not at.layout.grid_expr and composing.needs_grid(report.request, at.layout):
         hint = f"no name in the code says the grid of the tokens at other input sizes ({at.layout.grid} here)"
         hint = f"nothing was written; {hint}: choose a module that needs none"

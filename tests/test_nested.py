@@ -12,7 +12,7 @@ from small_host import INIT, edited, held, host, make_site, seen
 from test_beside import edited as beside
 from torch import nn
 
-from codegen import nested, rewrite, syntax
+from codegen import fitting, rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.ops import insert, whole
 from codegen.types import Request, TracedModule
@@ -120,10 +120,10 @@ def test_the_contract_changes_that_tensor_and_no_other() -> None:
 def test_a_dataclass_and_other_operations_are_refused() -> None:
     module = TracedModule("neck", "Neck", 1, (2, 8), (2, 8), input_kind="dataclass", input_index="out")
     with pytest.raises(CodegenError, match="receives a dataclass, not a tensor"):
-        nested.demand_tensor(Request("net.py", "before", "neck"), module)
+        fitting.demand_tensor(Request("net.py", "before", "neck"), module)
     with pytest.raises(CodegenError, match="receives a list, not a tensor"):
-        nested.demand_tensor(Request("net.py", "replace", "neck"), TracedModule("neck", "Neck", 1, (2, 8), (2, 8), **LIST))
-    nested.demand_tensor(Request("net.py", "after", "neck"), module)
+        fitting.demand_tensor(Request("net.py", "replace", "neck"), TracedModule("neck", "Neck", 1, (2, 8), (2, 8), **LIST))
+    fitting.demand_tensor(Request("net.py", "after", "neck"), module)
 
 
 FILE = """\

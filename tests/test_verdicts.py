@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from codegen import pipeline, proving
+from codegen import pipeline, proving, verdicts
 from codegen.child import Child
 from codegen.errors import CodegenError
+from codegen.types import Check, HostClass, Layout, Report, Request, Site, TracedModule, Width
+
+WIDTH = Width("8", 8, "literal")
 
 
 def proved(checks: list[dict[str, str]]) -> Any:
@@ -40,3 +43,15 @@ def test_an_answer_to_another_request_is_none() -> None:
     assert child._read()["value"] == 7
     os.close(write)
     child.answers.close()
+
+
+@pytest.mark.parametrize(("index", "option"), [("0", "--output-index"), ("out", "--output-key")])
+def test_a_tensor_that_the_model_makes_no_use_of(index: str, option: str) -> None:
+    site = Site("m", "m", HostClass("Net", "net.py", 1, ("",)), TracedModule("m", "M", 1, output_index=index), Layout(""), WIDTH)
+    idle = Check("gradient", "failed", "se.weight gets no gradient")
+    with pytest.raises(CodegenError) as caught:
+        verdicts.demand(Report("", Request("net.py", "after", "m", "se"), site, checks=(idle,)))
+    assert option in caught.value.hint and caught.value.name == "contract-failed"
+    with pytest.raises(CodegenError) as caught:
+        verdicts.demand(Report("", Request("net.py", "before", "m", "se"), site, checks=(idle,)))
+    assert option not in caught.value.hint

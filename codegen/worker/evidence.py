@@ -11,7 +11,7 @@ from torch import nn
 from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, resizing, widths
 from codegen.worker.observing import completed, observed, trained
-from codegen.worker.owners import held, stands_for
+from codegen.worker.owners import held, neighbours, stands_for
 from codegen.worker.runs import Located, Run
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
@@ -213,6 +213,7 @@ class Evidence:
         alike = [f"{other}.{attribute}" for other, _ in self._instances(model)[type(holder).__qualname__]]
         if type(holder).__module__.split(".")[0] == "torch":  # a list: its elements have no names of their own
             alike = [other for other, _ in self._instances(model)[type(module).__qualname__]]
+        alike += neighbours(model, name)
         for other in alike:
             if found := self.samples[other, outgoing]:
                 return found
