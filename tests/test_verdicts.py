@@ -47,7 +47,8 @@ def test_an_answer_to_another_request_is_none() -> None:
 
 @pytest.mark.parametrize(("index", "option"), [("0", "--output-index"), ("out", "--output-key")])
 def test_a_tensor_that_the_model_makes_no_use_of(index: str, option: str) -> None:
-    site = Site("m", "m", HostClass("Net", "net.py", 1, ("",)), TracedModule("m", "M", 1, output_index=index), Layout(""), WIDTH)
+    host, module = HostClass("Net", "net.py", 1, ("",)), TracedModule("m", "M", 1, output_index=index)
+    site = Site("m", "m", host, module, Layout(""), WIDTH)
     idle = Check("gradient", "failed", "se.weight gets no gradient")
     with pytest.raises(CodegenError) as caught:
         verdicts.demand(Report("", Request("net.py", "after", "m", "se"), site, checks=(idle,)))
