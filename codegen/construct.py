@@ -213,7 +213,8 @@ def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, 
 def hooked(site: Site, attributes: Sequence[str], operation: str, operator: str) -> tuple[str, str]:
     """(statement, function) that let a forward hook of the site run the module, which stands in it."""
     name = f"run_{joined(attributes)}"
-    text = rendered("hook", name=name, attribute=attributes[0], operation=operation, operator=operator)
+    how = {"operation": operation, "operator": operator, "single": site.module.single}
+    text = rendered("hook", name=name, attribute=attributes[0], **how)
     return f"self.register_forward_{'pre_' * (operation == 'before')}hook({name})", text
 
 

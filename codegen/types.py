@@ -152,6 +152,7 @@ class TracedModule:
     before: Layout = Layout("")
     width_after: Width | None = None
     width_before: Width | None = None
+    single: bool = False  # its forward takes one argument
     order: int = -1  # its place among the calls of that `forward` as they ended, -1 where none was seen
 
 

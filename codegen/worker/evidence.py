@@ -125,12 +125,17 @@ class Evidence:
     def _build(self, other: Setup) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
         try:
             model, scopes = other.scoped_model()
-            if type(model) is not self.full.root:
+            if type(model) is not self.full.root or self._is_known(model):
                 return None
             events = observed(model, other.inputs(), training=self.training)
         except Exception:  # noqa: BLE001 - a size that the class does not accept is no evidence
             return None
         return model, scopes, {e.module: e for e in reversed(completed(model, events))}
+
+    def _is_known(self, model: nn.Module) -> bool:
+        """Whether a build has weights of the sizes of one that ran, and tells no new width: where a run is dear, it is none."""
+        known = ([p.shape for p in other.parameters()] for other, _, _ in self.builds)
+        return self.full.device != "meta" and [p.shape for p in model.parameters()] in known
 
     def _run(self, other: Setup, batch: int) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
         model, scopes = other.scoped_model()
@@ -186,8 +191,7 @@ class Evidence:
         if layout.grid is not None and self.full.is_clip() and layouts.one_sequence(samples):
             return replace(layout, prefix=0, grid=None)  # the tokens of all frames or slices: no rows and columns
         if layout.grid is not None:  # of the model's own size, which may be wider: only the number of tokens counts
-            shape = self.first[name].shape(outgoing)
-            own = layouts.Sample(self.full.batch(2), self.full.image(), shape or ())
+            own = layouts.Sample(self.full.batch(2), self.full.image(), self.first[name].shape(outgoing) or ())
             prefix, size = layouts.tokens([own, *samples])
             layout = replace(layout, prefix=prefix, grid=size)
         if layout.grid is None:
@@ -229,10 +233,7 @@ class Evidence:
         """Whether a map in another build has its channels where the small one's are: a flag may turn NCHW to NHWC."""
         usual = self.small.get(event.module)
         one, other = (e and e.shape(outgoing) for e in (usual, event))
-        if not one or not other or layout.kind not in ("NCHW", "NHWC"):
-            return True
-        here, there = (slice(2, 4), slice(1, 3)) if layout.kind == "NCHW" else (slice(1, 3), slice(2, 4))
-        return len(one) == len(other) == 4 and (one[here] == other[here] or one[here] != other[there])
+        return not one or not other or layouts.same_order(layout, one, other)
 
     def _runner(self, name: str) -> type | None:
         """The class that a module's owner inherits the code from which runs it, None where its own class has it."""
