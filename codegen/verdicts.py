@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
-from codegen import components, composing
+from codegen import components, composing, elements, locating
 from codegen.errors import CONTRACT, CodegenError
-from codegen.types import Check, Report, Request
+from codegen.types import Check, Report, Request, Trace
 
 HOOK = "--hook lets a forward hook of the site run the module"
 UNEDITABLE = {  # no code that runs the site can be edited so that the module runs exactly where it does
@@ -20,9 +20,13 @@ def hookable(request: Request) -> bool:
     return request.operation in ("after", "before", "beside") and not (request.hook or request.layers)
 
 
-def hinted(error: CodegenError, request: Request) -> CodegenError:
+def hinted(error: CodegenError, request: Request, trace: Trace) -> CodegenError:
     """The error of a draft, with the way round it where there is one."""
     if error.name not in UNEDITABLE or not hookable(request):
+        return error
+    try:
+        elements.hooked(trace, request, locating.named(trace, request))
+    except CodegenError:  # a hook would not see what the module is to get
         return error
     return replace(error, hint=f"{error.hint}; {HOOK}")
 

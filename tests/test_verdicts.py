@@ -12,7 +12,7 @@ import pytest
 from codegen import pipeline, proving, verdicts
 from codegen.child import Child
 from codegen.errors import CodegenError
-from codegen.types import Check, HostClass, Layout, Report, Request, Site, TracedModule, Width
+from codegen.types import Check, HostClass, Layout, Report, Request, Site, Trace, TracedModule, Width
 
 WIDTH = Width("8", 8, "literal")
 
@@ -56,3 +56,12 @@ def test_a_tensor_that_the_model_makes_no_use_of(index: str, option: str) -> Non
     with pytest.raises(CodegenError) as caught:
         verdicts.demand(Report("", Request("net.py", "before", "m", "se"), site, checks=(idle,)))
     assert option not in caught.value.hint
+
+
+@pytest.mark.parametrize(("kind", "named"), [("tensor", True), ("tuple", False)])
+def test_a_hook_is_named_where_there_can_be_one(kind: str, named: bool) -> None:
+    modules = (TracedModule("", "Net", 1), TracedModule("m", "M", 1, (2, 8), (2, 8), output_kind=kind))
+    trace = Trace("Net()", "1x3x8x8", (HostClass("Net", "net.py", 1, ("",)),), modules, (), ("forward",))
+    error = CodegenError("hidden-call", "m is run elsewhere", "insert there")
+    for wanted, request in ((named, Request("net.py", "after", "m")), (False, Request("net.py", "replace", "m"))):
+        assert ("--hook" in verdicts.hinted(error, request, trace).hint) is wanted
