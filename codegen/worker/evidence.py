@@ -99,12 +99,9 @@ class Evidence:
 
     def resize(self, small: Setup) -> None:
         """Run at another batch size and at other image sizes; learn whether the model as it is accepts one."""
-        for other in resizing.second_size(self.full):
-            self.second = other.input
-            break
+        self.second = next((other.input for other in resizing.second_size(self.full)), "")
         runs = [
-            (small, 2),
-            (small, 3),
+            *((small, batch) for batch in ((2, 3) if small.batch(2) is not None else (2,))),  # an expression has its own
             *((other, 2) for other in [next(resizing.second_size(small, rebuild=True), None)] if other),
         ]
         for other, batch in runs:
@@ -138,6 +135,9 @@ class Evidence:
         return self.full.device != "meta" and [p.shape for p in model.parameters()] in known
 
     def _run(self, other: Setup, batch: int) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
+        if other is self.full and batch == 2 and other.device != "meta":  # it ran so, and a run is dear
+            self.add_samples(self.first.values(), other.batch(batch), other.image())
+            return self.builds[0]
         model, scopes = other.scoped_model()
         try:
             found = observed(model, other.inputs(batch), training=self.training)
@@ -254,8 +254,7 @@ class Evidence:
         if cls.__module__.split(".")[0] == "torch":  # a function made the model
             return [("", model)]
         if cls in self.runners.values():
-            modules: list[tuple[str, nn.Module]] = list(model.named_modules())
-            return [(name, module) for name, module in modules if isinstance(module, cls)]
+            return [pair for pair in model.named_modules() if isinstance(pair[1], cls)]
         return self._instances(model).get(cls.__qualname__, [])
 
     def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Width | None:

@@ -55,7 +55,8 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
         model(*args, **kwargs)
     events = completed(model, recording.events)
     evidence = Evidence(full, model, scopes, events)
-    runs = [Run("forward", full, recording.events), *other_paths(small, full)]
+    first = Run("forward", full, recording.events)
+    runs = [first, *other_paths(small, full, first)]
     for run in runs:
         if run.path == "forward":
             evidence.note_shapes(run.events, run.build)
