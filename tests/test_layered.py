@@ -134,3 +134,45 @@ def test_it_is_verified_and_taken_out_again(codegen: Run, tmp_path: Path) -> Non
     assert codegen("verify", "out.py", cwd=tmp_path).returncode == 0
     assert codegen("remove", "out.py", "--name", "se", "-o", "back.py", cwd=tmp_path).returncode == 0
     assert (tmp_path / "back.py").read_text(encoding="utf-8") == source
+
+
+UNLIKE = """\
+from torch import nn
+
+
+class Narrow(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(width, 2 * width, 1), nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x):
+        return self.last(self.first(x))
+
+
+class Wide(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(width, 3 * width, 1), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+
+class Net(nn.Module):
+    def __init__(self, width=16):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 4, 4)
+        self.stages = nn.Sequential(*[nn.Sequential(kind(width)) for kind in (Narrow, Wide)])
+
+    def forward(self, x):
+        return self.stages(self.stem(x))
+"""
+
+
+@pytest.mark.slow
+def test_elements_of_several_classes_say_their_width_by_their_weights(codegen: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(UNLIKE, encoding="utf-8")
+    done = codegen("insert", "net.py", *HOW, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out.py").read_text(encoding="utf-8")
+    assert "            stage.se = SqueezeExcite([*stage.parameters()][-1].shape[0])\n" in text

@@ -265,8 +265,8 @@ def _inside_neighbours(seen: Observation, attribute: str) -> Iterator[str]:
 
 def _parameter_sizes(owner: nn.Module, me: str, attribute: str, outgoing: bool) -> Iterator[str]:
     """Sizes of the last and the first weights of a block of any class: a wrapper has nothing else that tells its width."""
-    for child in [*_neighbours(owner, attribute), *[""][bool(attribute) :]]:  # of an owner that is the site: its own
-        block = reached(me, owner, child) if child else me
+    for child in _neighbours(owner, attribute):
+        block = reached(me, owner, child)
         sizes = [f"[*{block}.parameters()][-1].shape[0]", f"next({block}.parameters()).shape[1]"]
         yield from sizes if outgoing or child != attribute else sizes[::-1]
 
