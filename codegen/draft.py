@@ -130,7 +130,7 @@ def _drafted(
     others = [o for o in others if locating.holds(o, request, whole=whole)]
     chain = [*collecting.chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = collecting.prepare(request, source, site, trace.build, chain)
-    in_order = site.ordered or not request.combine and loops.in_order(cls, site, trace.calls, request.operation)
+    in_order = site.ordered if request.combine else loops.in_order(cls, site, trace.calls, request.operation)
     elsewhere = site.whole or site.layered or in_order
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)

@@ -25,7 +25,7 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.node not in covered:
             edits += _inline(place, use)
-    return [*edits, *(passing_by(place) if uses else ())]
+    return [*(passing_by(place) if uses else ()), *edits]
 
 
 def joined(place: Place, me: str, received: str, returned: str) -> str:
