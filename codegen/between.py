@@ -27,7 +27,7 @@ def _at_point(cls: ast.ClassDef, site: Site, calls: Sequence[Call]) -> Iterator[
     point = points.again(cls, dict(site.module.settings))
     if strange or point is None:
         where = f"{strange[0].method}:{strange[0].span.line}" if strange else "other code"
-        what = f"{selection.shown(site.name)} is in {where}, outside class {cls.name}: not built yet"
+        what = f"{selection.shown(site.name)} is in {where}, outside class {cls.name}"
         raise CodegenError("inherited-forward", what, "edit the class that has it: --class NAME")
     child = site.attribute.strip(selection.SIGN).partition(selection.SIGN)[0]
     names = {selection.joined(owner, child) for owner in site.host.instances}

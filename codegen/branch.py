@@ -37,10 +37,8 @@ def component(request: Request, site: Site, *, inline: bool = False) -> Componen
 def around(component: Component, request: Request, site: Site) -> Component:
     """The component as it is, or inside the class that joins it with the site; see `file/branch.py.jinja`.
 
-    Raises CodegenError("module-does-not-fit") where the site changes its tensor's shape, or the dim to join along is unknown.
+    Raises CodegenError("module-does-not-fit") where the dim to join along is unknown.
     """
-    if request.combine:
-        _demand_shape(request, site)
     if not request.combine or operator(request.combine, site):
         return component
     name, kind = CLASSES[request.combine], site.layout.kind
@@ -72,14 +70,3 @@ def around(component: Component, request: Request, site: Site) -> Component:
         stateful=component.stateful or request.combine in ("cat", "gate"),
         placeholder=f"{PLACEHOLDER}()" if site.chosen else "",
     )
-
-
-def _demand_shape(request: Request, site: Site) -> None:
-    """A module of the catalogue returns its tensor's shape: so must the site."""
-    received, returned = site.module.input_shape, site.module.output_shape
-    if received != returned and ":" not in request.module:
-        raise CodegenError(
-            "module-does-not-fit",
-            f"{site.module.name} turns {received} into {returned}, `{request.module}` beside it returns {received}",
-            "choose a site that keeps the shape, or give a class of your own that changes it likewise: --module my.py:Class",
-        )

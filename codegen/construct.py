@@ -219,21 +219,17 @@ def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, 
 def hooked(site: Site, attributes: Sequence[str], operation: str, operator: str) -> tuple[str, str]:
     """(statement, function) that let a forward hook of the site run the module, which stands in it."""
     name = f"run_{joined(attributes)}"
-    text = rendered("hook", name=name, attribute=attributes[0], operation=operation, operator=operator)
+    how = {"operation": operation, "operator": operator, "single": site.module.single}
+    text = rendered("hook", name=name, attribute=attributes[0], **how)
     return f"self.register_forward_{'pre_' * (operation == 'before')}hook({name})", text
 
 
 def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
-    """(statement, function) that put the module in front of all other layers of a list. Raises
-    CodegenError("site-not-editable") where the first layers of several lists have unlike names.
-    """
+    """(statement, function) that put the module in front of all other layers of a list, which may have unlike names."""
     assert site.chosen is not None
     children = selection.children_of(site.names)
     firsts = dict.fromkeys(children[name][0] for name in site.chosen.names)
-    if len(firsts) > 1:
-        what = f"{site.name} means lists whose first layers are named {', '.join(firsts)}: not built yet"
-        raise CodegenError("site-not-editable", what, "make one edit of each, or insert --after")
-    return placed(replace(site, attribute=[*firsts][0]), attributes, "before")
+    return placed(replace(site, attribute=[*firsts][0] if len(firsts) == 1 else ""), attributes, "before")
 
 
 def order(trace: Trace, site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str] | None:

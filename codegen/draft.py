@@ -37,7 +37,7 @@ from codegen import (
 from codegen.construct import Making
 from codegen.elements import Edited
 from codegen.errors import CodegenError
-from codegen.ops import behind, beside, elsewhere, extra, insert, split, whole
+from codegen.ops import behind, beside, elsewhere, extra, insert, ordered, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
@@ -104,7 +104,7 @@ def draft(
             try:
                 return _drafted(request, source, (trace, others, lessons), edited, inline=inline)
             except CodegenError as error:
-                if error.name in ("not-measured", inlining.REFUSED):
+                if error.name in ("not-measured", "module-does-not-fit", inlining.REFUSED):
                     raise
         raise first
 
@@ -138,7 +138,8 @@ def _drafted(
     others = [o for o in others if locating.holds(o, request, edited)]
     chain = [*collecting.chain(trace, site), *((o.hosts[0].file, o.hosts[0].name) for o in others)]
     parts, cls = collecting.prepare(request, source, site, trace.build, chain)
-    elsewhere = site.whole or site.layered or loops.in_order(cls, site, trace.calls, request.operation)
+    in_order = site.ordered if request.combine else loops.in_order(cls, site, trace.calls, request.operation)
+    elsewhere = site.whole or site.layered or in_order
     read = _holder(trace, site) if site.parted else site
     uses = [] if elsewhere else between.uses(parts.host, cls, read, trace.calls, request.sides)
     component = branch.component(request, site, inline=inline)
@@ -167,8 +168,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
-    edits = _methods(place, list(ground.uses))
-    edits += _constructor(place, how, hooks, ordering)
+    methods = _methods(place, list(ground.uses))
+    edits = [*_constructor(place, how, hooks, ordering), *methods]  # a new method stands behind what stands in `__init__`
     late = how in (Making.LATE, Making.LATE_PASSING)
     if late or how in (Making.CHOSEN, Making.LAYER):
         lines = ordering if late else hooks if how is Making.CHOSEN else [*ordering, *hooks]
@@ -225,6 +226,8 @@ def _methods(place: insert.Place, uses: list[Use]) -> list[Edit]:
         return extra.plan(place, uses)
     if place.site.layered:  # it runs its layers itself
         return []
+    if place.site.ordered and place.combine:
+        return ordered.plan(place)
     if place.site.whole:
         return whole.plan(place)
     if place.site.parted:
@@ -239,18 +242,16 @@ def _addition(
     code, making, site = place.code, construct.making(trace, place.site, component), place.site
     hooks = [construct.hook(*naming.stateful(place.named))] if component.stateful else []
     order = construct.order(trace, site, place.attributes, request.operation) if trace else None
-    if trace and (site.layered and not site.whole or loops.in_order(place.cls, site, trace.calls, request.operation)):
+    in_order = trace and not request.combine and loops.in_order(place.cls, site, trace.calls, request.operation)
+    if site.layered and not site.whole or in_order:
         order = construct.placed(site, place.attributes, request.operation)
     if site.layered and site.whole and not place.after and not site.hooked:
         order = construct.first_layer(site, place.attributes)
     if (order or site.layered or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):
         raise inlining.refused(f"what is beside {site.name} also runs in the order of its registration, one on the other")
-    if order and request.combine:
-        raise CodegenError(
-            "site-not-editable",
-            f"{place.site.name} is run in the order of registration, where nothing can run beside it",
-            f"give its elements modules (--beside '{place.site.name}.*'), or insert --after it",
-        )
+    if order and request.combine or site.ordered and request.combine == branch.EXTRA:
+        what = f"{site.name} is run in the order of registration, where nothing can run beside it"
+        raise CodegenError("site-not-editable", what, "insert at a module inside it, or --after it")
     if site.hooked and component.parts:
         raise inlining.refused(f"a hook of {site.name} runs one module")
     if site.hooked:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import Enum
+from pathlib import Path
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import HostClass, Request, Site, Trace, TracedModule
+from codegen.types import Call, HostClass, Request, Site, Trace, TracedModule
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
 
@@ -74,7 +75,7 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule], *, want
         return None
     lists = {m.name: m for m in trace.modules if m.class_name in LISTS and m.name not in own}
     holders = {m.name.rpartition(".")[0] for m in meant}
-    if not holders <= lists.keys() or any(m.output_kind != "tensor" for m in meant):
+    if not holders <= lists.keys() or not all(_hands_on(m, request) for m in meant):
         return None
     filled = {m.name.rpartition(".")[0] for m in trace.modules}
     chains = all(m.name in lists and m.class_name == "Sequential" and m.name in filled for m in meant)
@@ -88,6 +89,26 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule], *, want
     single = len(meant) == 1 or wanted and len({m.name.rpartition(".")[2] for m in meant}) == 1
     single = single and all(lists[name].class_name == "Sequential" for name in holders) and bool(way(trace, meant))
     return "" if chains else meant[0].name.rpartition(".")[2] if single else None
+
+
+def are_own(trace: Trace, meant: Sequence[TracedModule]) -> bool:
+    """Whether what holds the modules is a list of torch's, and they are of classes of their own."""
+    held = {path for h in trace.hosts for path in h.instances}
+    owners = {m.name.rpartition(".")[0] for m in meant}
+    return not owners & held and "" not in owners and {m.name for m in meant} <= held
+
+
+def takes_layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> bool:
+    """Whether the module becomes a layer of elements that inherit torch's nn.Sequential.forward, in the manner of `layer`."""
+    own = {path for h in trace.hosts for path in h.instances}
+    if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
+        return False
+    return all(m.name and _hands_on(m, request) for m in meant) and run_in_order(trace, {m.name for m in meant})
+
+
+def _hands_on(module: TracedModule, request: Request) -> bool:
+    """Whether a list that runs it would give one more layer beside it a tensor."""
+    return module.output_kind == "tensor" and (request.operation != "before" or module.input_kind == "tensor")
 
 
 def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str:
@@ -104,7 +125,8 @@ def hooked(trace: Trace, request: Request, meant: Sequence[TracedModule]) -> str
         "a list runs what stands in it": any(m.class_name in LISTS for m in meant),
         "it is not called itself": any(not m.calls and m.name not in ran for m in meant),
         "it returns no tensor alone": request.operation != "before" and any(m.output_kind != "tensor" for m in meant),
-        "the tensor is not the first of its arguments": given and any(m.input_argument != "0" for m in meant),
+        "the tensor is not the first of its arguments": given
+        and any((m.input_argument, m.input_kind) != ("0", "tensor") for m in meant),
         "it changes what it is given": request.operation == "beside" and any(m.in_place for m in meant),
     }
     if found := next((reason for reason, holds in why.items() if holds), ""):
@@ -118,6 +140,25 @@ def _taken_apart(trace: Trace, child: str) -> bool:
     children = [m.name for m in trace.modules if m.name and "." not in m.name]
     tapped = [children.index(name) for tap in trace.taps if (name := tap.partition(".")[0]) in children]
     return bool(tapped) and not trace.hooked and children.index(child) <= max(tapped)
+
+
+def ordered(trace: Trace, site: Site) -> bool:
+    """Whether the host's objects inherit torch's nn.Sequential.forward, and only that runs the site (the layers in it)."""
+    if site.whole:
+        return site.host.indexed and run_in_order(trace, site.host.instances)
+    names = {selection.joined(owner, site.attribute) for owner in site.host.instances}
+    runs = [c for c in trace.calls if c.module in names]
+    return bool(runs) and all(_is_torchs(c) and c.owner in site.host.instances for c in runs)
+
+
+def run_in_order(trace: Trace, names: Collection[str]) -> bool:
+    """Whether each of these objects runs its children by torch's own nn.Sequential.forward, and only so."""
+    runs = [c for c in trace.calls if c.owner in names]
+    return {c.owner for c in runs} == {*names} and all(map(_is_torchs, runs))
+
+
+def _is_torchs(call: Call) -> bool:
+    return call.method == "Sequential.forward" and Path(call.file).parent.name == "modules"
 
 
 def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostClass:
@@ -134,7 +175,7 @@ def is_parted(trace: Trace, site: Site) -> bool:
     if site.host.variable or not any(c.module in holders for c in trace.calls):
         return False
     if other := _run_by_another(trace, holders, holder):
-        what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too: not built yet"
+        what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too"
         raise CodegenError("container-element", what, f"insert after {holder}")
     return True
 
@@ -174,6 +215,6 @@ def refused(name: str, element: str) -> CodegenError:
     owner = element.rpartition(".")[0]
     return CodegenError(
         "container-element",
-        f"{name} is an element of the container {owner}, and both are of classes of torch: not built yet",
+        f"{name} is an element of the container {owner}, and both are of classes of torch",
         f"insert after the container itself ({owner})",
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from codegen import composing, elements, selection
+from codegen import composing, elements, fitting, selection
 from codegen.elements import Edited
 from codegen.errors import CodegenError
 from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
@@ -27,7 +27,8 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
     whole, wanted = edited is Edited.CLASS, edited is Edited.LAYER
     layer = elements.hooked(trace, request, meant) if request.hook else elements.layer(trace, request, meant, wanted=wanted)
     way = "" if whole or layer is not None else elements.way(trace, meant)
-    whole = whole or layer == "" or layer is None and not way and _is_element(trace, meant)
+    whole = whole or layer == "" or layer is None and not way and elements.are_own(trace, meant)
+    layer = "" if whole and layer is None and elements.takes_layer(trace, request, meant) else layer
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:
@@ -37,7 +38,8 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
     if not whole and not way:
         _demand_one(request, called)
     host = host_of(trace, request, meant, attribute) if layer is None else elements.maker(trace, meant, attribute)
-    module = called[0]
+    changing = (m for m in called if request.operation == "beside" and m.input_shape != m.output_shape)
+    module = next(changing, called[0])  # beside it: what one of them does to its shape decides
     after = request.sides[0] == "after"
     _demand_element(request, module)
     layout = _common([m.after if after else m.before for m in called], name)
@@ -47,9 +49,8 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
             f"{name} is called several times, with tensors of different widths or layouts",
             "one module cannot fit them all: choose the modules around it",
         )
-    if lacking := [s for s in request.sides if not (module.output_shape if s == "after" else module.input_shape)]:
-        side = "returns" if lacking[0] == "after" else "receives"
-        raise CodegenError("no-tensor", f"{name} {side} no tensor", "choose a site that does: codegen sites SOURCE")
+    fitting.demand_tensor(request, module)
+    fitting.demand_shape(request, module)
     objects = next(h for h in trace.hosts if (h.name, h.file, h.inherited) == (host.name, host.file, host.inherited)).instances
     holding = [path for path in objects if selection.joined(path, attribute) in {m.name for m in trace.modules}]
     site = Site(name, attribute, host, module, layout, Width("", 0, ""), whole=whole, layered=layer is not None)
@@ -67,7 +68,8 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
 
 
 def _listing(site: Site, trace: Trace) -> Site:
-    return replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace))
+    ordered = not site.layered and elements.ordered(trace, site)
+    return replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace), ordered=ordered)
 
 
 def _goes_on(trace: Trace, host: HostClass) -> bool:
@@ -275,13 +277,6 @@ def host_of(trace: Trace, request: Request, matched: list[TracedModule], attribu
             "choose one with --class NAME and the site's name in it",
         )
     return replace(hosts[0], instances=tuple(p for p in hosts[0].instances if p in owners))
-
-
-def _is_element(trace: Trace, matched: list[TracedModule]) -> bool:
-    """Whether what holds the modules is a list of torch's, and they are of classes of their own."""
-    held = {path for h in trace.hosts for path in h.instances}
-    owners = {m.name.rpartition(".")[0] for m in matched}
-    return not owners & held and "" not in owners and {m.name for m in matched} <= held
 
 
 def _own_class(trace: Trace, request: Request, matched: list[TracedModule]) -> HostClass:

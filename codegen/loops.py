@@ -58,7 +58,7 @@ def in_order(cls: ast.ClassDef, site: Site, calls: Iterable[Call], operation: st
 
     A child that gives more than a tensor is none of these: the next one takes all that it gives.
     """
-    if operation == "after" and site.module.output_kind != "tensor":
+    if (site.module.output_kind if operation == "after" else site.module.input_kind) != "tensor":
         return False
     mine = [c for c in calls if c.owner in site.host.instances and c.module == f"{c.owner}.{site.attribute}".lstrip(".")]
     over_children = _over_children(cls)

@@ -90,7 +90,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
                 made = drafted(request, subject, lessons)
             except CodegenError as error:
                 if error.name != "not-measured" or subject is own:
-                    raise verdicts.hinted(error, request) from None
+                    raise verdicts.hinted(error, request, subject.trace) from None
                 subject = own = measure(child, subject.source, request)  # it was measured for all sites together
                 continue
         with watch.stage("verify"):

@@ -36,6 +36,7 @@ def made(
         "whole": site.whole,
         "output_index": site.module.output_index,
         "input_argument": site.module.input_argument,
+        "input_index": site.module.input_index,
         "in_place": site.module.in_place,
         "small": small.get("overrides", {}),
         "small_input": small.get("input", ""),

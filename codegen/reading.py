@@ -45,7 +45,7 @@ def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides
     if not (site.attribute.partition(".")[0].isidentifier() or site.host.indexed or site.host.keyed):
         raise CodegenError(
             "container-element",
-            f"{site.name} is an element that {cls.name} runs by its place: not built yet",
+            f"{site.name} is an element that {cls.name} runs by its place",
             "insert after the object of that class, or into the class of the element",
         )
     reader = _Reader(code, cls, site, sides)
@@ -118,7 +118,7 @@ class _Reader:
             raise CodegenError(
                 "inherited-forward",
                 f"{self.site.name} is called by {call.method} ({call.file.rsplit('/', 1)[-1]}:{call.span.line}), "
-                f"outside class {self.cls.name}: not built yet",
+                f"outside class {self.cls.name}",
                 f"edit the class that calls it: --class {call.method.split('.')[0]}",
             )
         return node

@@ -141,6 +141,8 @@ class TracedModule:
     output_kind: str = "tensor"  # "tensor", "tuple", "namedtuple", "list", "dict", "dataclass", "other"
     output_index: str = ""  # where the tensor stands in a tuple: "0"; in a dict: its key; in a dataclass: its field
     input_argument: str = "0"  # which argument is the tensor: position, or name of a keyword
+    input_kind: str = "tensor"  # what that argument is: a "tuple", "list" or "dict" that holds the tensor
+    input_index: str = ""  # where it stands there
     in_place: bool = False  # it changes the tensor that it gets
     settings: tuple[tuple[str, str], ...] = ()  # what it was made with: ("stride", "2")
     keys: tuple[str, ...] = ()  # of its state_dict
@@ -151,6 +153,7 @@ class TracedModule:
     before: Layout = Layout("")
     width_after: Width | None = None
     width_before: Width | None = None
+    single: bool = False  # its forward takes one argument
     order: int = -1  # its place among the calls of that `forward` as they ended, -1 where none was seen
 
 
@@ -218,6 +221,7 @@ class Site:
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
     layered: bool = False  # the module becomes a layer of an nn.Sequential of torch's: of the sites (`whole`), or beside one
     hooked: bool = False  # a forward hook of the site runs the module, which stands in the site: no code that runs it is edited
+    ordered: bool = False  # the host inherits torch's nn.Sequential.forward, which runs the site (`whole`: the layers in it)
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
     dicts: tuple[str, ...] = ()  # of those whose elements are reached by key
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
-from codegen import components, composing
+from codegen import components, composing, elements, locating
 from codegen.errors import CONTRACT, CodegenError
-from codegen.types import Check, Report, Request
+from codegen.types import Check, Report, Request, Trace
 
 HOOK = "--hook lets a forward hook of the site run the module"
 UNEDITABLE = {  # no code that runs the site can be edited so that the module runs exactly where it does
@@ -20,15 +20,24 @@ def hookable(request: Request) -> bool:
     return request.operation in ("after", "before", "beside") and not (request.hook or request.layers)
 
 
-def hinted(error: CodegenError, request: Request) -> CodegenError:
+def hinted(error: CodegenError, request: Request, trace: Trace) -> CodegenError:
     """The error of a draft, with the way round it where there is one."""
     if error.name not in UNEDITABLE or not hookable(request):
+        return error
+    try:
+        elements.hooked(trace, request, locating.named(trace, request))
+    except CodegenError:  # a hook would not see what the module is to get
         return error
     return replace(error, hint=f"{error.hint}; {HOOK}")
 
 
 def failures(report: Report) -> list[Check]:
     return [check for check in report.checks if check.status == "failed"]
+
+
+def _part(report: Report) -> str:
+    """Where the module's tensor stands in what the site returns, "" where that is the tensor, or does not matter."""
+    return report.site.module.output_index if report.site and report.request.operation != "before" else ""
 
 
 def demand(report: Report) -> None:
@@ -46,6 +55,9 @@ def demand(report: Report) -> None:
     elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
         hint = f"nothing was written; choose its {'first' if report.request.operation == 'before' else 'last'} element: "
         hint += f"{report.request.site}.{0 if report.request.operation == 'before' else -1}"
+    elif failed[0].name == "gradient" and (index := _part(report)):
+        option = "--output-index" if index.isdigit() else "--output-key"
+        hint = f"nothing was written; where the model makes no use of {index} of what the site returns, {option} names another"
     elif (at := report.site) and at.layout.grid and not at.layout.grid_expr and composing.needs_grid(report.request, at.layout):
         hint = f"no name in the code says the grid of the tokens at other input sizes ({at.layout.grid} here)"
         hint = f"nothing was written; {hint}: choose a module that needs none"

@@ -189,7 +189,7 @@ def through(
             calls.append(1)
             return first_through(value, inserted)
         calls.append(1)
-        if any(isinstance(value, Tensor) for value in args):
+        if any(isinstance(value, Tensor) for value in args) or not holds_tensor(kwargs):
             args = first_through(args, inserted)
         else:
             kwargs = first_through(kwargs, inserted)
@@ -212,8 +212,10 @@ def beside(
     enter: Any = first.forward if first is not None else None
 
     def entering(*args: Any, **kwargs: Any) -> Any:
-        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-        x = tensors[0]  # copied with its strides: sums over other strides round otherwise
+        values = [*args, *kwargs.values()]
+        inner = [part for value in values if isinstance(value, tuple | list | dict) for part in parts(value)]
+        # copied with its strides: sums over other strides round otherwise
+        x = next(value for value in [*values, *inner] if isinstance(value, Tensor))
         given.append(torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device).copy_(x))
         return enter(*args, **kwargs)
 
@@ -264,10 +266,21 @@ def first_through(value: Any, inserted: Callable[[Tensor], Any]) -> Any:
     if isinstance(value, Tensor):
         return inserted(value)
     changed = dict(value if isinstance(value, dict) else enumerate(value))
-    first = next(key for key in changed if isinstance(changed[key], Tensor))
-    changed[first] = inserted(changed[first])
+    bare = [key for key in changed if isinstance(changed[key], Tensor)]
+    first = [*bare, *(key for key in changed if holds_tensor(changed[key]))][0]
+    changed[first] = first_through(changed[first], inserted)
     kind = getattr(value, "_make", type(value))
     return kind(changed if isinstance(value, dict) else changed.values())
+
+
+def holds_tensor(value: Any) -> bool:
+    """Whether a tuple, a list or a dict holds a tensor, itself or in another one."""
+    found = parts(value) if isinstance(value, tuple | list | dict) else []
+    return any(isinstance(part, Tensor) or holds_tensor(part) for part in found)
+
+
+def parts(value: Any) -> list[Any]:
+    return list(value.values() if isinstance(value, dict) else value)
 
 
 def brief(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_host import INIT, held, host, make_site, seen
 
-from codegen import branch, reading, rewrite, syntax
+from codegen import branch, fitting, reading, rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.ops import beside, insert
 from codegen.types import Component, HostClass, Layout, Request, Site, Width
@@ -129,8 +129,8 @@ def test_what_cannot_be_joined_exactly_is_refused(line: str) -> None:
 SE = Component("se", "SE", "SE(dim)", code="class SE(nn.Module):\n    pass\n")
 
 
-def make(combine: str, layout: str = "NCHW", *, shape: tuple[int, ...] = (2, 3, 8, 8), module: str = "se") -> Component:
-    host, traced = HostClass("Net", "net.py", 1, ("",), factory="**dd"), make_site(output_shape=shape).module
+def make(combine: str, layout: str = "NCHW", *, module: str = "se") -> Component:
+    host, traced = HostClass("Net", "net.py", 1, ("",), factory="**dd"), make_site().module
     site = Site("m", "m", host, traced, Layout(layout), Width("dim", 3, "name"))
     return branch.around(SE, Request("net.py", "beside", "m", module, combine=combine), site)
 
@@ -155,9 +155,12 @@ def test_gate_starts_at_zero() -> None:
 
 
 def test_a_module_of_the_catalogue_keeps_the_shape_and_so_must_the_site() -> None:
+    halving = make_site(output_shape=(2, 6, 4, 4)).module
     with pytest.raises(CodegenError, match=r"turns \(2, 3, 8, 8\) into \(2, 6, 4, 4\)"):
-        make("add", shape=(2, 6, 4, 4))
-    assert make("add", shape=(2, 6, 4, 4), module="my.py:Down") == SE
+        fitting.demand_shape(Request("net.py", "beside", "m", "se", combine="add"), halving)
+    fitting.demand_shape(Request("net.py", "beside", "m", "my.py:Down", combine="add"), halving)
+    fitting.demand_shape(Request("net.py", "after", "m", "se"), halving)
+    assert make("add", module="my.py:Down") == SE
 
 
 def test_cat_needs_the_channel_dim() -> None:

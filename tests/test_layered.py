@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Run
+from torch import nn
 
 from codegen import construct, elements
-from codegen.errors import CodegenError
 from codegen.types import Call, Chosen, HostClass, Layout, Request, Site, Span, Trace, TracedModule, Width
 
 HOST = HostClass("Net", "net.py", 1, ("",))
@@ -83,8 +84,15 @@ def test_an_empty_list_has_no_layer_to_stand_behind() -> None:
 def test_lists_whose_first_layers_have_unlike_names() -> None:
     width, names = Width("8", 8, "literal"), ("stages", "stages.0", "stages.0.conv", "stages.1", "stages.1.0")
     site = Site("stages.*", "", HOST, MODULES[2], Layout("NCHW"), width, chosen=Chosen(("stages.0", "stages.1"), "stages.*"))
-    with pytest.raises(CodegenError, match="first layers are named conv, 0"):
-        construct.first_layer(replace(site, names=names), "se")
+    _, text = construct.first_layer(replace(site, names=names), ["se"])
+    made: dict[str, Any] = {"nn": nn}
+    exec(text, made)
+    for first in ("conv", "0"):
+        host = nn.Module()
+        for name in (first, "norm", "se"):
+            host.add_module(name, nn.Identity())
+        made["place_se"](host)
+        assert list(host._modules) == ["se", first, "norm"]
     with_one = replace(site, names=names, chosen=Chosen(("stages.0",), "stages.0"))
     assert construct.first_layer(with_one, ["se"])[0] == "place_se(self)"
 
@@ -126,3 +134,45 @@ def test_it_is_verified_and_taken_out_again(codegen: Run, tmp_path: Path) -> Non
     assert codegen("verify", "out.py", cwd=tmp_path).returncode == 0
     assert codegen("remove", "out.py", "--name", "se", "-o", "back.py", cwd=tmp_path).returncode == 0
     assert (tmp_path / "back.py").read_text(encoding="utf-8") == source
+
+
+UNLIKE = """\
+from torch import nn
+
+
+class Narrow(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(width, 2 * width, 1), nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x):
+        return self.last(self.first(x))
+
+
+class Wide(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(width, 3 * width, 1), nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+
+class Net(nn.Module):
+    def __init__(self, width=16):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 4, 4)
+        self.stages = nn.Sequential(*[nn.Sequential(kind(width)) for kind in (Narrow, Wide)])
+
+    def forward(self, x):
+        return self.stages(self.stem(x))
+"""
+
+
+@pytest.mark.slow
+def test_elements_of_several_classes_say_their_width_by_their_weights(codegen: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(UNLIKE, encoding="utf-8")
+    done = codegen("insert", "net.py", *HOW, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out.py").read_text(encoding="utf-8")
+    assert "            stage.se = SqueezeExcite([*stage.parameters()][-1].shape[0])\n" in text

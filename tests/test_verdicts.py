@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from codegen import pipeline, proving
+from codegen import pipeline, proving, verdicts
 from codegen.child import Child
 from codegen.errors import CodegenError
+from codegen.types import Check, HostClass, Layout, Report, Request, Site, Trace, TracedModule, Width
+
+WIDTH = Width("8", 8, "literal")
 
 
 def proved(checks: list[dict[str, str]]) -> Any:
@@ -40,3 +43,25 @@ def test_an_answer_to_another_request_is_none() -> None:
     assert child._read()["value"] == 7
     os.close(write)
     child.answers.close()
+
+
+@pytest.mark.parametrize(("index", "option"), [("0", "--output-index"), ("out", "--output-key")])
+def test_a_tensor_that_the_model_makes_no_use_of(index: str, option: str) -> None:
+    host, module = HostClass("Net", "net.py", 1, ("",)), TracedModule("m", "M", 1, output_index=index)
+    site = Site("m", "m", host, module, Layout(""), WIDTH)
+    idle = Check("gradient", "failed", "se.weight gets no gradient")
+    with pytest.raises(CodegenError) as caught:
+        verdicts.demand(Report("", Request("net.py", "after", "m", "se"), site, checks=(idle,)))
+    assert option in caught.value.hint and caught.value.name == "contract-failed"
+    with pytest.raises(CodegenError) as caught:
+        verdicts.demand(Report("", Request("net.py", "before", "m", "se"), site, checks=(idle,)))
+    assert option not in caught.value.hint
+
+
+@pytest.mark.parametrize(("kind", "named"), [("tensor", True), ("tuple", False)])
+def test_a_hook_is_named_where_there_can_be_one(kind: str, named: bool) -> None:
+    modules = (TracedModule("", "Net", 1), TracedModule("m", "M", 1, (2, 8), (2, 8), output_kind=kind))
+    trace = Trace("Net()", "1x3x8x8", (HostClass("Net", "net.py", 1, ("",)),), modules, (), ("forward",))
+    error = CodegenError("hidden-call", "m is run elsewhere", "insert there")
+    for wanted, request in ((named, Request("net.py", "after", "m")), (False, Request("net.py", "replace", "m"))):
+        assert ("--hook" in verdicts.hinted(error, request, trace).hint) is wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from codegen import branch, inlining, naming, style, syntax
+from codegen import branch, inlining, naming, nested, style, syntax
 from codegen.errors import CodegenError
 from codegen.landing import OPEN, Landing, above, landings
 from codegen.ops.insert import Place, below, passing_by
@@ -25,7 +25,7 @@ def plan(place: Place, uses: list[Use]) -> list[Edit]:
     for use in uses:
         if use.node not in covered:
             edits += _inline(place, use)
-    return [*edits, *(passing_by(place) if uses else ())]
+    return [*(passing_by(place) if uses else ()), *edits]
 
 
 def joined(place: Place, me: str, received: str, returned: str) -> str:
@@ -38,7 +38,7 @@ def joined(place: Place, me: str, received: str, returned: str) -> str:
 def kept(place: Place, name: str, method: syntax.Function) -> tuple[str, str]:
     """(a name for what the site receives, the statement that keeps it): a copy where the site changes it."""
     new = naming.free(f"{name}_in", naming.in_method(method))
-    return new, f"{new} = {name}{'.clone()' * place.site.module.in_place}"
+    return new, f"{new} = {nested.received(place.site.module, name)}{'.clone()' * place.site.module.in_place}"
 
 
 def _around(place: Place, landing: Landing) -> Iterator[Edit]:
@@ -59,10 +59,10 @@ def _around(place: Place, landing: Landing) -> Iterator[Edit]:
         entering = landing.condition.replace("[-1]", "[0]")
         text = f"if {entering}:\n    {keeping}" if entering != landing.condition else keeping
         yield Edit(where, where, style.block(text, code, indent), what)
+    else:
+        received = nested.received(place.site.module, received)
     if landing.index:
-        index = int(landing.index)
-        above = f"*{x}[:{index}], " if index else ""
-        text = f"{x} = ({above}{joined(place, use.me, received, f'{x}[{index}]')}, *{x}[{index + 1}:])"
+        text = f"{x} = {nested.rebuilt('tuple', landing.index, x, joined(place, use.me, received, f'{x}[{landing.index}]'))}"
     else:
         text = f"{x} = {joined(place, use.me, received, x)}"
     text = f"if {landing.condition}:\n    {text}" if landing.condition else text
@@ -92,7 +92,7 @@ def _inline(place: Place, use: Use) -> Iterator[Edit]:
         received = naming.free(f"{place.site.attribute.strip('_') or 'site'}_in", naming.in_method(use.method))
         yield from named(place, use, received)
     changed, operator = place.site.module.in_place, branch.operator(place.combine, place.site)
-    received += ".clone()" * changed
+    received = nested.received(place.site.module, received) + ".clone()" * changed
     if not operator:
         yield Edit(code.start(node), code.start(node), f"{use.me}.{place.attribute}({received}, ", what)
         yield Edit(code.end(node), code.end(node), ")", what)

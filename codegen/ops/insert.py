@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from codegen import inlining, loops, naming, reaching, style
+from codegen import inlining, loops, naming, nested, reaching, style
 from codegen.construct import Named
 from codegen.errors import CodegenError
 from codegen.inlining import Running
@@ -71,13 +71,11 @@ def passing_by(place: Place) -> Iterator[Edit]:
 
 def _statement(place: Place, landing: Landing) -> Edit:
     """`x = self.se(x)`, a statement of its own; `x = (self.se(x[0]), *x[1:])` where x is a tuple."""
-    use, x = landing.uses[0], landing.variable
+    use, x, module = landing.uses[0], landing.variable, place.site.module
     lines = inlining.statements(place.running, use.me, x, naming.in_method(use.method))
-    if landing.index:
-        index = int(landing.index)
-        above = f"*{x}[:{index}], " if index else ""
-        lines, result = inlining.parted(place.running, use.me, f"{x}[{index}]", naming.in_method(use.method))
-        lines.append(f"{x} = ({above}{result}, *{x}[{index + 1}:])")
+    kind, index = ("tuple", landing.index) if place.after else (module.input_kind, module.input_index)
+    if index:
+        lines = nested.statements(place.running, (use.me, x), (kind, index), naming.in_method(use.method))
     return _line(place, landing.statement, _where(landing.condition, lines), landing.uses)
 
 
@@ -190,6 +188,9 @@ def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:
     if argument is None:
         raise _refused(place, use, "the tensor among the call's arguments cannot be told")
     code, what = place.code, f"in {use.method.name}:{use.node.lineno}"
+    if place.site.module.input_kind != "tensor":
+        yield from _wrap_nested(place, use, argument)
+        return
     text = code.segment(argument)
     behind = ""
     if use.condition:
@@ -203,6 +204,37 @@ def _wrap_argument(place: Place, use: Use) -> Iterator[Edit]:
     opening, closing = inlining.around(place.running, use.me)
     yield Edit(code.start(argument), code.start(argument), opening, what)
     yield Edit(code.end(argument), code.end(argument), f"{closing}{behind}", what)
+
+
+def _wrap_nested(place: Place, use: Use, argument: ast.expr) -> Iterator[Edit]:
+    """The tensor in what the site receives goes through the module.
+
+    y = self.neck(feats)            ->  y = self.neck([self.se(feats[0]), *feats[1:]])
+    y = self.neck([x, self.pool(x)] ->  y = self.neck([self.se(x), self.pool(x)])
+    """
+    code, module, what = place.code, place.site.module, f"in {use.method.name}:{use.node.lineno}"
+    if use.condition and not isinstance(argument, ast.Name):
+        raise _refused(place, use, f"it receives a {module.input_kind} without a name, and only where {use.condition}")
+    element = nested.literal(argument, module.input_index)
+    if element is not None:
+        opening, closing = inlining.around(place.running, use.me)
+        yield Edit(code.start(element), code.start(element), opening, what)
+        yield Edit(code.end(element), code.end(element), closing, what)
+        return
+    where = module.input_kind, module.input_index
+    if isinstance(argument, ast.Name):
+        value = inlining.value(place.running, use.me, nested.element(*where, argument.id))
+        behind = f" if {use.condition} else {argument.id}" if use.condition else ""
+        yield Edit(code.start(argument), code.end(argument), f"{nested.rebuilt(*where, argument.id, value)}{behind}", what)
+        return
+    statement = above(code, use.method, argument)
+    if statement is None:
+        raise _refused(place, use, f"it receives a {module.input_kind} that has no name")
+    taken, start = naming.in_method(use.method), code.line_start(statement)
+    name = naming.free(f"{place.site.attribute.strip('_') or 'site'}_in", taken)
+    lines = [f"{name} = {code.segment(argument)}", *nested.statements(place.running, (use.me, name), where, taken)]
+    yield Edit(start, start, style.block("\n".join(lines), code, code.indent(statement)), what)
+    yield Edit(code.start(argument), code.end(argument), name, what)
 
 
 def _split(place: Place, use: Use) -> Iterator[Edit]:

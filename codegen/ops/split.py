@@ -20,6 +20,9 @@ from codegen.types import Edit
 def plan(place: Place, uses: Sequence[Use]) -> list[Edit]:
     """The edits of every run of the list. uses: those of the list itself. Raises CodegenError("container-element")."""
     holder, _, element = place.site.attribute.rpartition(".")
+    if not place.after and place.site.module.input_kind != "tensor":
+        what = f"{place.site.name} receives a {place.site.module.input_kind} from the element before it in {holder}"
+        raise CodegenError("container-element", what, "insert inside that element, or inside this one")
     path = f"{place.site.module.name.rpartition('.')[0]}."
     elements = [name.removeprefix(path) for name in place.site.names if name.startswith(path)]
     elements = [name for name in elements if "." not in name]
@@ -33,7 +36,7 @@ def plan(place: Place, uses: Sequence[Use]) -> list[Edit]:
             where = f"{place.cls.name}.{use.method.name}:{use.node.lineno} `{ast.unparse(use.node)[:60]}`"
             when = f" in every case (only where {use.condition})" if use.condition else " as a whole"
             hint = f"insert after the list itself ({holder}), or at a child of a block class"
-            raise CodegenError("container-element", f"{where} does not run {holder}{when}: not built yet", hint)
+            raise CodegenError("container-element", f"{where} does not run {holder}{when}", hint)
         edits += part(place, use, cut, len(elements))
     singles = [single for single in alone if single is not None]
     return [*edits, *((beside if place.combine else insert).plan(place, singles) if singles else ())]

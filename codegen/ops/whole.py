@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from codegen import branch, inlining, loops, naming, style, syntax
+from codegen import branch, inlining, loops, naming, nested, style, syntax
 from codegen.errors import CodegenError
-from codegen.ops import beside
+from codegen.ops import beside, overriding
 from codegen.ops.insert import Place, passing_by
 from codegen.types import Edit
 
@@ -16,11 +16,7 @@ def plan(place: Place) -> list[Edit]:
     """The edits of `forward`. Raises CodegenError("inherited-forward", "site-not-editable")."""
     forward = syntax.method(place.cls, "forward")
     if forward is None:
-        raise CodegenError(
-            "inherited-forward",
-            f"{place.cls.name} inherits its forward: not built yet",
-            "insert at a child of it, or around the module that holds it",
-        )
+        return [*overriding.plan(place), *passing_by(place)]
     if place.combine:
         return [*_beside(place, forward), *passing_by(place)]
     return [*(_results(place, forward) if place.after else _entry(place, forward)), *passing_by(place)]
@@ -34,7 +30,7 @@ def _beside(place: Place, forward: syntax.Function) -> Iterator[Edit]:
                                           return self.act(x) + self.se(x_in)
     """
     me, given = _given(place, forward)
-    kept, keeping = beside.kept(place, given, forward)
+    kept, keeping = beside.kept(place, given, forward)  # x_in = x, x_in = x[0]
     yield _first(place, forward, keeping)
     for start, end, value in _tensors(place, forward):
         bare = isinstance(value, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
@@ -109,8 +105,11 @@ def _tensor(place: Place, statement: ast.Return, returns: Sequence[ast.Return]) 
 
 def _entry(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # def forward(self, x):  ->  x = self.se(x), as the first statement
-    me, name = _given(place, forward)
+    (me, name), module = _given(place, forward), place.site.module
     lines = inlining.statements(place.running, me, name, naming.in_method(forward))
+    if module.input_kind != "tensor":
+        where = module.input_kind, module.input_index
+        lines = nested.statements(place.running, (me, name), where, naming.in_method(forward))
     yield _first(place, forward, "\n".join(lines))
 
 

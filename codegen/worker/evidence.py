@@ -11,12 +11,13 @@ from torch import nn
 from codegen.types import Layout, TracedModule, Width
 from codegen.worker import layouts, resizing, widths
 from codegen.worker.observing import completed, observed, trained
-from codegen.worker.owners import held, stands_for
+from codegen.worker.owners import held, neighbours, stands_for
 from codegen.worker.runs import Located, Run
 from codegen.worker.scopes import Scopes
 from codegen.worker.setup import Setup
 from codegen.worker.tracer import Event
 
+AS_SEEN = ("output_kind", "output_index", "input_argument", "input_kind", "input_index", "in_place")  # of a module's first call
 OPERATIONS = {"after": True, "before": False}  # whether it is the tensor that goes out of the site
 
 
@@ -98,12 +99,9 @@ class Evidence:
 
     def resize(self, small: Setup) -> None:
         """Run at another batch size and at other image sizes; learn whether the model as it is accepts one."""
-        for other in resizing.second_size(self.full):
-            self.second = other.input
-            break
+        self.second = next((other.input for other in resizing.second_size(self.full)), "")
         runs = [
-            (small, 2),
-            (small, 3),
+            *((small, batch) for batch in ((2, 3) if small.batch(2) is not None else (2,))),  # an expression has its own
             *((other, 2) for other in [next(resizing.second_size(small, rebuild=True), None)] if other),
         ]
         for other, batch in runs:
@@ -124,14 +122,22 @@ class Evidence:
     def _build(self, other: Setup) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
         try:
             model, scopes = other.scoped_model()
-            if type(model) is not self.full.root:
+            if type(model) is not self.full.root or self._is_known(model):
                 return None
             events = observed(model, other.inputs(), training=self.training)
         except Exception:  # noqa: BLE001 - a size that the class does not accept is no evidence
             return None
         return model, scopes, {e.module: e for e in reversed(completed(model, events))}
 
+    def _is_known(self, model: nn.Module) -> bool:
+        """Whether a build has weights of the sizes of one that ran, and tells no new width: where a run is dear, it is none."""
+        known = ([p.shape for p in other.parameters()] for other, _, _ in self.builds)
+        return self.full.device != "meta" and [p.shape for p in model.parameters()] in known
+
     def _run(self, other: Setup, batch: int) -> tuple[nn.Module, Scopes, dict[str, Event]] | None:
+        if other is self.full and batch == 2 and other.device != "meta":  # it ran so, and a run is dear
+            self.add_samples(self.first.values(), other.batch(batch), other.image())
+            return self.builds[0]
         model, scopes = other.scoped_model()
         try:
             found = observed(model, other.inputs(batch), training=self.training)
@@ -166,10 +172,7 @@ class Evidence:
             facts,
             input_shape=event.input_shape or (),
             output_shape=event.output_shape or (),
-            output_kind=event.output_kind,
-            output_index=event.output_index,
-            input_argument=event.input_argument,
-            in_place=event.in_place,
+            **{name: getattr(event, name) for name in AS_SEEN},
             runner=runner.__qualname__ if (runner := self._runner(name)) else "",
             mixed=tuple(
                 operation
@@ -188,8 +191,7 @@ class Evidence:
         if layout.grid is not None and self.full.is_clip() and layouts.one_sequence(samples):
             return replace(layout, prefix=0, grid=None)  # the tokens of all frames or slices: no rows and columns
         if layout.grid is not None:  # of the model's own size, which may be wider: only the number of tokens counts
-            shape = self.first[name].shape(outgoing)
-            own = layouts.Sample(self.full.batch(2), self.full.image(), shape or ())
+            own = layouts.Sample(self.full.batch(2), self.full.image(), self.first[name].shape(outgoing) or ())
             prefix, size = layouts.tokens([own, *samples])
             layout = replace(layout, prefix=prefix, grid=size)
         if layout.grid is None:
@@ -215,6 +217,7 @@ class Evidence:
         alike = [f"{other}.{attribute}" for other, _ in self._instances(model)[type(holder).__qualname__]]
         if type(holder).__module__.split(".")[0] == "torch":  # a list: its elements have no names of their own
             alike = [other for other, _ in self._instances(model)[type(module).__qualname__]]
+        alike += neighbours(model, name)
         for other in alike:
             if found := self.samples[other, outgoing]:
                 return found
@@ -230,10 +233,7 @@ class Evidence:
         """Whether a map in another build has its channels where the small one's are: a flag may turn NCHW to NHWC."""
         usual = self.small.get(event.module)
         one, other = (e and e.shape(outgoing) for e in (usual, event))
-        if not one or not other or layout.kind not in ("NCHW", "NHWC"):
-            return True
-        here, there = (slice(2, 4), slice(1, 3)) if layout.kind == "NCHW" else (slice(1, 3), slice(2, 4))
-        return len(one) == len(other) == 4 and (one[here] == other[here] or one[here] != other[there])
+        return not one or not other or layouts.same_order(layout, one, other)
 
     def _runner(self, name: str) -> type | None:
         """The class that a module's owner inherits the code from which runs it, None where its own class has it."""
@@ -254,8 +254,7 @@ class Evidence:
         if cls.__module__.split(".")[0] == "torch":  # a function made the model
             return [("", model)]
         if cls in self.runners.values():
-            modules: list[tuple[str, nn.Module]] = list(model.named_modules())
-            return [(name, module) for name, module in modules if isinstance(module, cls)]
+            return [pair for pair in model.named_modules() if isinstance(pair[1], cls)]
         return self._instances(model).get(cls.__qualname__, [])
 
     def _width(self, name: str, layout: Layout, *, outgoing: bool) -> Width | None:

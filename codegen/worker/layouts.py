@@ -37,6 +37,14 @@ def of_width(shape: Shape, dim: int, usual: Shape) -> bool:
     return shape[dim] == channels if len(shape) == len(usual) else channels in (shape[1:2] + shape[-1:])
 
 
+def same_order(layout: Layout, one: Shape, other: Shape) -> bool:
+    """Whether two maps have their channels in the same place, as far as their rows and columns show it."""
+    if layout.kind not in ("NCHW", "NHWC"):
+        return True
+    here, there = (slice(2, 4), slice(1, 3)) if layout.kind == "NCHW" else (slice(1, 3), slice(2, 4))
+    return len(one) == len(other) == 4 and (one[here] == other[here] or one[here] != other[there])
+
+
 def infer(samples: Sequence[Sample]) -> Layout:
     """The layout of a tensor from its shapes; `Layout("")` where they do not tell.
 

@@ -54,4 +54,4 @@ def completed(model: nn.Module, events: list[Event]) -> list[Event]:
 
 
 def _entering(event: Event) -> dict[str, Any]:
-    return {"input_argument": event.input_argument, "input_shape": event.input_shape}
+    return {name: getattr(event, name) for name in ("input_argument", "input_shape", "input_kind", "input_index")}

@@ -49,6 +49,9 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
         text = widths.search(own, widths.ranked(_of_parts(own[0], outgoing)))
     if not text and builds > 1:
         text = _of_owner([*zip(seen, (o.value for o in own), strict=True)], outgoing)
+    if not text and builds > 1:  # elements of several classes have no attribute in common
+        sizes = (f"[*{CHOSEN}.parameters()][-1].shape[0]", f"next({CHOSEN}.parameters()).shape[1]")
+        text = widths.search(own, iter(sizes if outgoing else sizes[::-1]))
     if text:
         return Width(text, own[0].value, "attribute" if "." in text else "name", builds)
     alike = len({layouts.channels(layout, s.shape) for s in seen if s.model is evidence.builds[0][0]}) == 1

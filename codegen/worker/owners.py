@@ -16,6 +16,19 @@ def held(model: nn.Module, name: str) -> tuple[str, str]:
     return owner, attribute
 
 
+def neighbours(model: nn.Module, name: str) -> list[str]:
+    """The other elements of a list of torch's that are of an element's class, and hold what it holds."""
+    holder, module = name.rpartition(".")[0], model.get_submodule(name)
+    if not holder or not _is_torchs(model, holder):
+        return []
+    children = model.get_submodule(holder).named_children()
+    return [f"{holder}.{key}" for key, child in children if child is not module and _makeup(child) == _makeup(module)]
+
+
+def _makeup(module: nn.Module) -> list[type]:
+    return [type(module), *map(type, module.children())]
+
+
 def stands_for(model: nn.Module, other: nn.Module, name: str, there: str) -> bool:
     """Whether a layer of another build is what the first has in its place: in a list, the first may be a pooling there and a
     convolution here.

@@ -32,15 +32,19 @@ class Located:
     module: str
 
 
-def other_paths(small: Setup, full: Setup) -> Iterator[Run]:
+def other_paths(small: Setup, full: Setup, first: Run) -> Iterator[Run]:
     """Run every public path under the tracer: of the small build, of the full one where the small one is too small for
-    it. A path that the model itself cannot run is none.
+    it. A path that the model itself cannot run is none. first: the full one's `forward`, which stands for another run of it
+    where that is dear.
     """
     builds = [(candidate, candidate.model()) for candidate in ([small] if small is full else [small, full])]
     for path in paths.PATHS:
         for candidate, model in builds:
             if not path.offered(model):
                 continue
+            if path.name == first.path and candidate is full and full.device != "meta":
+                yield replace(first)
+                break
             with tracing(model) as recording:
                 try:
                     paths.run(path, model, paths.given(path, model, candidate.inputs()))

@@ -36,6 +36,7 @@ class Plan:
     whole: bool = False  # the inserted module runs inside the site's own `forward`
     output_index: str = ""  # where the tensor stands in the site's output, "" for a bare tensor
     input_argument: str = "0"  # which argument of the site is the tensor: a position or a keyword
+    input_index: str = ""  # where the tensor stands in that argument, "" for a bare tensor
     channel_dim: int | None = None  # where the site gives other tensors too, on some path: the dim that tells them apart
     in_place: bool = False  # the site changes the tensor that it gets
     small: dict[str, Any] = field(default_factory=dict)  # constructor arguments of a small build

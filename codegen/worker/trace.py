@@ -55,7 +55,8 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
         model(*args, **kwargs)
     events = completed(model, recording.events)
     evidence = Evidence(full, model, scopes, events)
-    runs = [Run("forward", full, recording.events), *other_paths(small, full)]
+    first = Run("forward", full, recording.events)
+    runs = [first, *other_paths(small, full, first)]
     for run in runs:
         if run.path == "forward":
             evidence.note_shapes(run.events, run.build)
@@ -92,7 +93,8 @@ def _modules(
 ) -> Iterator[TracedModule]:
     """What was seen of each module; of places between modules those where it is known what the dims mean."""
     for name, module in model.named_modules():
-        found = replace(evidence.module(name, module, wanted), order=order.get(name, -1))
+        single = len(inspect.signature(module.forward).parameters) == 1
+        found = replace(evidence.module(name, module, wanted), order=order.get(name, -1), single=single)
         point = selection.is_point(name.rpartition(".")[2])
         if not point or found.after.kind or name not in wanted:
             yield replace(found, **(settings.known(module) if point or name in chosen.names else {}))

@@ -49,6 +49,8 @@ class Event:
     output_index: str
     output_shape: tuple[int, ...] | None
     in_place: bool = False  # the call changed the tensor that it was given
+    input_kind: str = "tensor"  # of the argument that is or holds the tensor
+    input_index: str = ""
 
     def shape(self, outgoing: bool) -> tuple[int, ...] | None:
         """Of what goes out, or in."""
@@ -165,6 +167,21 @@ def first_tensor(value: Any, preferred: str = "") -> tuple[str, torch.Tensor | N
     return "", None
 
 
+def _received(args: Any, kwargs: Any) -> tuple[str, str, str, torch.Tensor | None]:
+    """(argument, what it is, where in it the tensor stands, the tensor): a bare tensor where there is one, else the first that
+    a tuple, a list or a dict among the arguments holds.
+    """
+    for given in (args, kwargs):
+        argument, tensor = first_tensor(given)
+        if tensor is not None:
+            return argument, "tensor", "", tensor
+    for name, value in [*enumerate(args), *kwargs.items()]:
+        index, tensor = first_tensor(value)
+        if tensor is not None:
+            return str(name), _kind(value), index, tensor
+    return "", "tensor", "", None
+
+
 def _version(tensor: torch.Tensor | None) -> int:
     """How often a tensor was changed in place."""
     return 0 if tensor is None or tensor.is_inference() else tensor._version
@@ -196,9 +213,7 @@ class _Tracer:
             return function(module, *args, **kwargs)
         owner = self.running[-1] if self.running else self.model
         place = _place(sys._getframe(2), owner, path, self.paths) if self.places and path else None
-        argument, tensor_in = first_tensor(args)
-        if tensor_in is None:
-            argument, tensor_in = first_tensor(kwargs)
+        argument, kind_in, index_in, tensor_in = _received(args, kwargs)
         shape_in = tuple(tensor_in.shape) if tensor_in is not None else None
         version = _version(tensor_in)
         self.running.append(module)
@@ -210,8 +225,8 @@ class _Tracer:
         index, tensor = first_tensor(result, _PREFERRED.get())
         shape_out = tuple(tensor.shape) if tensor is not None else None
         kind, changed = _kind(result), _version(tensor_in) != version
-        event = Event(path, self.paths[id(owner)], place, argument, shape_in, kind, index, shape_out, changed)
-        self.recording.events.append(event)
+        seen = (argument, shape_in, kind, index, shape_out, changed, kind_in, index_in)
+        self.recording.events.append(Event(path, self.paths[id(owner)], place, *seen))
         return result
 
     def watched(self, module: nn.Module) -> Any:

@@ -28,6 +28,7 @@ MORE_TARGETS = {  # detectors that learn more than boxes
     "mask_rcnn": ', "masks": torch.ones(3, 96, 96)',
     "keypoint_rcnn": ', "keypoints": torch.full((3, 17, 3), 30.0)',
 }
+KEYPOINTS = "detection.keypoint_rcnn"  # knows persons only, and runs its head on every detection of an untrained net
 Json = dict[str, Any]
 
 
@@ -76,7 +77,7 @@ def torchvision_files() -> dict[str, list[Json]]:
         options = [f"{key}=None" for key in inspect.signature(function).parameters if key.startswith("weights")]
         build = len(options) > 1  # a backbone would be downloaded
         if file.startswith("detection.") and ".ssd" not in file:
-            options += ["min_size=96", "max_size=128"]
+            options += ["min_size=96", "max_size=128", *["box_detections_per_img=8"] * (file == KEYPOINTS)]
         entry = {"name": name, "original": f"get_model({', '.join([repr(name), *options])})"}
         entry |= {"build": f"{name}({', '.join(options)})"} if build else {}
         files.setdefault(file, []).append(entry | torchvision_input(file))
@@ -94,6 +95,7 @@ def torchvision_input(file: str) -> Json:
         return {"input": "1x3x128x128,1x3x128x128", "shape": "[torch.rand(2, 3, 128, 128) for _ in range(2)]"}
     if kind == "detection":
         images = f"([torch.rand(3, 96, 96)] * 2, [{{{TARGET + MORE_TARGETS.get(name, '')}}}] * 2)"
+        images = images.replace("[1, 2, 3]", "[1, 1, 1]") if file == KEYPOINTS else images
         return {"input": images, "shape": images}
     if kind == "video":
         frames, size = CLIPS[name]

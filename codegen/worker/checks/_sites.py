@@ -176,7 +176,7 @@ def _at_edge(site: nn.Module, plan: Plan, leaves: bool, change: Change) -> Itera
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             happens = outermost(depth)
             inside.append(depth)
-            return _change_argument(module, plan.input_argument, (args, kwargs), change) if happens else None
+            return _change_argument(module, plan, (args, kwargs), change) if happens else None
 
         return hook
 
@@ -218,6 +218,7 @@ def _chain(site: nn.Module, last: bool) -> list[nn.Module]:
 
 
 def _change_output(output: Any, index: str, change: Change) -> Any:
+    """A value with the tensor in it changed; so of what is received."""
     if not index or isinstance(output, torch.Tensor):
         return change(output)
     if dataclasses.is_dataclass(output) and not isinstance(output, (dict, type)):
@@ -236,15 +237,15 @@ def _change_output(output: Any, index: str, change: Change) -> Any:
     return changed
 
 
-def _change_argument(module: nn.Module, argument: str, call: Inputs, change: Change) -> Any:
-    args, kwargs = call
+def _change_argument(module: nn.Module, plan: Plan, call: Inputs, change: Change) -> Any:
+    (args, kwargs), argument = call, plan.input_argument
     names = list(inspect.signature(module.forward).parameters)
     if argument.isdigit():
         position, keyword = int(argument), names[int(argument)] if int(argument) < len(names) else ""
     else:
         position, keyword = names.index(argument) if argument in names else 0, argument
     if keyword in kwargs:
-        value = change(kwargs[keyword])
+        value = _change_output(kwargs[keyword], plan.input_index, change)
         return None if value is None else (args, {**kwargs, keyword: value})
-    value = change(args[position])
+    value = _change_output(args[position], plan.input_index, change)
     return None if value is None else ((*args[:position], value, *args[position + 1 :]), kwargs)
