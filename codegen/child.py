@@ -274,6 +274,7 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         "restless": tuple(data["restless"]),
         "early": tuple(data["early"]),
         "chosen": _chosen(data["chosen"]),
+        "behind": tuple(_chosen(each) for each in data["behind"]),
         "taps": tuple(data["taps"]),
         "hooked": data["hooked"],
     }

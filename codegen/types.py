@@ -196,6 +196,7 @@ class Trace:
     restless: tuple[str, ...] = ()  # classes that do not keep what they make: the model initialises its weights behind them
     early: tuple[str, ...] = ()  # classes whose objects run while the model is constructed
     chosen: Chosen | None = None  # what the site's name means
+    behind: tuple[Chosen, ...] = ()  # each module that takes what the site, a pool, gives; where that is to be wider
     taps: tuple[str, ...] = ()  # modules that a wrapper taps by name while it runs the children in their order
     hooked: bool = False  # it taps by hooks, and the model runs as ever
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
-from codegen import components, composing
+from codegen import components, composing, pools, widening
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request
 
@@ -21,7 +21,9 @@ def hookable(request: Request) -> bool:
 
 
 def hinted(error: CodegenError, request: Request) -> CodegenError:
-    """The error of a draft, with the way round it where there is one."""
+    """The error of a draft, or of its first run, with the way round it where there is one."""
+    if pools.widens(request.layers) and error.name == "module-does-not-fit" and widening.HINT not in error.hint:
+        return replace(error, hint=f"the code may count on the old width behind the pool; {widening.HINT}")
     if error.name not in UNEDITABLE or not hookable(request):
         return error
     return replace(error, hint=f"{error.hint}; {HOOK}")
@@ -41,6 +43,9 @@ def demand(report: Report) -> None:
     if components.removes(report.request) and failed[0].name == "shape":
         name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
         hint = "nothing was written; codegen replace and codegen head put something else there"
+    elif pools.widens(report.request.layers) and failed[0].name in ("shape", "placement"):
+        name, what = "module-does-not-fit", f"twice the channels behind {report.request.site}: {what}"
+        hint = f"nothing was written; {widening.HINT}"
     elif report.request.init and failed[0].name == "init":
         name, hint = "module-does-not-fit", f"nothing was written; leave --init {report.request.init} out, or give another way"
     elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself
