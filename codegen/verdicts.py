@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, replace
 
-from codegen import components, composing, pools, widening
+from codegen import branch, components, composing, pools, widening
 from codegen.errors import CONTRACT, CodegenError
 from codegen.types import Check, Report, Request
 
@@ -24,6 +25,12 @@ def hinted(error: CodegenError, request: Request) -> CodegenError:
     """The error of a draft, or of its first run, with the way round it where there is one."""
     if pools.widens(request.layers) and error.name == "module-does-not-fit" and widening.HINT not in error.hint:
         return replace(error, hint=f"the code may count on the old width behind the pool; {widening.HINT}")
+    if error.name == "site-not-editable" and request.combine == branch.EXTRA:
+        instead = shlex.join(["codegen", "head", request.source, "--site", request.site, "--layers", request.layers])
+        return replace(error, hint=f"{error.hint}; {instead} puts the layers in its place")
+    if error.name == "module-does-not-fit" and request.layers and "the shape must stay" in error.hint:
+        hint = "the first layer takes what the site takes: of a map, put AdaptiveAvgPool2d(1), Flatten in front"
+        return replace(error, hint=hint)
     if error.name not in UNEDITABLE or not hookable(request):
         return error
     return replace(error, hint=f"{error.hint}; {HOOK}")

@@ -65,16 +65,35 @@ def statements(request: Request, site: Site, trace: Trace, model: ast.ClassDef) 
     known = {module.name: module for module in trace.modules}
     lines = [f"{pool} = {component.construct}"]
     for place, each, line in zip(linear, trace.behind, hooks, strict=True):
-        lines += [f"{place} = {_linear(place, known[each.names[0]], each, site)}", line]
+        lines += [f"{place} = {_linear(place, known[each.names[0]], (each, _given(model, place)), site)}", line]
     return Widened(component, tuple(lines), hook)
 
 
-def _linear(place: str, old: TracedModule, known: Chosen, site: Site) -> str:
-    """`nn.Linear(512 * block.expansion * 2, num_classes)`"""
+def _given(model: ast.ClassDef, place: str) -> str:
+    """The width that goes out as the only statement says it that makes the layer: `num_classes` of nn.Linear(dim, num_classes).
+
+    "" where it is more than an argument of `__init__`, an attribute or a number.
+    """
+    init = syntax.method(model, "__init__")
+    nodes = [*ast.walk(init)] if init else []
+    made = [n.value for n in nodes if isinstance(n, ast.Assign) and place in map(ast.unparse, n.targets)]
+    call = made[0] if len(made) == 1 else None
+    if not isinstance(call, ast.Call) or ast.unparse(call.func).rpartition(".")[2] not in LINEAR:
+        return ""
+    named = [keyword.value for keyword in call.keywords if keyword.arg in ("out_features", "out_channels")]
+    out = next(iter([*call.args[1:2], *named]), None)
+    stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    alone = isinstance(out, (ast.Constant, ast.Attribute)) or isinstance(out, ast.Name) and out.id not in stored
+    return ast.unparse(out) if out and alone else ""
+
+
+def _linear(place: str, old: TracedModule, said: tuple[Chosen, str], site: Site) -> str:
+    """`nn.Linear(512 * block.expansion * 2, num_classes)`. said: the measured widths, and what goes out as the code says it."""
+    known, given = said
     conv = old.class_name == "Conv2d"
     kind = "channels" if conv else "features"
     into = known.width_before.expr if known.width_before else f"{place}.in_{kind}"
-    out = known.width_after.expr if known.width_after else f"{place}.out_{kind}"
+    out = given or (known.width_after.expr if known.width_after else f"{place}.out_{kind}")
     arguments = [pools.doubled(into), out, *(["1"] if conv else [])]
     arguments += ["bias=False"] if dict(old.settings).get("bias") == "False" else []
     arguments += [site.host.factory] if site.host.factory else []

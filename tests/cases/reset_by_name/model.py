@@ -25,7 +25,7 @@ class ConvMixer(nn.Module):
         self.stem = nn.Conv2d(3, dim, patch_size, stride=patch_size)
         self.blocks = nn.Sequential(*[ConvMixerBlock(dim) for _ in range(depth)])
         self.head = ClassifierHead(dim, num_classes, pool_type=global_pool, drop_rate=drop_rate)
-        self.head_hidden_size = self.head.num_features
+        self.head_hidden_size = dim * self.head.global_pool.feat_mult()
 
     def reset_classifier(self, num_classes, global_pool=None):
         self.num_classes = num_classes
