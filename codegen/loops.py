@@ -41,6 +41,15 @@ def constructing(cls: ast.ClassDef) -> frozenset[str]:
     return frozenset(found)
 
 
+def around(method: Function, node: ast.AST) -> list[ast.For]:
+    """The loops of a method around a node, the innermost first."""
+    above, found = syntax.parents(method), []
+    while node is not method:
+        node = above[node]
+        found += [node] if isinstance(node, ast.For) else []
+    return found
+
+
 def loop_variable(loop: ast.For, is_site: Callable[[ast.AST], bool]) -> str:
     """`blk` for `for blk in self.blocks` and `for i, blk in enumerate(self.blocks)`, "" for any other loop."""
     iterable, target = loop.iter, loop.target

@@ -28,6 +28,10 @@ def hinted(error: CodegenError, request: Request) -> CodegenError:
     if error.name == "site-not-editable" and request.combine == branch.EXTRA:
         instead = shlex.join(["codegen", "head", request.source, "--site", request.site, "--layers", request.layers])
         return replace(error, hint=f"{error.hint}; {instead} puts the layers in its place")
+    if error.name == "container-element" and request.operation == "checkpoint":
+        outer = request.site.partition(".")[0]
+        instead = shlex.join(["codegen", "wrap", request.source, "--site", outer, "--with", "checkpoint"])
+        return replace(error, hint=f"{instead} runs the whole of the outer list again")
     if error.name == "module-does-not-fit" and request.layers and "the shape must stay" in error.hint:
         hint = "the first layer takes what the site takes: of a map, put AdaptiveAvgPool2d(1), Flatten in front"
         return replace(error, hint=hint)
