@@ -114,7 +114,7 @@ def _by_reset(model: ast.ClassDef, parameter: str, pool: str, hooks: list[str]) 
     """Where the model was not asked for another pool than its usual one:
 
     if global_pool == "avg":
-        self.reset_classifier(num_classes, global_pool="catavgmax")
+        self.reset_classifier(num_classes, global_pool="fastcatavgmax")
     """
     init = syntax.method(model, "__init__")
     arguments, values = (init.args.args, init.args.defaults) if init else ([], [])
@@ -124,7 +124,7 @@ def _by_reset(model: ast.ClassDef, parameter: str, pool: str, hooks: list[str]) 
     classes = "num_classes" if "num_classes" in kept else "self.num_classes"
     asked = parameter if parameter in kept else f"{pool}.pool_type"
     usual = defaults.get(parameter)
-    lines = [f'self.{RESET}({classes}, {parameter}="catavgmax")', *_hidden(model), *hooks]
+    lines = [f'self.{RESET}({classes}, {parameter}="fastcatavgmax")', *_hidden(model), *hooks]
     if isinstance(usual, ast.Constant) and isinstance(usual.value, str) and usual.value:
         yield f'if {asked} == "{usual.value}":'
         lines = [f"    {line}" for line in lines]

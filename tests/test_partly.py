@@ -204,7 +204,6 @@ def test_the_last_blocks_in_a_script_and_back(tmp_path: Path, codegen: Command) 
     [
         ("timm:vit_tiny_patch16_224", "blocks.::2", "for i, block in enumerate(self.blocks):"),
         ("timm:resnet50_gn", "layer3.*", "for block in self.layer3:"),
-        ("timm:convnext_atto", "stages.*.blocks.1", "if not torch.jit.is_scripting() and block is self.blocks[1]:"),
         ("torchvision:vit_b_16", "encoder.layers.encoder_layer_3", " and layer is self.layers[3]:"),
     ],
 )

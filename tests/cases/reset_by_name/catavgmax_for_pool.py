@@ -1,7 +1,7 @@
 # model with CatAvgMaxPool2d in the place of head.global_pool: host ConvMixer, built by ConvMixer().
 # Made by codegen 0.1.0 from model.py (sha256 32f048a353e69b59), changed, with
 #     codegen head model.py --input 1x3x32x32 --layers CatAvgMaxPool2d --site head.global_pool --suffix _catavgmax
-# The licence and copyright notices of the original file stay in force. Body: sha256 98ce63e7d0b4403d.
+# The licence and copyright notices of the original file stay in force. Body: sha256 3610e43e74f8625b.
 """A small backbone in timm's manner: pool and classifier are made by the name of the pool, and made anew by another."""
 
 import warnings
@@ -50,7 +50,7 @@ class ConvMixer(nn.Module):
         self.head = ClassifierHead(dim, num_classes, pool_type=global_pool, drop_rate=drop_rate)
         self.head_hidden_size = dim * self.head.global_pool.feat_mult()
         if global_pool == "avg":
-            self.reset_classifier(num_classes, global_pool="catavgmax")
+            self.reset_classifier(num_classes, global_pool="fastcatavgmax")
             self.head_hidden_size = dim * self.head.global_pool.feat_mult()
             self.head.fc.register_load_state_dict_pre_hook(load_replaced_head_fc)
 
