@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         wrap,
     )
     from codegen.errors import CodegenError
-    from codegen.types import Report, Trace
+    from codegen.traced import Trace
+    from codegen.types import Report
 else:
 
     def __getattr__(name: str) -> Any:

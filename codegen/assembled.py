@@ -36,7 +36,8 @@ from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.standalone import Addition
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+from codegen.traced import Trace
+from codegen.types import Component, Edit, Request, Site, Source, Variant
 
 
 def made(

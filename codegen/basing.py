@@ -10,7 +10,8 @@ from codegen.child import Child, Start
 from codegen.errors import CodegenError
 from codegen.standalone import Parts
 from codegen.syntax import Code
-from codegen.types import Check, HostClass, Layout, Report, Request, Source, Trace, Variant
+from codegen.traced import HostClass, Layout, Trace
+from codegen.types import Check, Report, Request, Source, Variant
 
 
 def run(request: Request, start: Start = Child) -> Report:

@@ -9,7 +9,8 @@ from codegen import points, reading, selection, syntax
 from codegen.errors import CodegenError
 from codegen.reading import Use
 from codegen.syntax import Code
-from codegen.types import Call, Site
+from codegen.traced import Call
+from codegen.types import Site
 
 
 def uses(code: Code, cls: ast.ClassDef, site: Site, calls: Iterable[Call], sides: Sequence[str]) -> list[Use]:

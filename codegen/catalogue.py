@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from codegen import gating, nearest
 from codegen.errors import CodegenError
-from codegen.types import Component, Layout, Width
+from codegen.traced import Layout, Width
+from codegen.types import Component
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

@@ -14,7 +14,8 @@ from typing import Any
 from codegen import composing
 from codegen.child import Child
 from codegen.errors import CodegenError
-from codegen.types import Check, Component, HostClass, Layout, Request, Site, TracedModule, Width
+from codegen.traced import HostClass, Layout, TracedModule, Width
+from codegen.types import Check, Component, Request, Site
 
 LAYOUTS = (  # in the order in which they are tried; the child makes grids of several sizes
     Layout("NCHW"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +13,14 @@ from codegen import emit, foreign, imports, inputs, locating, plans, reading, re
 from codegen.collecting import chain, prepare
 from codegen.draft import Draft, Lesson, texts
 from codegen.errors import CodegenError
-from codegen.ops import checkpointed
+from codegen.ops import partly
 from codegen.ops.checkpointed import Runner, refused
+from codegen.ops.partly import Run
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
-from codegen.types import Request, Site, Source, Trace, TracedModule, Variant, Width
+from codegen.traced import Trace, TracedModule, Width
+from codegen.types import Request, Site, Source, Variant
 
 FUNCTION = "torch.utils.checkpoint.checkpoint"
 ALIAS = "activation_checkpoint"  # where the file uses the function's own name for something else
@@ -30,7 +34,7 @@ class Target:
 
     site: Site
     cls: ast.ClassDef
-    uses: tuple[Use, ...]
+    runs: tuple[Run, ...]
     before: int
 
 
@@ -46,8 +50,9 @@ def draft(
         parts = replace(parts, foreign=foreign.with_factories(parts.foreign, standalone.used_imports(parts)))
     targets = [*_targets(parts, traces, request)]
     runner, needed = _runner(parts, targets)
-    edits = [edit for target in targets for edit in checkpointed.plan(parts.host, target.uses, runner)]
-    base, text, origin = texts(request, parts, edits, Addition((needed,)), trace.build)
+    edits = [edit for target in targets for edit in partly.plan(parts.host, target.runs, runner)]
+    guarded = ("import torch",) if any(run.scripted for target in targets for run in target.runs) else ()
+    base, text, origin = texts(request, parts, edits, Addition((needed, *guarded)), trace.build)
     names = {} if request.in_place else standalone.renames(parts)
     build = renaming.renamed_expression(trace.build, names)
     if not (request.in_place or request.edits):
@@ -91,7 +96,12 @@ def find(trace: Trace, request: Request) -> Site:
     if not any(f"{name}.".startswith(f"{module.name}.") for module in meant for name in ran):
         what = f"{request.site} ({meant[0].class_name}) is in the model but no public path calls it"
         raise CodegenError("site-never-called", what, "choose a site with call sites: codegen sites SOURCE lists them")
-    modules = _lists(trace, request, meant)
+    lists = _lists(trace, meant)
+    modules = lists or meant
+    outer = {module.name.rpartition(".")[0] for module in lists}
+    if any(module.name in outer and module.class_name in LISTS for module in trace.modules):
+        what = f"{request.site} means elements of {lists[0].name}, a list in a list, which a loop takes apart: not built yet"
+        raise CodegenError("site-not-editable", what, f"choose what runs the lists: {lists[0].name.split('.')[0]}")
     lasts = dict.fromkeys(module.name.rpartition(".")[2] for module in modules)
     if len(lasts) > 1:
         each = ", ".join(selection.joined(request.site.rpartition(".")[0], last) for last in lasts)
@@ -104,8 +114,10 @@ def find(trace: Trace, request: Request) -> Site:
     if len(host.instances) < len(holding):
         count = f"{len(host.instances)} of {len(holding)} objects of class {host.name}"
         what = f"{request.site} means {count}, which share their code"
-        raise CodegenError("site-not-editable", what, f"give all of them: --class {host.name} --site {attribute}")
-    return Site(request.site, attribute, host, modules[0], meant[0].after, Width("", 0, ""), names=names)
+        every = selection.joined(attribute, request.site.rpartition(".")[2] if lists else "")
+        raise CodegenError("site-not-editable", what, f"give all of them: --class {host.name} --site {shlex.quote(every)}")
+    chosen = trace.chosen if lists else None
+    return Site(request.site, attribute, host, modules[0], meant[0].after, Width("", 0, ""), chosen=chosen, names=names)
 
 
 def _demand_repeatable(request: Request, meant: Sequence[TracedModule]) -> None:
@@ -119,21 +131,13 @@ def _demand_repeatable(request: Request, meant: Sequence[TracedModule]) -> None:
         raise CodegenError("changes-input", what, "choose the module around it")
 
 
-def _lists(trace: Trace, request: Request, meant: list[TracedModule]) -> list[TracedModule]:
-    """The lists of torch's whose elements are meant; the modules themselves where they are no elements.
-
-    Raises CodegenError("site-not-editable") where some elements are meant and others are not.
-    """
+def _lists(trace: Trace, meant: list[TracedModule]) -> list[TracedModule]:
+    """The lists of torch's whose elements are meant; [] where the modules are no elements."""
     known = {module.name: module for module in trace.modules}
     own = {path for h in trace.hosts for path in h.instances}
     holders = [*dict.fromkeys(module.name.rpartition(".")[0] for module in meant)]
     if not all(name and name not in own and known[name].class_name in LISTS for name in holders):
-        return meant
-    children = selection.children_of([*known])
-    lacking = {selection.joined(holder, child) for holder in holders for child in children[holder]} - {m.name for m in meant}
-    if lacking:
-        what = f"{request.site} means some elements of {holders[0]} and leaves {len(lacking)} out, which the same call runs"
-        raise CodegenError("site-not-editable", what, f"give the whole list: --site {holders[0]}")
+        return []
     return [known[name] for name in holders]
 
 
@@ -149,31 +153,49 @@ def _targets(parts: Parts, traces: Sequence[Trace], request: Request) -> Iterato
         if cls is None or Path(site.host.file).resolve() != parts.host_file.path.resolve():
             what = f"{site.host.name}, which runs {request.site}, is no class of {parts.host_file.path.name}"
             raise CodegenError("host-not-found", what, "name another host: --class")
-        yield _target(parts.host, cls, site, trace, request)
+        yield _target(parts, cls, site, trace, request)
 
 
-def _target(code: Code, cls: ast.ClassDef, site: Site, trace: Trace, request: Request) -> Target:
+def _target(parts: Parts, cls: ast.ClassDef, site: Site, trace: Trace, request: Request) -> Target:
     """The calls of the site in one class. Raises CodegenError("hidden-call", "site-not-editable", "checkpointed-already")."""
-    each = request.site.rpartition(".")[2] != site.attribute  # elements are meant
-    calls, before = [], 0
-    for use in reading.uses(code, cls, site, trace.calls, ()):
+    scripted = "script" in request.checks or "torch.jit.is_scripting()" in parts.host.text
+    runs, before = list[Run](), 0
+    for use in reading.uses(parts.host, cls, site, trace.calls, ()):
         if not _is_callee(site, use):
             runner = ast.unparse(use.call.func)
             if "checkpoint" not in runner.rpartition(".")[2]:
                 raise refused(use, f"{runner} runs the site, which it is given")
             before += 1
             continue
-        if use.condition and not use.condition.endswith(f" is {_first(site, use)}"):
-            raise refused(use, f"it is the site only where {use.condition}")
-        if each and not use.condition and ast.unparse(_called(use)) != _first(site, use):
-            hint = f"--site {request.site.rpartition('.')[0]} is the whole list; or choose a module inside its elements"
-            raise refused(use, "the list runs its elements itself", hint)
-        _demand_alone(site, use, trace)
-        calls.append(use)
-    if not calls:
+        only = "" if use.condition.endswith(f" is {_first(site, use)}") else use.condition
+        if not only:
+            _demand_alone(site, use, trace)
+        run = _of_elements(site, use, request) if site.chosen else Run(use)
+        run = replace(run, only=only) if run else None
+        runs += [replace(run, scripted=scripted)] if run else []
+    if not runs:
         what = f"{cls.name} runs {request.site} under checkpointing already"
         raise CodegenError("checkpointed-already", what, "choose a module around it or inside it")
-    return Target(site, cls, tuple(calls), before)
+    return Target(site, cls, tuple(runs), before)
+
+
+def _of_elements(site: Site, use: Use, request: Request) -> Run | None:
+    """What of a list a call runs, None where it is an element that is not meant."""
+    assert site.chosen is not None
+    called, listed = ast.unparse(_called(use)), f"{use.me}.{site.attribute}"
+    children = [name for name in site.names if name.rpartition(".")[0] == site.module.name]
+    part = request.site.rpartition(".")[2]
+    places = [index for index, name in enumerate(children) if name in site.chosen.names]
+    if len(places) == len(children):
+        part = "*"
+    elif not (selection.POSITIONS.fullmatch(part) or selection.SLICE.fullmatch(part)):  # they have names
+        part = ",".join(map(str, places))
+    if called == listed or use.condition and not use.condition.endswith(f" is {_first(site, use)}"):
+        return Run(use, listed, part)
+    fixed = re.fullmatch(rf"{re.escape(listed)}\[(-?\d+)\]", called)
+    if fixed is None:
+        return Run(use, listed, part, called)
+    return Run(use, listed, "*", called) if children[int(fixed[1])] in site.chosen.names else None
 
 
 def _called(use: Use) -> ast.expr:
@@ -239,7 +261,7 @@ def _bound(cls: ast.ClassDef) -> Collection[str]:
 
 def call_sites(text: str, targets: Sequence[Target], runner: Runner) -> tuple[tuple[str, int], ...]:
     """(method, line) of every checkpointed call of the site in the variant's classes."""
-    subjects = {ast.unparse(use.call.func) for target in targets for use in target.uses}
+    subjects = {partly.called(run) for target in targets for run in target.runs}
     hosts = {target.site.host.name for target in targets}
     found = [
         (f"{name}.{method.name}", node.lineno)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from codegen import types
+from codegen import traced
 from codegen.errors import CodegenError
 from codegen.limits import Limits
 
@@ -220,25 +220,25 @@ def _memory(limits: Limits) -> int:
     return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.75)
 
 
-def _width(value: dict[str, Any] | None) -> types.Width | None:
-    return types.Width(**value) if value else None
+def _width(value: dict[str, Any] | None) -> traced.Width | None:
+    return traced.Width(**value) if value else None
 
 
-def _layout(value: dict[str, Any]) -> types.Layout:
-    return types.Layout(**{**value, "grid": tuple(value["grid"]) if value["grid"] else None})
+def _layout(value: dict[str, Any]) -> traced.Layout:
+    return traced.Layout(**{**value, "grid": tuple(value["grid"]) if value["grid"] else None})
 
 
-def _chosen(value: dict[str, Any] | None) -> types.Chosen | None:
+def _chosen(value: dict[str, Any] | None) -> traced.Chosen | None:
     if value is None:
         return None
     widths = {side: _width(value[side]) for side in ("width_after", "width_before")}
-    return types.Chosen(**{**value, **widths, "names": tuple(value["names"])})
+    return traced.Chosen(**{**value, **widths, "names": tuple(value["names"])})
 
 
-def trace_from_json(data: dict[str, Any]) -> types.Trace:
+def trace_from_json(data: dict[str, Any]) -> traced.Trace:
     """The Trace that a child sent."""
     modules = tuple(
-        types.TracedModule(
+        traced.TracedModule(
             **{
                 **m,
                 "input_shape": tuple(m["input_shape"]),
@@ -253,18 +253,18 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         for m in data["modules"]
     )
     calls = tuple(
-        types.Call(
+        traced.Call(
             **{
                 **c,
-                "span": types.Span(**c["span"]),
+                "span": traced.Span(**c["span"]),
                 "names": tuple(map(tuple, c["names"])),
                 "misfits": tuple(c["misfits"]),
             }
         )
         for c in data["calls"]
     )
-    hosts = tuple(types.HostClass(**{**h, "instances": tuple(h["instances"])}) for h in data["hosts"])
-    known = {f.name for f in dataclasses.fields(types.Trace)}
+    hosts = tuple(traced.HostClass(**{**h, "instances": tuple(h["instances"])}) for h in data["hosts"])
+    known = {f.name for f in dataclasses.fields(traced.Trace)}
     rest = {k: v for k, v in data.items() if k in known}
     lists = {
         "hosts": hosts,
@@ -274,7 +274,8 @@ def trace_from_json(data: dict[str, Any]) -> types.Trace:
         "restless": tuple(data["restless"]),
         "early": tuple(data["early"]),
         "chosen": _chosen(data["chosen"]),
+        "behind": tuple(_chosen(each) for each in data["behind"]),
         "taps": tuple(data["taps"]),
         "hooked": data["hooked"],
     }
-    return types.Trace(**{**rest, **lists})
+    return traced.Trace(**{**rest, **lists})

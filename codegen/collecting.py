@@ -11,7 +11,8 @@ from codegen import expressions, sources, syntax
 from codegen.errors import CodegenError
 from codegen.foreign import Foreign
 from codegen.standalone import Parts
-from codegen.types import Request, Site, Source, Trace
+from codegen.traced import Trace
+from codegen.types import Request, Site, Source
 
 
 def prepare(

@@ -13,7 +13,8 @@ from codegen import catalogue, components, construct, expressions, gating, initi
 from codegen.errors import CodegenError
 from codegen.expressions import Around, Chain, Joined, Leaf, Node
 from codegen.syntax import Code
-from codegen.types import Component, Layout, Request, Site, Width
+from codegen.traced import Layout, Width
+from codegen.types import Component, Request, Site
 
 VARIABLES = ("y", "z", "u", "v", "w")  # for what several modules take
 FACTORY = "**dd"

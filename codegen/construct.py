@@ -14,7 +14,8 @@ from codegen import catalogue, loops, reaching, selection, style, syntax
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN, OWNER
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Site, Trace
+from codegen.traced import Trace
+from codegen.types import Component, Edit, Site
 
 if TYPE_CHECKING:
     from jinja2 import Template

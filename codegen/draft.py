@@ -40,7 +40,8 @@ from codegen.errors import CodegenError
 from codegen.ops import behind, beside, elsewhere, extra, insert, ordered, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
-from codegen.types import Component, Edit, Request, Site, Source, Trace, Variant
+from codegen.traced import Trace
+from codegen.types import Component, Edit, Request, Site, Source, Variant
 
 UNREACHED = ("hidden-call", "container-element")  # no edit of the code that runs the site gives it a module
 
@@ -168,7 +169,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace)
-    methods = _methods(place, list(ground.uses))
+    methods = _methods(place, list(ground.uses), trace)
     edits = [*_constructor(place, how, hooks, ordering), *methods]  # a new method stands behind what stands in `__init__`
     late = how in (Making.LATE, Making.LATE_PASSING)
     if late or how in (Making.CHOSEN, Making.LAYER):
@@ -196,7 +197,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         there = locating.find(other, request, elements.edited(site))
         proofs.append({**plans.made(request, source, there, twin, other, names), "entry": ""})
     site = behind.named(site, parts, place, trace) if trace and site.chosen else site
-    about = notes.about(site, cls, locating.misfits(trace, site, request.sides) if trace else [], ground.uses)
+    about = _about(request, place, site, trace, ground.uses)
     return Draft(
         site,
         variant,
@@ -220,10 +221,18 @@ def _constructor(place: insert.Place, how: Making, hooks: list[str], ordering: l
     yield construct.plan(place.code, place.cls, construct.guarded(made, construct.present(place.cls, place.site)))
 
 
-def _methods(place: insert.Place, uses: list[Use]) -> list[Edit]:
+def _about(request: Request, place: insert.Place, site: Site, trace: Trace | None, uses: Sequence[Use]) -> list[str]:
+    """What a person should know of it."""
+    found = notes.about(site, place.cls, locating.misfits(trace, site, request.sides) if trace else [], uses)
+    if request.combine == branch.EXTRA:
+        found += extra.notes(place, uses, extra.children(place.site, trace))
+    return found
+
+
+def _methods(place: insert.Place, uses: list[Use], trace: Trace | None) -> list[Edit]:
     """The edits of the methods that run the site."""
     if place.combine == branch.EXTRA:
-        return extra.plan(place, uses)
+        return extra.plan(place, uses, extra.children(place.site, trace))
     if place.site.layered:  # it runs its layers itself
         return []
     if place.site.ordered and place.combine:

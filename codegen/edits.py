@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from codegen import components, emit, expressions, selection
 from codegen.errors import CodegenError
-from codegen.types import Request, Trace
+from codegen.traced import Trace
+from codegen.types import Request
 
 EDIT = re.compile(r"\s*(?P<operation>after|before|beside|replace|head)\s+(?P<site>\S+)\s*:\s+(?P<what>\S.*?)\s*")
 FLAGS = ("--identity", "--hook", "--import", "--accept-licence", "--emit-groups")

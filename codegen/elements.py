@@ -12,7 +12,8 @@ from pathlib import Path
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import Call, HostClass, Request, Site, Trace, TracedModule
+from codegen.traced import Call, HostClass, Trace, TracedModule
+from codegen.types import Request, Site
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
 

@@ -50,10 +50,17 @@ def command(request: Request, source: str) -> str:
     )
     for option, value in options:
         words += [option, value] if value else []
+    words += ["--check", "script"] if guards(request) else []
     flags = {"--identity": request.identity, "--hook": request.hook, **inclusion(request)}
     flags |= {"--emit-groups": request.groups, "--static": request.static}
     words += [option for option, on in flags.items() if on]
     return shlex.join(words)
+
+
+def guards(request: Request) -> bool:
+    """Whether a check that was asked for says how the code is written: no checkpoint where torch.jit.script compiles it."""
+    some = request.operation == "checkpoint" or any(edit.lstrip().startswith("checkpoint ") for edit in request.edits)
+    return some and "script" in request.checks
 
 
 def inclusion(request: Request) -> dict[str, bool]:
@@ -104,7 +111,7 @@ def header(request: Request, source: Source, host: str, build: str, inputs: Iter
 def recorded_line(request: Request, source: Source) -> str:
     """The command that the header records: `codegen insert timm:resnet50 --module se --after layer1`."""
     if request.edits:  # what belongs to the first of them stands in it
-        shared = ("source", "build", "input", "keep", "suffix", "edits", "base")
+        shared = ("source", "build", "input", "keep", "suffix", "edits", "base", "checks")
         request = Request(**{name: getattr(request, name) for name in shared})
     spec = recorded_source(source)
     if spec != source.spec and source.file.module:

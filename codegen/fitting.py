@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from codegen import nested
 from codegen.errors import CodegenError
-from codegen.types import Request, TracedModule
+from codegen.traced import TracedModule
+from codegen.types import Request
 
 
 def demand_tensor(request: Request, module: TracedModule) -> None:

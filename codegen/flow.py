@@ -6,11 +6,12 @@ Reads a class; refuses what goes anywhere else. Changes nothing.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from codegen import loops, syntax
+from codegen import loops, passing, syntax
 from codegen.errors import CodegenError
+from codegen.passing import Passed
 from codegen.syntax import Code, Function
 
 
@@ -19,7 +20,8 @@ class Flow:
     """A call whose value its method returns as it is.
 
     name: the variable in between, "" where `return` has the call itself; certain: each of `returns` gives the value in
-    every case, not only in one branch: `return x if pre_logits else self.fc(x)`.
+    every case, not only in one branch: `return x if pre_logits else self.fc(x)`; passed: what is done to it on the way, None
+    where nothing is.
     """
 
     node: ast.expr
@@ -28,21 +30,33 @@ class Flow:
     returns: tuple[ast.Return, ...]
     name: str = ""
     certain: bool = True
+    passed: Passed | None = None
 
 
-def follow(code: Code, cls: ast.ClassDef, nodes: Iterable[ast.expr]) -> list[Flow]:
+def follow(
+    code: Code, cls: ast.ClassDef, nodes: Iterable[ast.expr], kinds: Mapping[str, str] | None = None
+) -> list[Flow]:
     """The flow of each node, and of every call in the class of the methods that return them, up to its `forward`.
 
+    kinds: of the host's children, for what is done to the nodes' own values on the way, see `passing`.
     Raises CodegenError("site-not-editable") where a value goes on into something else.
     """
     method_of = loops.surveyed(cls)[1]
     waiting, found = [*nodes], dict[ast.expr, Flow]()
+    first = frozenset(waiting)
     while waiting:
         node = waiting.pop(0)
         if node in found:
             continue
-        found[node] = _flow(code, cls, node, method_of[node])
-        waiting += _calls(cls, method_of[node])
+        method = method_of[node]
+        try:
+            found[node] = _flow(code, cls, node, method)
+        except CodegenError:
+            passed = passing.follow(method, node, kinds) if kinds is not None and node in first else None
+            if passed is None:
+                raise
+            found[node] = Flow(node, method, passed.statement, passed.returns, passed.name, True, passed)
+        waiting += _calls(cls, method)
     return [*found.values()]
 
 
@@ -134,5 +148,5 @@ def _refused(cls: ast.ClassDef, method: Function, node: ast.expr, why: str) -> C
     return CodegenError(
         "site-not-editable",
         f"{cls.name}.{method.name}:{node.lineno} `{text}`: {why}",
-        "an extra head stands beside a classifier whose result the model returns as it is",
+        "an extra head stands beside a classifier whose result the model returns, as it is or as probabilities",
     )

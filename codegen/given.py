@@ -17,7 +17,7 @@ from codegen.errors import CodegenError
 Combine = Literal["add", "mul", "cat", "gate"]
 Keep = Literal["all", "used"]
 Way = Literal["residual", "gate", "drop_path", "scale", "checkpoint"]
-Pool = Literal["avg", "max", "avgmax", "gem"]
+Pool = Literal["avg", "max", "avgmax", "gem", "catavgmax"]
 Init = Literal["paper", "kaiming", "xavier", "trunc_normal", "zero_last", "host"]
 Isolate = Literal["fork"]
 Executor = Literal["local", "dask"]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from codegen import naming, style, syntax
 from codegen.syntax import Code
-from codegen.types import Edit, Trace
+from codegen.traced import Trace
+from codegen.types import Edit
 
 METHOD = "new_parameters"
 TEXT = '''

@@ -62,7 +62,7 @@ def _flat(node: ast.expr, width: str, positions: int) -> tuple[str, int]:
         except (ValueError, TypeError):
             return width, 0
     if name in pools.CLASSES:
-        return width, 1
+        return pools.doubled(width) if pools.widens(name) else width, 1
     return width, 0 if RESIZES.match(name) else positions
 
 

@@ -14,7 +14,7 @@ from codegen import points
 from codegen.loops import loop_variable
 from codegen.reading import Use
 from codegen.syntax import Code, parents
-from codegen.types import TracedModule
+from codegen.traced import TracedModule
 
 # where an expression needs no parentheses around a sum
 OPEN = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Dict)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from codegen import composing, elements, fitting, selection
 from codegen.elements import Edited
 from codegen.errors import CodegenError
-from codegen.types import Call, HostClass, Layout, Request, Site, Trace, TracedModule, Width
+from codegen.traced import Call, HostClass, Layout, Trace, TracedModule, Width
+from codegen.types import Request, Site
 
 WHERE = {"after": "that returns", "before": "that receives", "beside": "to run beside", "replace": "to replace"}
 WHERE |= {"checkpoint": "to run again"}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from codegen import syntax
 from codegen.syntax import Function
-from codegen.types import Call, Site, Span
+from codegen.traced import Call, Span
+from codegen.types import Site
 
 Survey = tuple[dict[Span, ast.Call], dict[ast.AST, Function], dict[ast.Call, list[ast.For]]]
 
@@ -39,6 +40,15 @@ def constructing(cls: ast.ClassDef) -> frozenset[str]:
         new = {f.attr for f in called if isinstance(f, ast.Attribute) and f.attr in methods} - found
         found |= new
     return frozenset(found)
+
+
+def around(method: Function, node: ast.AST) -> list[ast.For]:
+    """The loops of a method around a node, the innermost first."""
+    above, found = syntax.parents(method), []
+    while node is not method:
+        node = above[node]
+        found += [node] if isinstance(node, ast.For) else []
+    return found
 
 
 def loop_variable(loop: ast.For, is_site: Callable[[ast.AST], bool]) -> str:

@@ -15,7 +15,8 @@ from codegen import patterns, registry, rewrite, selection, syntax
 from codegen.patterns import Spec, Wanted
 from codegen.registry import PREVIOUS
 from codegen.syntax import Code
-from codegen.types import Edit, Site, Trace
+from codegen.traced import Trace
+from codegen.types import Edit, Site
 
 PROBES = ("weight", "0.weight")  # how the names of a new module's parameters may go on
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from codegen import inlining
 from codegen.inlining import Running
-from codegen.types import TracedModule
+from codegen.traced import TracedModule
 
 KINDS = ("tuple", "list", "dict")  # of what a site may receive in the place of a bare tensor
 

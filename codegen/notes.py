@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from codegen import loops
 from codegen.reading import Use
-from codegen.types import Call, Site, Width
+from codegen.traced import Call, Width
+from codegen.types import Site
 
 
 def about(site: Site, cls: ast.ClassDef, misfits: Sequence[Call], uses: Sequence[Use]) -> list[str]:

@@ -16,6 +16,7 @@ from codegen import (
     edits,
     emitted,
     expressions,
+    pools,
     replacing,
     selection,
     selfcheck,
@@ -29,7 +30,8 @@ from codegen.child import Child, Start, trace_from_json
 from codegen.draft import Draft, Lesson
 from codegen.errors import CodegenError
 from codegen.proving import USUAL, Proving, shared
-from codegen.types import Check, Report, Request, Source, Trace
+from codegen.traced import Trace
+from codegen.types import Check, Report, Request, Source
 
 
 class Stopwatch:
@@ -102,7 +104,7 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
                     alike, subject = True, measure(child, subject.source, request, alike=True)  # it may hold at this width only
                     continue
                 if error.name not in ("made-elsewhere", "source-fails") or Lesson.FACTORIES in lessons:
-                    raise
+                    raise verdicts.hinted(error, request, subject.trace) from None
                 lessons |= {Lesson.FACTORIES}
                 continue
         if request.operation == "replace" and _refuses_base(proof) and Lesson.HOLDS_OLD not in lessons:
@@ -175,6 +177,7 @@ def traced(child: Child, source: Source, request: Request, *, alike: bool = Fals
             "library": source.library,
             "wanted": selection.internal(request.site),
             "element": request.element,
+            "behind": pools.widens(request.layers),
             "narrow": not alike and request.operation not in ("beside", "replace"),
             "short": not alike,
         },

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from codegen import branch, locating, selection
-from codegen.types import Request, Site, Source, Trace, Variant
+from codegen.traced import Trace
+from codegen.types import Request, Site, Source, Variant
 
 
 def made(

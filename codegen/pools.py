@@ -10,7 +10,19 @@ from codegen.errors import CodegenError
 from codegen.types import Site
 
 LAYERS = {"avg": "AdaptiveAvgPool2d(1)", "max": "AdaptiveMaxPool2d(1)", "avgmax": "AvgMaxPool2d", "gem": "GeM"}
+LAYERS |= {"catavgmax": "CatAvgMaxPool2d"}
 CLASSES = {"GeM": ("gem", ("p", "eps", "device", "dtype")), "AvgMaxPool2d": ("avg_max", ())}  # (template, parameters)
+CLASSES |= {"CatAvgMaxPool2d": ("cat_avg_max", ())}
+
+
+def widens(layers: str) -> bool:
+    """Whether what stands in the place of a pool gives two numbers of each channel: what takes it is made anew."""
+    return layers == LAYERS["catavgmax"]
+
+
+def doubled(width: str) -> str:
+    """`dim * 2`, `(a + b) * 2`."""
+    return ast.unparse(ast.BinOp(ast.parse(width, mode="eval").body, ast.Mult(), ast.Constant(2)))
 
 
 def in_place_of(site: Site, layers: list[ast.expr]) -> list[ast.expr]:

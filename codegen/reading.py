@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from codegen import flags, loops, reaching, selection
 from codegen.errors import CodegenError
 from codegen.syntax import Code, Function
-from codegen.types import Call, Site
+from codegen.traced import Call
+from codegen.types import Site
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from codegen import catalogue, selection
 from codegen.provided import Provided
-from codegen.types import Layout, Report, Trace, TracedModule
+from codegen.traced import Layout, Trace, TracedModule
+from codegen.types import Report
 
 
 def unified(base: str, variant: str, name: str, sides: tuple[str, str] = ("base", "variant")) -> list[str]:

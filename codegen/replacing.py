@@ -21,6 +21,7 @@ from codegen import (
     naming,
     notes,
     plans,
+    pools,
     reaching,
     renaming,
     selection,
@@ -28,6 +29,7 @@ from codegen import (
     standalone,
     style,
     syntax,
+    widening,
 )
 from codegen.calls import call_sites
 from codegen.collecting import prepare
@@ -36,7 +38,8 @@ from codegen.errors import CodegenError
 from codegen.selection import CHOSEN
 from codegen.standalone import Addition
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, Site, Source, Trace, TracedModule, Variant, Width
+from codegen.traced import Trace, TracedModule, Width
+from codegen.types import Component, Edit, Request, Site, Source, Variant
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,12 @@ def draft(
     request: Request, source: Source, trace: Trace, others: Sequence[Trace] = (), lessons: frozenset[Lesson] = frozenset()
 ) -> Draft:
     """Another module in the place of the site: only the model's own `__init__` changes."""
-    traces = (trace, *others)
+    wide = pools.widens(request.layers)
+    with_it = [other for other in others if other.chosen is None or other.chosen.names]  # the others do without it
+    traces = (trace, *(other for other in with_it if other.behind or not wide))
     found = [find(each, request) for each in traces]
+    if wide:
+        found = [widening.sites(each, where) for each, where in zip(found, traces, strict=True)]
     site = found[0]
     parts, cls = prepare(request, source, site, trace.build, ((t.hosts[0].file, t.hosts[0].name) for t in traces))
     classes = [syntax.find_class(parts.host, t.hosts[0].name, t.hosts[0].line) for t in traces[1:]]
@@ -62,7 +69,7 @@ def draft(
     keyed = dropped(trace, site) > 0
     old = site.module.keys if Lesson.HOLDS_OLD in lessons else ()
     stateful = Lesson.STATELESS not in lessons and not components.removes(request)
-    made = plan(request, site, models, hooked=keyed or stateful, old=old)
+    made = _widened(request, site, models, trace) if wide else plan(request, site, models, hooked=keyed or stateful, old=old)
     component = naming.fitted(made.component, parts.host, parts.main, *siblings.codes(parts.file, parts.main))
     pieces = (style.reindented(text, parts.host).strip("\n") for text in (component.code, made.hook) if text.strip())
     addition = Addition(component.imports, "\n\n\n".join(pieces))
@@ -82,7 +89,9 @@ def draft(
     called = call_sites(text, attribute) if attribute.isidentifier() else ()
     used = bool(made.site.width.expr) and site.width.expr in made.component.construct
     about = (*component.notes, *(notes.about(made.site, cls, [], ()) if used else ()))
-    if keyed and not old:
+    if wide:
+        about = (*about, widening.note(site, trace))
+    elif keyed and not old:
         meant = site.chosen.names if site.chosen else ()
         what = f"{', '.join(meant[:3])}{' ...' * (len(meant) > 3)}"
         about = (*about, f"{dropped(trace, site):,} parameters of the base are left out: those of {what}")
@@ -118,6 +127,15 @@ def plan(
     imports = (*component.imports, *(["from torch import nn"] if hook else []))
     imports += ("import warnings",) if hook and not old else ()
     return Replacement(tuple(edits), hook, replace(component, imports=imports), shown)
+
+
+def _widened(request: Request, site: Site, models: Iterable[tuple[Code, ast.ClassDef]], trace: Trace) -> Replacement:
+    """A pool that gives twice the channels, and the linear layers behind it."""
+    made = [(code, cls, widening.statements(request, site, trace, cls)) for code, cls in models]
+    edits = tuple(construct.plan(code, cls, ["\n".join(each.lines)]) for code, cls, each in made)
+    first = made[0][2]
+    imports = (*first.component.imports, "from torch import nn", "import warnings")
+    return Replacement(edits, first.hook, replace(first.component, imports=imports), site)
 
 
 def _hook(request: Request, component: Component, old: Sequence[str]) -> tuple[str, str]:

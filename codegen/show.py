@@ -18,7 +18,8 @@ from codegen.components import removes
 from codegen.errors import printable
 from codegen.provided import Provided
 from codegen.records import call_sites
-from codegen.types import Layout, Report, Trace, TracedModule, Width
+from codegen.traced import Layout, Trace, TracedModule, Width
+from codegen.types import Report
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 WIDEST = 8  # a tab, in a diff on a terminal

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from codegen import edits, selection
 from codegen.errors import CodegenError
-from codegen.types import Report, Request, Trace, TracedModule
+from codegen.traced import Trace, TracedModule
+from codegen.types import Report, Request
 
 SEVERAL = ("several-sites", "ambiguous-host", "unknown-width", "mixed-widths", "mixed-layouts")  # may hold of each alone
 

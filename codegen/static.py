@@ -27,7 +27,8 @@ from codegen.collecting import files, prepare
 from codegen.draft import Draft, Ground, placed, write
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Call, Check, HostClass, Layout, Report, Request, Source, Trace, TracedModule, Width
+from codegen.traced import Call, HostClass, Layout, Trace, TracedModule, Width
+from codegen.types import Check, Report, Request, Source
 
 HEADER = re.compile(r"host (?P<host>[\w.<>]+), built by (?P<build>.+)\.$")
 

@@ -16,7 +16,8 @@ from codegen.calls import call_sites
 from codegen.child import Child, Start
 from codegen.errors import CodegenError
 from codegen.pipeline import Stopwatch
-from codegen.types import Check, Report, Request, Source, Trace
+from codegen.traced import Trace
+from codegen.types import Check, Report, Request, Source
 
 ORDER = {"failed": 0, "passed": 1, "skipped": 2}  # a check of all edits is the first of these that it is of one
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codegen import parsing
 from codegen.errors import CodegenError
-from codegen.types import Span
+from codegen.traced import Span
 
 COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")  # PEP 263
 VARIANT = Path("the variant")  # what its text is called before it is a file

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from codegen import between, syntax
 from codegen.errors import CodegenError
-from codegen.types import Call, Layout, Site, Trace, TracedModule, Width
+from codegen.traced import Call, Layout, Trace, TracedModule, Width
+from codegen.types import Site
 
 
 def unreached(trace: Trace) -> list[Call]:

@@ -22,7 +22,8 @@ from codegen.emit import Header
 from codegen.errors import CONTRACT, CodegenError
 from codegen.pipeline import Subject
 from codegen.syntax import Code
-from codegen.types import Check, Report, Request, Source, Trace
+from codegen.traced import Trace
+from codegen.types import Check, Report, Request, Source
 from codegen.version import __version__
 
 CHECKPOINT = "checkpoint"  # what a checkpointing, which has no attribute, is called in --name

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, replace
 
-from codegen import components, composing, elements, locating
+from codegen import branch, components, composing, elements, locating, pools, widening
 from codegen.errors import CONTRACT, CodegenError
-from codegen.types import Check, Report, Request, Trace
+from codegen.traced import Trace
+from codegen.types import Check, Report, Request
 
 HOOK = "--hook lets a forward hook of the site run the module"
 UNEDITABLE = {  # no code that runs the site can be edited so that the module runs exactly where it does
@@ -21,7 +23,19 @@ def hookable(request: Request) -> bool:
 
 
 def hinted(error: CodegenError, request: Request, trace: Trace) -> CodegenError:
-    """The error of a draft, with the way round it where there is one."""
+    """The error of a draft, or of its first run, with the way round it where there is one."""
+    if pools.widens(request.layers) and error.name == "module-does-not-fit" and widening.HINT not in error.hint:
+        return replace(error, hint=f"the code may count on the old width behind the pool; {widening.HINT}")
+    if error.name == "site-not-editable" and request.combine == branch.EXTRA:
+        instead = shlex.join(["codegen", "head", request.source, "--site", request.site, "--layers", request.layers])
+        return replace(error, hint=f"{error.hint}; {instead} puts the layers in its place")
+    if error.name == "container-element" and request.operation == "checkpoint":
+        outer = request.site.partition(".")[0]
+        instead = shlex.join(["codegen", "wrap", request.source, "--site", outer, "--with", "checkpoint"])
+        return replace(error, hint=f"{instead} runs the whole of the outer list again")
+    if error.name == "module-does-not-fit" and request.layers and "the shape must stay" in error.hint:
+        hint = "the first layer takes what the site takes: of a map, put AdaptiveAvgPool2d(1), Flatten in front"
+        return replace(error, hint=hint)
     if error.name not in UNEDITABLE or not hookable(request):
         return error
     try:
@@ -50,6 +64,9 @@ def demand(report: Report) -> None:
     if components.removes(report.request) and failed[0].name == "shape":
         name, what = "module-does-not-fit", f"{report.request.site} cannot be left out: {what}"
         hint = "nothing was written; codegen replace and codegen head put something else there"
+    elif pools.widens(report.request.layers) and failed[0].name in ("shape", "placement"):
+        name, what = "module-does-not-fit", f"twice the channels behind {report.request.site}: {what}"
+        hint = f"nothing was written; {widening.HINT}"
     elif report.request.init and failed[0].name == "init":
         name, hint = "module-does-not-fit", f"nothing was written; leave --init {report.request.init} out, or give another way"
     elif (at := report.site) and (at.parted or at.layered) and f"{at.module.name}.0" in at.names:  # it is a list itself

@@ -11,7 +11,8 @@ from codegen import reading, rewrite, syntax
 from codegen.inlining import Running
 from codegen.ops import insert
 from codegen.syntax import Code
-from codegen.types import Call, Component, HostClass, Layout, Site, TracedModule, Width
+from codegen.traced import Call, HostClass, Layout, TracedModule, Width
+from codegen.types import Component, Site
 
 INIT = (
     "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"

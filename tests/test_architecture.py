@@ -29,9 +29,9 @@ LAYERS |= {"swept": 12, "timings": 12, "reports": 12, "comparing": 11, "sweeps":
 LAYERS |= {"show": 12, "kept": 12, "running": 11, "changes": 11, "wanted": 11, "updating": 11, "building": 10, "undoing": 10}
 LAYERS |= {"variants": 9, "basing": 8, "growing": 8, "commandlines": 7, "static": 7, "steps": 7, "pipeline": 6}
 LAYERS |= {"replacing": 5, "checkpointing": 5, "assembled": 5, "draft": 4, "ops": 3}
-LAYERS |= {"selection": 1, "types": 1, "limits": 0, "errors": 0, "version": 0}
+LAYERS |= {"selection": 1, "types": 1, "traced": 0, "limits": 0, "errors": 0, "version": 0}
 STAGE = 2
-WORKER_MAY_IMPORT = {"worker", "selection", "points", "syntax", "types", "errors"}  # what reads code, and no more
+WORKER_MAY_IMPORT = {"worker", "selection", "points", "syntax", "types", "traced", "errors"}  # what reads code, and no more
 HEAVY = {"torch", "timm", "torchvision"}
 
 BAD_MODULE = re.compile(r"(^|_)(utils?|managers?|helpers?)($|_)")

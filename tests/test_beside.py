@@ -11,7 +11,8 @@ from small_host import INIT, held, host, make_site, seen
 from codegen import branch, fitting, reading, rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.ops import beside, insert
-from codegen.types import Component, HostClass, Layout, Request, Site, Width
+from codegen.traced import HostClass, Layout, Width
+from codegen.types import Component, Request, Site
 
 
 def edited(body: str, text: str = "self.m(x)", combine: str = "add", calls: int = 1, **module: Any) -> str:

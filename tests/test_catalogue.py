@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from codegen import catalogue, finding
 from codegen.catalogued import modules
 from codegen.errors import CodegenError
-from codegen.types import Layout, Width
+from codegen.traced import Layout, Width
 
 CHANNELS, ROWS, COLUMNS = 32, 5, 7
 NCHW, NHWC, NC, UNKNOWN = Layout("NCHW"), Layout("NHWC"), Layout("NC"), Layout("")

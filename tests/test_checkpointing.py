@@ -274,7 +274,7 @@ def test_beside_an_insertion_and_as_a_recipe(tmp_path: Path, codegen: Run) -> No
     ("source", "site", "name"),
     [
         (VIT, "blocks.1.mlp", "site-not-editable"),
-        (VIT, "blocks.::2", "site-not-editable"),
+        (VIT, "blocks.99", "unknown-site"),
         (VIT, "blocks.*@residual1", "between-modules"),
         (VIT, "nonsense", "unknown-site"),
         (VIT, "blocks.*.norm*", ""),  # an edit of each

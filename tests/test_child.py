@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 from codegen.child import Child, trace_from_json  # noqa: E402
 from codegen.errors import BUG, USER, CodegenError  # noqa: E402
 from codegen.limits import Limits  # noqa: E402
-from codegen.types import Trace  # noqa: E402
+from codegen.traced import Trace  # noqa: E402
 
 NET = """
 from torch import nn

@@ -11,7 +11,8 @@ import pytest
 
 from codegen import components, expressions
 from codegen.errors import CodegenError
-from codegen.types import Component, HostClass, Layout, Request, Site, TracedModule, Width
+from codegen.traced import HostClass, Layout, TracedModule, Width
+from codegen.types import Component, Request, Site
 
 SITE = Site(
     "m",

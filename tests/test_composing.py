@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from codegen import composing, expressions
 from codegen.errors import CodegenError
 from codegen.expressions import Around, Chain, Leaf, Node
-from codegen.types import Component, HostClass, Layout, Request, Site, TracedModule, Width
+from codegen.traced import HostClass, Layout, TracedModule, Width
+from codegen.types import Component, Request, Site
 
 HOST = HostClass("Net", "net.py", 1, ("",))
 LAYOUTS = {

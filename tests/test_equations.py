@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from codegen import catalogue
 from codegen.errors import CodegenError
-from codegen.types import Layout, Width
+from codegen.traced import Layout, Width
 
 CHANNELS, ROWS, COLUMNS, PREFIX = 32, 5, 7, 2
 KINDS = ("NCHW", "NHWC", "NLC", "NCL", "NC", "NCDHW", "NDHWC", "NXXC", "NCXX")

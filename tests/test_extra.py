@@ -35,13 +35,16 @@ class Net(nn.Module):
 """
 
 
+KINDS = {"flatten": "Flatten", "flat": "Identity", "softmax": "Softmax", "drop": "Dropout"}
+
+
 def added(code: Code, text: str = "self.m(x)", **module: object) -> str:
     """The class's methods with `self.aux` beside `self.m`."""
     cls, site = syntax.find_class(code, "Net"), make_site(**module)
     assert cls is not None
     uses = reading.uses(code, cls, site, [seen(code, text)], ("before", "after"))
     place = insert.Place(code, cls, site, held("aux"), ("self.aux(x)",), False, "extra")
-    changed = rewrite.apply(code.text, extra.plan(place, uses))
+    changed = rewrite.apply(code.text, extra.plan(place, uses, KINDS))
     syntax.find_class(Code(changed), "Net")
     return dedent(changed[len(INIT) :]).strip("\n")
 
@@ -65,6 +68,38 @@ def added(code: Code, text: str = "self.m(x)", **module: object) -> str:
 )
 def test_the_model_returns_both(before: str, after: str) -> None:
     assert added(host(f"def forward(self, x):\n    {before}")) == f"def forward(self, x):\n    {after}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("return F.log_softmax(self.m(x), dim=1)", "return F.log_softmax(self.m(x), dim=1), self.aux(x)"),
+        ("return self.m(x).softmax(-1)", "return self.m(x).softmax(-1), self.aux(x)"),
+        ("return self.flatten(self.m(x))", "return self.flatten(self.m(x)), self.flatten(self.aux(x))"),
+        (
+            "return torch.sigmoid(torch.flatten(self.m(x), 1))",
+            "return torch.sigmoid(torch.flatten(self.m(x), 1)), torch.flatten(self.aux(x), 1)",
+        ),
+        ("x = self.m(x)\n    return self.flat(x)", "x, aux = self.m(x), self.aux(x)\n    return self.flat(x), self.flat(aux)"),
+        (
+            "x = self.m(x)\n    x = x.view(x.size(0), -1)\n    out = self.softmax(x)\n    return out",
+            "x, aux = self.m(x), self.aux(x)\n    x, aux = x.view(x.size(0), -1), aux.view(x.size(0), -1)\n"
+            "    out = self.softmax(x)\n    return out, aux",
+        ),
+        (
+            "if bare:\n        return x\n    x = self.m(x)\n    if self.top:\n        x = x.sigmoid()\n    return x",
+            "if bare:\n        return x\n    x, aux = self.m(x), self.aux(x)\n    if self.top:\n        x = x.sigmoid()\n"
+            "    return x, aux",
+        ),
+        (
+            "x = self.m(x)\n    if self.top:\n        return x.softmax(1)\n    return x",
+            "x, aux = self.m(x), self.aux(x)\n    if self.top:\n        return x.softmax(1), aux\n    return x, aux",
+        ),
+    ],
+)
+def test_what_shapes_the_result_shapes_the_extra_one_and_probabilities_are_the_classifiers(before: str, after: str) -> None:
+    text = added(host(f"def forward(self, x, bare=False):\n    {before}"))
+    assert text == f"def forward(self, x, bare=False):\n    {after}"
 
 
 def test_what_has_no_name_gets_one() -> None:
@@ -100,8 +135,11 @@ def test_every_method_on_the_way_says_what_it_returns() -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("return F.log_softmax(self.m(x), 1)", "goes into `F.log_softmax"),
-        ("x = self.m(x)\n    return F.log_softmax(x, 1)", "goes on into `F.log_softmax"),
+        ("return F.log_softmax(self.m(x) / t, 1)", "goes into `self.m\\(x\\) / t"),
+        ("x = self.m(x)\n    return F.log_softmax(x, 1), x", "goes on into `F.log_softmax"),
+        ("x = self.m(x)\n    x = self.n(x)\n    return x", "goes on into `self.n"),
+        ("x = self.m(x)\n    if y:\n        return y\n    return self.flatten(x)", "goes on into `self.flatten"),
+        ("x = self.m(x)\n    return x.view(-1, 10)", "goes on into `x.view"),
         ("x = self.m(x)\n    x += 1\n    return x", "is changed by `x \\+= 1`, line 8"),
         ("y = self.m(x)\n    return x", "forward does not return what it returns"),
         ("self.y = self.m(x)\n    return x", "goes into `self.y = self.m"),
@@ -158,6 +196,7 @@ def test_a_name_that_cannot_be(codegen: Run, tmp_path: Path, name: str) -> None:
         ("torchvision:resnet18", "fc"),
         ("torchvision:mobilenet_v2", "classifier.1"),
         ("torchvision:mobilenet_v3_small", "classifier"),
+        ("timm:regnetx_002", "head.fc"),
     ],
 )
 def test_models_of_libraries(codegen: Run, tmp_path: Path, source: str, site: str) -> None:
@@ -166,6 +205,35 @@ def test_models_of_libraries(codegen: Run, tmp_path: Path, source: str, site: st
     assert done.returncode == 0, done.stderr.decode()
     verified = codegen("verify", "made.py", cwd=tmp_path)
     assert verified.returncode == 0, verified.stdout.decode()
+
+
+WRONG = {  # what a variant returns -> what the check of it says
+    "out, aux": "",
+    "torch.relu(out), aux": "values differ",
+    "out, aux * 2": "values differ",
+    "out": "does not return",
+    "(out, aux, x)": "does not return",
+}
+
+
+@pytest.mark.parametrize("given", WRONG)
+def test_what_is_wrong_beside_probabilities_is_caught(tmp_path: Path, given: str) -> None:
+    from codegen.worker import contract, models
+    from codegen.worker.subject import Plan, Subject
+
+    base = NET.replace("return self.fc(self.drop(x))", "out = self.fc(x)\n        out = out.log_softmax(1)\n        return out")
+    made = "        self.aux = nn.Linear(width, 3)\n\n    def forward"
+    variant = base.replace("\n    def forward", made).replace("return out", f"return {given}")
+    variant = variant.replace("out = self.fc(x)\n", "out, aux = self.fc(x), self.aux(x).reshape(len(x), 1, 3).flatten(1)\n")
+    modules = []
+    for name, text in (("base", base), ("variant", variant)):
+        (tmp_path / f"{name}.py").write_text(text)
+        modules.append(models.import_file(tmp_path / f"{name}.py", f"{name}_{abs(hash(given))}"))
+    plan = Plan("Net()", "Net()", "Net", "fc", "aux", "Linear", "beside", "1x3x8x8", combine="extra", asked=("extra",))
+    found = {each["name"]: (each["status"], each["detail"]) for each in contract.run(Subject(plan, *modules))}
+    status, detail = found["extra"]
+    assert status == ("failed" if WRONG[given] else "passed") and WRONG[given] in detail, detail
+    assert found["placement"][0] == status, found["placement"]
 
 
 @pytest.mark.slow

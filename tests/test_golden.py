@@ -32,7 +32,7 @@ DEFAULT = {
     "two_inputs/se_after_encoder",  # two calls in a statement, one in a comprehension that no run reaches; --input
 }
 
-NEEDS = {"einops_mixer": "einops"}  # folder -> a package that its model imports and that codegen does without
+NEEDS = {"einops_mixer": "einops", "reset_by_name": "timm"}  # folder -> a package that its model imports, codegen does not
 
 
 def name(path: Path) -> str:

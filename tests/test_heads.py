@@ -12,7 +12,8 @@ from torch import nn
 
 from codegen import heads, pools
 from codegen.errors import CodegenError
-from codegen.types import Component, HostClass, Layout, Request, Site, TracedModule, Width
+from codegen.traced import HostClass, Layout, TracedModule, Width
+from codegen.types import Component, Request, Site
 
 
 def made(layers: str, width: str = "self.dim", kind: str = "NC") -> str:

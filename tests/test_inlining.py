@@ -20,7 +20,8 @@ from torch import nn
 from codegen import composing, expressions, inlining, naming
 from codegen.errors import CodegenError
 from codegen.syntax import Code
-from codegen.types import Chosen, Component, Request, Site, TracedModule, Width
+from codegen.traced import Chosen, TracedModule, Width
+from codegen.types import Component, Request, Site
 
 NET = """
 import torch

@@ -11,7 +11,8 @@ from conftest import Run
 from torch import nn
 
 from codegen import construct, elements
-from codegen.types import Call, Chosen, HostClass, Layout, Request, Site, Span, Trace, TracedModule, Width
+from codegen.traced import Call, Chosen, HostClass, Layout, Span, Trace, TracedModule, Width
+from codegen.types import Request, Site
 
 HOST = HostClass("Net", "net.py", 1, ("",))
 SPAN = Span(1, 0, 1, 1)

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from codegen.types import Layout  # noqa: E402
+from codegen.traced import Layout  # noqa: E402
 from codegen.worker.layouts import Sample, Shape, channels, infer, of_width, one_sequence  # noqa: E402
 
 ShapeAt = Callable[[int, int, int], Shape]  # (batch, rows, columns) -> shape

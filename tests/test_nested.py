@@ -15,7 +15,8 @@ from torch import nn
 from codegen import fitting, rewrite, syntax
 from codegen.errors import CodegenError
 from codegen.ops import insert, whole
-from codegen.types import Request, TracedModule
+from codegen.traced import TracedModule
+from codegen.types import Request
 from codegen.worker import tracer
 from codegen.worker.checks import _sites
 

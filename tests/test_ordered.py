@@ -15,7 +15,8 @@ from codegen.construct import Named
 from codegen.errors import CodegenError
 from codegen.inlining import Running
 from codegen.ops import insert, ordered
-from codegen.types import Call, Chosen, Component, HostClass, Layout, Request, Site, Span, Trace, TracedModule, Width
+from codegen.traced import Call, Chosen, HostClass, Layout, Span, Trace, TracedModule, Width
+from codegen.types import Component, Request, Site
 
 CLASS = """\
 class Stack(nn.Sequential):

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from codegen import catalogue
 from codegen.errors import CodegenError
-from codegen.types import Component, Width
+from codegen.traced import Width
+from codegen.types import Component
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
 

@@ -14,7 +14,8 @@ from torch import nn
 from codegen import components, construct, expressions, replacing
 from codegen.errors import CodegenError
 from codegen.syntax import Code, find_class
-from codegen.types import Chosen, HostClass, Layout, Request, Site, TracedModule, Width
+from codegen.traced import Chosen, HostClass, Layout, TracedModule, Width
+from codegen.types import Request, Site
 from codegen.worker import settings
 
 NAMES = ("", "stem", "stem.0", "stem.1", "blocks", "blocks.0", "blocks.0.act", "blocks.1", "blocks.1.act", "act")

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from codegen import records, show
-from codegen.types import Call, Check, HostClass, Layout, Report, Request, Site, Span, Trace, TracedModule, Variant, Width
+from codegen.traced import Call, HostClass, Layout, Span, Trace, TracedModule, Width
+from codegen.types import Check, Report, Request, Site, Variant
 
 TOKENS = Layout("NLC", 1, (14, 14), "self.patch_embed.grid_size")
 FIELDS = "output host site attribute class_name build input width layout call_sites new_parameters drift checks seconds"

@@ -10,7 +10,8 @@ from conftest import Run
 
 from codegen import emit, splitting
 from codegen.errors import CodegenError
-from codegen.types import HostClass, Layout, Request, Trace, TracedModule
+from codegen.traced import HostClass, Layout, Trace, TracedModule
+from codegen.types import Request
 
 Row = tuple[str, str, int]  # name, class, width
 STAGES: list[Row] = [

@@ -12,7 +12,8 @@ import pytest
 from codegen import pipeline, proving, verdicts
 from codegen.child import Child
 from codegen.errors import CodegenError
-from codegen.types import Check, HostClass, Layout, Report, Request, Site, Trace, TracedModule, Width
+from codegen.traced import HostClass, Layout, Trace, TracedModule, Width
+from codegen.types import Check, Report, Request, Site
 
 WIDTH = Width("8", 8, "literal")
 

@@ -15,7 +15,8 @@ from codegen.ops import whole
 from codegen.ops.insert import Place
 from codegen.rewrite import apply
 from codegen.syntax import Code
-from codegen.types import HostClass, Layout, Site, TracedModule, Width
+from codegen.traced import HostClass, Layout, TracedModule, Width
+from codegen.types import Site
 
 
 def edited(body: str, kind: str = "tensor", index: str = "") -> str:

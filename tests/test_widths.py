@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 from torch import nn
 
-from codegen.types import Width  # noqa: E402
+from codegen.traced import Width  # noqa: E402
 from codegen.worker import models, widths  # noqa: E402
 from codegen.worker.scopes import Scope, recording  # noqa: E402
 from codegen.worker.widths import Observation  # noqa: E402

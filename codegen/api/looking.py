@@ -10,7 +10,8 @@ from codegen import given, requested
 from codegen.catalogue import Entry
 from codegen.errors import CodegenError
 from codegen.given import Arguments, Device, Spec, Ways
-from codegen.types import Report, Trace
+from codegen.traced import Trace
+from codegen.types import Report
 
 if TYPE_CHECKING:
     from codegen.certifying import Certificate

@@ -188,7 +188,8 @@ def head(
     """Put other layers in the place of a model's classifier; the first takes what that took: `codegen head`.
 
     site: the classifier: "fc", "head", "classifier.6".
-    layers: of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)". pool: instead, another pool in the place of the site.
+    layers: of torch.nn: "Linear(256), ReLU, Dropout(0.1), Linear(10)". pool: instead, another pool in the place of the site;
+        "catavgmax" gives twice the channels, and the linear layers behind it are made anew for that.
     extra: the name of a second classifier on the site's input, of these layers; the model returns (what it returned, its own).
     All else, what is returned and what is raised are as in `codegen.insert`.
     """

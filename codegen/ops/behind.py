@@ -12,7 +12,8 @@ from codegen.errors import CodegenError
 from codegen.ops.insert import Place
 from codegen.standalone import Parts
 from codegen.syntax import Code
-from codegen.types import Component, Edit, Request, Site, SourceFile, Trace
+from codegen.traced import Trace
+from codegen.types import Component, Edit, Request, Site, SourceFile
 
 
 def edits(

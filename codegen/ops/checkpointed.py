@@ -31,11 +31,12 @@ def plan(code: Code, uses: Sequence[Use], runner: Runner) -> list[Edit]:
     """The edits of these calls. Raises CodegenError("site-not-editable") where one cannot be written so."""
     by_statement: dict[ast.AST, list[Edit]] = defaultdict(list)
     for use in uses:
-        by_statement[_statement(use)] += _call(code, use, runner)
-    return [edit for statement, edits in by_statement.items() for edit in _fitted(code, statement, edits)]
+        by_statement[statement(use)] += call(code, use, runner)
+    return [edit for where, edits in by_statement.items() for edit in _fitted(code, where, edits)]
 
 
-def _statement(use: Use) -> ast.AST:
+def statement(use: Use) -> ast.AST:
+    """The statement that has the call."""
     above = syntax.parents(use.method)
     node: ast.AST = use.node
     while not isinstance(node, ast.stmt):
@@ -43,7 +44,7 @@ def _statement(use: Use) -> ast.AST:
     return node
 
 
-def _call(code: Code, use: Use, runner: Runner) -> Iterator[Edit]:
+def call(code: Code, use: Use, runner: Runner) -> Iterator[Edit]:
     """self.mlp(self.norm(x))  ->  checkpoint(self.mlp, self.norm(x), use_reentrant=False)"""
     node, what = use.call, f"checkpoint {use.method.name}:{use.node.lineno}"
     if taken := sorted(OWN & {keyword.arg for keyword in node.keywords}):

@@ -11,7 +11,8 @@ from codegen.errors import CodegenError
 from codegen.ops import beside, extra, insert
 from codegen.ops.insert import Place
 from codegen.reading import Use
-from codegen.types import Component, Edit, Request, Trace
+from codegen.traced import Trace
+from codegen.types import Component, Edit, Request
 
 
 def plan(request: Request, place: Place, component: Component, trace: Trace, known: Sequence[Use]) -> list[Edit]:
@@ -33,8 +34,10 @@ def plan(request: Request, place: Place, component: Component, trace: Trace, kno
     if cls is place.cls:  # it inherits the code that runs the site
         return []
     there = replace(place, cls=cls, site=site)
-    operation = extra if request.combine == branch.EXTRA else beside if request.combine else insert
-    edits: list[Edit] = [*operation.plan(there, uses)]
+    if request.combine == branch.EXTRA:
+        edits = extra.plan(there, uses, extra.children(site, trace))
+    else:
+        edits = (beside if request.combine else insert).plan(there, uses)
     if any(ast.unparse(base) == place.cls.name for base in cls.bases):  # its module is made in the class it derives from
         return edits
     made = branch.component(request, site, inline=bool(component.parts))

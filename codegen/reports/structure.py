@@ -12,7 +12,7 @@ from codegen import emit, records
 from codegen.errors import CodegenError
 from codegen.reports import formats, page, pictures, templates
 from codegen.reports.pictures import Look
-from codegen.types import Trace
+from codegen.traced import Trace
 from codegen.version import __version__
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from codegen import selection
 from codegen.errors import CodegenError
-from codegen.types import Trace
+from codegen.traced import Trace
 
 STAGE, BLOCK, STEM, HEAD = "every-stage", "every-block", "stem", "before-head"
 WORDS = {

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codegen.types import Layout
+from codegen.traced import Layout
 from codegen.worker import certificate, models
 from codegen.worker.certificate import Specimen, _sizes, builds, cost, fresh, given, run, samples, shape, telling
 from codegen.worker.checks import Outcome, failed, skipped

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from codegen.types import Layout, TracedModule, Width
+from codegen.traced import Layout, TracedModule, Width
 from codegen.worker import layouts, resizing, widths
 from codegen.worker.observing import completed, observed, trained
 from codegen.worker.owners import held, neighbours, stands_for

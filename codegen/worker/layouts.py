@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegen.types import Layout
+from codegen.traced import Layout
 
 Shape = tuple[int, ...]
 STRIDES = (1, 2, 4, 7, 8, 14, 16, 28, 32, 64)

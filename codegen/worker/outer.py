@@ -10,7 +10,7 @@ from torch import nn
 
 from codegen import selection
 from codegen.selection import CHOSEN, OWNER
-from codegen.types import Width
+from codegen.traced import Width
 from codegen.worker import layouts, widths
 from codegen.worker.evidence import Evidence
 from codegen.worker.owners import stands_for

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from codegen import selection
-from codegen.types import Call, Chosen, HostClass, Span, Trace, TracedModule
-from codegen.worker import entries, models, outer, registry, resizing, settings, settled, setup, sisters
+from codegen.traced import Call, Chosen, HostClass, Span, Trace, TracedModule
+from codegen.worker import entries, models, outer, pooled, registry, resizing, settings, settled, setup, sisters
 from codegen.worker.evidence import Evidence
 from codegen.worker.observing import completed
 from codegen.worker.points import marked
@@ -30,8 +30,8 @@ from codegen.worker.tracer import Place, preferring, tracing
 
 def trace(request: Mapping[str, Any]) -> Trace:
     """Trace a source. request: file, text, entry, host, build, input, `wanted`, a site's name ("" for all of them),
-    `element`, which of its results is meant, and `narrow` and `short`, whether a build of other widths, or with fewer blocks,
-    may stand for the model.
+    `element`, which of its results is meant, `behind`, whether what takes that is looked for, and `narrow` and `short`, whether
+    a build of other widths, or with fewer blocks, may stand for the model.
     """
     module = models.import_source(request["file"])
     builds = [request["build"]] if request["build"] else []
@@ -70,11 +70,14 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
     last = request["wanted"].rpartition(".")[2]
     wanted = {name for name in names if name in chosen.names or last in ("", name.rpartition(".")[2])}
     found = tuple(_calls(runs, calls, evidence))
+    pool = chosen.names[0] if request.get("behind") and len(chosen.names) == 1 else ""
+    fed = pooled.behind(model, events, pool) if pool else []
+    known = replace(chosen, names=(*chosen.names, *fed))
     return Trace(
         build=full.build,
         input=full.input,
         hosts=(*_maker(model, scopes), *_hosts(model, scopes), *_bases(model, scopes, evidence)),
-        modules=tuple(_modules(model, evidence, wanted, chosen, {e.module: i for i, e in reversed([*enumerate(events)])})),
+        modules=tuple(_modules(model, evidence, wanted, known, {e.module: i for i, e in reversed([*enumerate(events)])})),
         calls=found,
         paths=tuple(run.path for run in runs[1:]),
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
@@ -83,6 +86,7 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
         taps=extractor.taps,
         hooked=extractor.hooked,
         chosen=_measured(chosen, evidence),
+        behind=tuple(_measured(Chosen((name,), name), evidence) for name in fed),
         restless=construction.restless,
         early=construction.early,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from codegen.types import Width
+from codegen.traced import Width
 from codegen.worker import written
 from codegen.worker.scopes import Scope
 

@@ -32,7 +32,8 @@ from codegen.child import Child  # noqa: E402
 from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.limits import Limits  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
-from codegen.types import Report, Request, Site, TracedModule  # noqa: E402
+from codegen.traced import TracedModule  # noqa: E402
+from codegen.types import Report, Request, Site  # noqa: E402
 
 os.environ["PYTHONPATH"] = str(ROOT)  # of the children: they run this very copy of the code
 LIMITS = Limits(seconds=200.0, memory=8 << 30)  # of the child; the time is for one cell

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.types import Layout
+from codegen.traced import Layout
 from codegen.worker import layouts, models, setup
 from codegen.worker.observing import completed
 from codegen.worker.scopes import Scopes, recording

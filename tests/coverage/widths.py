@@ -24,7 +24,8 @@ from codegen import pipeline, sources
 from codegen.child import Child
 from codegen.errors import CodegenError
 from codegen.limits import Limits
-from codegen.types import Request, Trace
+from codegen.traced import Trace
+from codegen.types import Request
 
 HERE = Path(__file__).resolve().parent
 ROWS, MODELS = HERE / "rows" / "widths.jsonl", HERE / "rows" / "widths.models.jsonl"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from codegen.types import Layout
+from codegen.traced import Layout
 from codegen.worker.checks._placing import reason
 
 Grid = tuple[int, int]  # rows, columns

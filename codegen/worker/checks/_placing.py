@@ -25,8 +25,8 @@ Run = Callable[[nn.Module], Any]
 COMBINED: dict[str, Callable[[Any, Any], Any]] = {  # what both return
     "+": operator.add,
     "*": operator.mul,
-    "extra": lambda returned, extra: (returned, extra),
 }
+EXTRA = "extra"  # an extra head: the model goes on with the site's result, and returns the head's behind its own
 Log = list[tuple[str, Any]]  # ("site" or "module", the tensor there), in the order of events
 
 
@@ -121,10 +121,11 @@ def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
     Where it does not hold, or the base cannot run, the sides may be unlike afterwards.
     """
     logs: list[Log] = [[] for _ in pair.places]
-    counts = [0] * len(pair.places)
+    counts, beside = [0] * len(pair.places), list[Any]()
     output, variant_error = _run_variant(plan, pair, run, logs)
     _tell_apart(plan, pair, logs)
-    expected, error = _run_base(plan, pair, run, _insertions(plan, pair, counts))
+    expected, error = _run_base(plan, pair, run, _insertions(plan, pair, counts, beside))
+    expected = (expected, shaped(beside[0], output)) if len(beside) == 1 else expected
     if variant_error or error:
         _, plain_error = _attempt(run, pair.base)  # now without the insertions
         if plain_error:
@@ -134,6 +135,15 @@ def judge(plan: Plan, pair: Pair, run: Run) -> Verdict:
     if wrong:
         return Verdict("broken", wrong)
     return Verdict("held", output=output) if any(counts) else Verdict("idle")
+
+
+def shaped(returned: Any, output: Any) -> Any:
+    """What an extra head gave, flat where the model makes it so with its own result: as the second of `output` is."""
+    second = output[1] if isinstance(output, tuple) and len(output) == 2 else None
+    if not (isinstance(returned, torch.Tensor) and isinstance(second, torch.Tensor)):
+        return returned
+    alike = returned.shape[:1] == second.shape[:1] and returned.numel() == second.numel()
+    return returned.reshape(second.shape) if alike else returned
 
 
 def reason(error: BaseException) -> str:
@@ -190,8 +200,10 @@ def _is_meant(plan: Plan, pair: Pair, number: int, value: Any) -> bool:
     return plan.channel_dim is None or not usual or of_width(tuple(value.shape), plan.channel_dim, usual)
 
 
-def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
-    """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran."""
+def _insertions(plan: Plan, pair: Pair, counts: list[int], beside: list[Any]) -> list[Change]:
+    """What does in the base what the variant should do: run the module's copy, in the mode in which the module ran. beside:
+    gets what an extra head gives.
+    """
 
     def insertion(number: int) -> Change:
         def instead(*args: Any, **kwargs: Any) -> Any:
@@ -204,6 +216,9 @@ def _insertions(plan: Plan, pair: Pair, counts: list[int]) -> list[Change]:
                 return None
             counts[number] += 1
             _set_mode(pair, number)
+            if plan.combine == EXTRA:
+                beside.append(pair.doubles[number](value))
+                return None
             if join := COMBINED.get(plan.combine):
                 return join(returned[0], pair.doubles[number](value))
             return pair.doubles[number](value, *returned)

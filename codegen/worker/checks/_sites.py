@@ -101,11 +101,18 @@ def holds_site(plan: Plan, model: nn.Module) -> bool:
     return any(_module(model, selection.joined(host, plan.site)) is not None for host in hosts(plan, model))
 
 
+def meant(plan: Plan, model: nn.Module) -> list[str]:
+    """The chosen modules in this build."""
+    names = [name for name, _ in model.named_modules()]
+    return selection.select(names, plan.pattern) if plan.pattern else [n for n in plan.chosen if n in names]
+
+
 def hosts(plan: Plan, model: nn.Module) -> list[str]:
     """The objects of the edited class in this build; a small one may have the site where the full one has none."""
     if plan.chosen:
-        names = [name for name, _ in model.named_modules()]
-        chosen = selection.select(names, plan.pattern) if plan.pattern else [n for n in plan.chosen if n in names]
+        chosen = meant(plan, model)
+        if not plan.inserts:  # elements of the list that is the site
+            chosen = [name.rpartition(".")[0] for name in chosen]
         return [*dict.fromkeys(selection.parted(name, plan.site) for name in chosen)]
     found = []
     for name, module in model.named_modules():

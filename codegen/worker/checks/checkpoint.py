@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from codegen import selection
 from codegen.worker import models, paths, registry, standing
 from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
 from codegen.worker.checks._placing import Verdict, reason
-from codegen.worker.checks._sites import hosts
+from codegen.worker.checks._sites import hosts, meant
 from codegen.worker.checks.paths import FEATURES, extractors
 from codegen.worker.subject import Plan, Subject
 from codegen.worker.tracer import forward_of
@@ -49,7 +49,8 @@ def check(subject: Subject) -> Outcome:
                 return skipped(f"the base takes no training step: {reason(error)}")
             continue
         found = _step(subject, variant, path)
-        wrong = _unlike(wanted, found) or ("" if path.checkpointing else _not_twice(variant, wanted, found))
+        chosen = meant(subject.plan, variant) if subject.plan.chosen else None
+        wrong = _unlike(wanted, found) or ("" if path.checkpointing else _not_twice(variant, wanted, found, chosen))
         if wrong:
             return failed(f"{path.name}: {wrong}")
         trained.append(path.name)
@@ -93,14 +94,17 @@ def _step(subject: Subject, model: nn.Module, path: paths.Path) -> Step:
 
 @contextlib.contextmanager
 def _counting(plan: Plan, model: nn.Module, counts: Counter[str]) -> Iterator[None]:
-    """Count the runs of each site by its name, and of the elements of one that is a list."""
+    """Count the runs of each site by its name, and of the elements of one that is a list; of the elements alone, where some
+    are meant.
+    """
     with contextlib.ExitStack() as stack:
         for host in hosts(plan, model):
             name = selection.joined(host, plan.site)
             with contextlib.suppress(AttributeError):
                 site = model.get_submodule(name)
                 inside = site.named_children() if isinstance(site, (nn.Sequential, nn.ModuleList)) else ()
-                for each, module in [(name, site), *((f"{name}.{child}", module) for child, module in inside)]:
+                itself = [] if plan.chosen else [(name, site)]
+                for each, module in [*itself, *((f"{name}.{child}", module) for child, module in inside)]:
                     stack.enter_context(forward_of(module, _counted(counts, each, module.forward)))
         yield
 
@@ -128,11 +132,17 @@ def _unlike(wanted: Step, found: Step) -> str:
     return ""
 
 
-def _not_twice(model: nn.Module, wanted: Step, found: Step) -> str:
-    """A site, or an element of one that is run by its elements, that does not run again for each time that it ran."""
+def _not_twice(model: nn.Module, wanted: Step, found: Step, chosen: Collection[str] | None) -> str:
+    """A site, or an element of one that is run by its elements, that does not run again for each time that it ran; one that
+    does, and is none of those that are meant.
+    """
     # an element of a list that ran as a whole runs with it, as far as its tensors are needed
     tops = [name for name in found.forward if name.rpartition(".")[0] not in found.forward]
     again = [name for name in tops if found.backward[name] >= found.forward[name] + wanted.backward[name]]
+    if chosen is not None:
+        tops = [name for name in found.forward if name in chosen]
+        if others := [name for name in found.forward if name not in chosen and found.backward[name] != wanted.backward[name]]:
+            return f"{others[0]} runs again in the backward pass, and is not meant"
     for name in tops:
         trained = any(p.requires_grad for p in model.get_submodule(name).parameters())
         if name not in again and (trained or not again):

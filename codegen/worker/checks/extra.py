@@ -9,7 +9,7 @@ from torch import nn
 
 from codegen.worker import paths
 from codegen.worker.checks import Outcome, _compare, failed, passed, skipped
-from codegen.worker.checks._placing import reason
+from codegen.worker.checks._placing import reason, shaped
 from codegen.worker.checks._sites import inserted_modules
 from codegen.worker.subject import Subject
 
@@ -38,7 +38,7 @@ def check(subject: Subject) -> Outcome:
         if not isinstance(output, tuple) or len(output) != 2 or len(returned) != 1:
             what = f"{_compare.describe(output)}, the extra head ran {len(returned)} times"
             return failed(f"{path.name}: the model does not return (the base's result, the extra one) but {what}")
-        if wrong := _compare.values(expected, output[0]) or _compare.values(returned[0], output[1]):
+        if wrong := _compare.values(expected, output[0]) or _compare.values(shaped(returned[0], output), output[1]):
             return failed(f"{path.name}: {wrong}")
         seen.append(path.name)
     return passed(f"(the base's result, {subject.plan.attribute}'s): {', '.join(seen)}")
