@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import oracle_runs
 import pytest
+import torch
 from oracle import compare, load
 
 BASE = """
@@ -216,3 +219,24 @@ def test_files_are_loaded_by_path_and_libraries_by_name(tmp_path: Path) -> None:
     file.write_text("from __future__ import annotations\nWIDTH = 3\n")
     assert load(str(file)).WIDTH == 3
     assert load("json").dumps([]) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (([1.0, 2.0], 3.0), ([1.0, 2.0], 4.0)),  # a bare tensor comes first
+        ((5, [1.0, 2.0]), (5, [2.0, 2.0])),
+        (({"size": 5, "out": 1.0}, 5), ({"size": 5, "out": 2.0}, 5)),
+        ((([1.0],), 5), (([2.0],), 5)),
+    ],
+)
+def test_the_first_tensor_of_what_a_site_receives(given: Any, wanted: Any) -> None:
+    def tensors(value: Any) -> Any:
+        if isinstance(value, float):
+            return torch.tensor(value)
+        if isinstance(value, dict):
+            return {key: tensors(part) for key, part in value.items()}
+        return type(value)(map(tensors, value)) if isinstance(value, tuple | list) else value
+
+    assert oracle_runs.holds_tensor(tensors(given))
+    assert oracle_runs.first_through(tensors(given), lambda x: x + 1) == tensors(wanted)
