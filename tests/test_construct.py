@@ -16,8 +16,13 @@ from torch import nn  # noqa: E402
 from codegen import construct, rewrite, syntax  # noqa: E402
 from codegen.errors import CodegenError  # noqa: E402
 from codegen.syntax import Code  # noqa: E402
-from codegen.traced import HostClass, Layout, Trace, TracedModule
-from codegen.traced import Width  # noqa: E402
+from codegen.traced import (
+    HostClass,
+    Layout,
+    Trace,
+    TracedModule,
+    Width,  # noqa: E402
+)
 from codegen.types import Component, Site  # noqa: E402
 
 SE = Component("se", "SE", "SE(dim)")

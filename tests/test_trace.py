@@ -10,8 +10,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from codegen.traced import Layout, Trace, TracedModule
-from codegen.traced import Width  # noqa: E402
+from codegen.traced import (
+    Layout,
+    Trace,
+    TracedModule,
+    Width,  # noqa: E402
+)
 from codegen.worker import trace as tracing  # noqa: E402
 
 VIT = """

@@ -26,8 +26,10 @@ from rich.console import Console  # noqa: E402
 
 from codegen import selection  # noqa: E402
 from codegen.errors import CodegenError  # noqa: E402
-from codegen.traced import Call
-from codegen.traced import Trace  # noqa: E402
+from codegen.traced import (
+    Call,
+    Trace,  # noqa: E402
+)
 from codegen.types import Request  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
