@@ -86,8 +86,8 @@ def wrap(*, show_diff: bool, as_json: bool, verbose: bool, **options: Any) -> No
     residual: what the site receives is added to what it returns. gate: what it returns is scaled by one learned number
     that starts at 0 (--arg init=1.0), as in ReZero. scale: by one for each channel that starts at 0.00001, as in LayerScale.
     drop_path: in training whole samples of it are zeros (--arg p=0.1). checkpoint: its calls run under activation
-    checkpointing, which keeps less for the backward pass and computes it again; nothing is inserted. Some elements of a list are
-    meant by their places: blocks.3, blocks.::2. With --check script the plain call stays for torch.jit.script.
+    checkpointing, which keeps less for the backward pass and computes it again; nothing is inserted. Some elements of a list
+    are meant by their places: blocks.3, blocks.::2. With --check script the plain call stays for torch.jit.script.
     """
     _tell(api.wrap(**options), show_diff, as_json)
 
