@@ -16,6 +16,7 @@ from codegen.traced import Call, HostClass, Trace, TracedModule
 from codegen.types import Request, Site
 
 LISTS = ("Sequential", "ModuleList", "ModuleDict")
+KEYED, NAMED = '["{}"]', '.get_submodule("{}")'  # how code reaches an element of a list that has no position of its own
 
 
 class Edited(Enum):
@@ -187,10 +188,17 @@ def _run_by_another(trace: Trace, holders: Collection[str], way: str) -> str:
     return next((c.owner for c in calls if c.owner != selection.parted(c.module, way)), "")
 
 
-def dicts(trace: Trace) -> tuple[str, ...]:
-    """The modules whose elements are reached by key: `self.heads["cls"]`."""
+def dicts(trace: Trace) -> dict[str, str]:
+    """The modules whose elements are reached by key, `self.heads["cls"]`, or by name: their positions are not their names where
+    `se` stands between `0` and `1`.
+    """
+    children = selection.children_of(m.name for m in trace.modules)
+    lists = {m.name for m in trace.modules if m.class_name in ("Sequential", "ModuleList")}
+    lists |= {path for h in trace.hosts if h.indexed for path in h.instances}
+    mixed = [name for name in lists if len({child.isdigit() for child in children[name]}) > 1]
     keyed = {path for h in trace.hosts if h.keyed for path in h.instances}
-    return tuple(m.name for m in trace.modules if m.class_name == "ModuleDict" or m.name in keyed)
+    keyed |= {m.name for m in trace.modules if m.class_name == "ModuleDict"}
+    return dict.fromkeys(mixed, NAMED) | dict.fromkeys(keyed, KEYED)
 
 
 def demand(trace: Trace, site: Site) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from codegen import naming, selection
+from codegen.elements import KEYED, NAMED
 from codegen.types import Site
 
 
@@ -19,9 +21,11 @@ class Spelled:
     target: str
 
 
-def spelled(names: Sequence[str], pattern: str, taken: Collection[str], dicts: Collection[str] = ()) -> Spelled:
-    """The loops of the model's own `__init__` that reach all that a site's name means. taken: names that it uses; dicts: which
-    modules are reached by key, as those of an nn.ModuleDict are.
+def spelled(
+    names: Sequence[str], pattern: str, taken: Collection[str], dicts: Mapping[str, str] = MappingProxyType({})
+) -> Spelled:
+    """The loops of the model's own `__init__` that reach all that a site's name means. taken: names that it uses; dicts: how
+    the elements of some lists are reached, `KEYED` those of an nn.ModuleDict.
     """
     children, parents = selection.children_of(names), [""]
     headers: list[str] = []
@@ -29,12 +33,13 @@ def spelled(names: Sequence[str], pattern: str, taken: Collection[str], dicts: C
     for part in pattern.split("."):
         found = [selection.chosen(part, children[parent]) for parent in parents]
         listed = all(child.isdigit() for parent in parents for child in children[parent])
-        keyed = all(parent in dicts for parent in parents)
+        ways = {dicts.get(parent, "") for parent in parents}
+        how = ways.pop() if len(ways) == 1 else ""
         every = part == "*" or "*" in part and found == [children[parent] for parent in parents]
         if not all(found) or not (listed or every) and found != [found[0]] * len(found):
             return each(selection.select(names, pattern), taken, dicts)  # the parents are unlike: no loop fits them all
         if part in found[0] or listed and part.lstrip("-").isdigit():
-            target = below(target, part, keyed=keyed)
+            target = below(target, part, how)
         elif listed and selection.POSITIONS.fullmatch(part):
             position = naming.free("i", used)
             headers.append(f"for {position} in ({part.replace(',', ', ')}):")
@@ -42,9 +47,9 @@ def spelled(names: Sequence[str], pattern: str, taken: Collection[str], dicts: C
             used.add(position)
         else:
             variable = naming.free(_singular(target), used)
-            several = f"({', '.join(below(target, child, keyed=keyed) for child in found[0])}{',' * (len(found[0]) == 1)})"
+            several = f"({', '.join(below(target, child, how) for child in found[0])}{',' * (len(found[0]) == 1)})"
             if every and not listed and target != "self":  # in another build there may be fewer
-                several = f"{target}.{'values' if keyed else 'children'}()"
+                several = f"{target}.{'values' if how == KEYED else 'children'}()"
             headers.append(f"for {variable} in {_sliced(target, part) if listed else several}:")
             target = variable
             used.add(variable)
@@ -56,7 +61,8 @@ def in_host(site: Site, me: str) -> str:
     """How the host's methods name a site, where they call themselves `me`: `self.stem`, `self.heads["cls"]`, `self[0]`."""
     if "." in site.attribute:
         return along(me, selection.parted(site.module.name, site.attribute), site.attribute, site.dicts)
-    return below(me, site.attribute, keyed=site.host.keyed and not site.attribute.isidentifier())
+    how = KEYED if site.host.keyed else site.dicts.get(site.module.name.rpartition(".")[0], "")
+    return below(me, site.attribute, "" if site.attribute.isidentifier() else how)
 
 
 def holder(site: Site, me: str) -> str:
@@ -78,13 +84,13 @@ def unparsed(text: str) -> str:
 
 def key(site: Site, callee: ast.expr, me: str) -> str:
     """`task` for the callee `self.heads[task]`, where the site is one of the nn.ModuleDict `self.heads`; else ""."""
-    if site.module.name.rpartition(".")[0] not in site.dicts or not isinstance(callee, ast.Subscript):
+    if site.dicts.get(site.module.name.rpartition(".")[0]) != KEYED or not isinstance(callee, ast.Subscript):
         return ""
     named = holder(site, me)
     return ast.unparse(callee.slice) if named and ast.unparse(callee.value) == unparsed(named) else ""
 
 
-def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] = ()) -> Spelled:
+def each(modules: Sequence[str], taken: Collection[str], dicts: Mapping[str, str] = MappingProxyType({})) -> Spelled:
     """The loop over modules that are named one by one."""
     paths = [one(name, dicts) for name in modules]
     if len(paths) == 1:
@@ -93,26 +99,26 @@ def each(modules: Sequence[str], taken: Collection[str], dicts: Collection[str] 
     return Spelled((f"for {variable} in ({', '.join(paths)}):",), variable)
 
 
-def one(name: str, dicts: Collection[str] = ()) -> str:
+def one(name: str, dicts: Mapping[str, str] = MappingProxyType({})) -> str:
     """How the model's code reaches one module: `self.heads["cls"]`."""
     return along("self", "", name, dicts) if name else "self"
 
 
-def along(path: str, parent: str, way: str, dicts: Collection[str]) -> str:
+def along(path: str, parent: str, way: str, dicts: Mapping[str, str]) -> str:
     """The same from a module of the model: `block.mlp[1]`. path: how the code names it; parent: its name in the model."""
     for part in way.split("."):
-        path = below(path, part, keyed=parent in dicts)
+        path = below(path, part, dicts.get(parent, ""))
         parent = selection.joined(parent, part)
     return path
 
 
-def below(path: str, part: str, *, keyed: bool = False) -> str:
-    """`self.blocks`, `self.blocks[3]`, `self.heads["cls"]`: how code reaches a child. keyed: of an nn.ModuleDict."""
-    if keyed:
-        return f'{path}["{part}"]'
+def below(path: str, part: str, how: str = "") -> str:
+    """`self.blocks`, `self.blocks[3]`, `self.heads["cls"]`: how code reaches a child. how: of a list, `KEYED` or `NAMED`."""
+    if how == KEYED or how and not part.isidentifier():
+        return path + how.format(part)
     if part.isidentifier():
         return f"{path}.{part}"
-    return f"{path}[{part}]" if part.lstrip("-").isdigit() else f'{path}.get_submodule("{part}")'
+    return f"{path}[{part}]" if part.lstrip("-").isdigit() else path + NAMED.format(part)
 
 
 def _sliced(path: str, part: str) -> str:

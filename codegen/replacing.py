@@ -221,13 +221,14 @@ def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:
     meant = [selection.chosen(last, children[each]) for each in owners]
     if not pattern or named and meant != [meant[0]] * len(meant):
         return [], [reaching.one(name, site.dicts) for name in site.chosen.names]
-    keyed = all(each in site.dicts for each in owners)
+    ways = {site.dicts.get(each, "") for each in owners}
+    how = ways.pop() if len(ways) == 1 else ""
     spelled = reaching.spelled(site.names, owner, taken, site.dicts) if owner else reaching.Spelled((), "self")
     headers, target = [*spelled.headers], spelled.target
     if named:
-        return headers, [reaching.below(target, child, keyed=keyed) for child in meant[0]]
+        return headers, [reaching.below(target, child, how) for child in meant[0]]
     if last in children[owners[0]] or last.lstrip("-").isdigit():
-        return headers, [reaching.below(target, last, keyed=keyed)]
+        return headers, [reaching.below(target, last, how)]
     positions = f"({last.replace(',', ', ')})" if selection.POSITIONS.fullmatch(last) else f"range(len({target}))"
     positions += f"[{last}]" if selection.SLICE.fullmatch(last) else ""
     return [*headers, f"for i in {positions}:"], [f"{target}[i]"]

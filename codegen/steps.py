@@ -19,6 +19,7 @@ from codegen.pipeline import Stopwatch
 from codegen.traced import Trace
 from codegen.types import Check, Report, Request, Source
 
+SHOWN = 3  # details of a check that passed; of one that failed all are told
 ORDER = {"failed": 0, "passed": 1, "skipped": 2}  # a check of all edits is the first of these that it is of one
 
 
@@ -146,5 +147,6 @@ def _joined(request: Request, reports: Sequence[Report], source: Source, watch: 
 def _all(checks: Sequence[Check]) -> Check:
     """The same check of every edit: passed where it passed of one and failed of none."""
     status = min((check.status for check in checks), key=ORDER.__getitem__)
-    details = dict.fromkeys(check.detail for check in checks if check.detail and check.status == status)
-    return Check(checks[0].name, status, "; ".join(details))
+    details = [*dict.fromkeys(check.detail for check in checks if check.detail and check.status == status)]
+    more = f"; and {len(details) - SHOWN} more" if len(details) > SHOWN and status == "passed" else ""
+    return Check(checks[0].name, status, "; ".join(details[:SHOWN] if more else details) + more)

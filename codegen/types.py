@@ -98,7 +98,7 @@ class Site:
     hooked: bool = False  # a forward hook of the site runs the module, which stands in the site: no code that runs it is edited
     ordered: bool = False  # the host inherits torch's nn.Sequential.forward, which runs the site (`whole`: the layers in it)
     names: tuple[str, ...] = ()  # of all modules of the model, for sites in lists
-    dicts: tuple[str, ...] = ()  # of those whose elements are reached by key
+    dicts: dict[str, str] = field(default_factory=dict)  # of those whose elements are reached by key or name: how
     everywhere: bool = True  # False: some objects of the host's class do not have this child, and get no module
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from codegen import reaching, selection
+from codegen import elements, reaching, selection
 from codegen.errors import CodegenError
+from codegen.traced import Trace, TracedModule
 
 BLOCKS = [f"blocks.{i}{child}" for i in range(6) for child in ("", ".attn", ".mlp")]
 STAGES = [f"stages.{i}{child}" for i in range(2) for child in ("", ".blocks", ".blocks.0", ".blocks.1", ".blocks.2")]
@@ -77,3 +78,13 @@ def test_how_the_models_code_reaches_them(pattern: str, headers: list[str], targ
 
 def test_names_of_the_constructor_are_left_alone() -> None:
     assert reaching.spelled(NAMES, "blocks.*", {"block"}).target == "block2"
+
+
+def test_an_element_whose_position_is_not_its_name_is_reached_by_name() -> None:
+    """`se` stands between `0` and `1`: `self.stem[1]` would be that."""
+    names = ["", "stem", "stem.0", "stem.se", "stem.1"]
+    how = {"stem": elements.NAMED}
+    assert reaching.one("stem.1", how) == 'self.stem.get_submodule("1")' and reaching.one("stem.se", how) == "self.stem.se"
+    assert reaching.spelled(names, "stem.1", (), how).target == 'self.stem.get_submodule("1")'
+    known = tuple(TracedModule(name, "Sequential" if name == "stem" else "Linear", 1) for name in names)
+    assert elements.dicts(Trace("Net()", "", (), known, (), ())) == how
