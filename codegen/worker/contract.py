@@ -115,7 +115,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         "new_parameters": new,
         "state": sum(len(module.state_dict()) for _, module in inserted),
         "parameters": old or sum(parameter.numel() for parameter in variant.parameters()) - new,  # names and shapes are checked
-        "drift": drift(subject),
+        "drift": drift(subject) if subject.plan.drift else None,
     }
 
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from codegen.worker import models
+from codegen.worker import models, shortening
 from codegen.worker.setup import CHANNEL_NAMES, SIZE_NAMES, Accept, Setup, pair, works
+from codegen.worker.shortening import DEPTH_NAMES, MARK
 
-DEPTH_NAMES = (
-    "depth",
-    "depths",
-    "layers",
-    "num_layers",
-    "num_blocks",
-    "n_layers",
-    "n_layer",
-    "n_blocks",
-    "block_config",
-)
 # words in the names of constructor arguments that say how wide a model is, and in those of numbers that are no width
 WIDTHS = ("size", "dim", "width", "channels", "features", "planes", "chs", "filters", "classes")
 NO_WIDTHS = ("patch", "window", "img", "image", "kernel", "stride", "pool", "grid", "head_dim", "group")
@@ -59,18 +49,32 @@ def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = T
 
     narrow, short: whether it may have other widths, and fewer blocks.
     """
-    resized = _short(setup, accept, DEPTH_NAMES if short else ())
+    resized = _short(setup, accept, _depths(setup) if short else {})
     return _narrow(resized) if narrow else resized
 
 
-def _short(setup: Setup, accept: Accept, depth_names: Sequence[str]) -> Setup:
+def of_depth(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a build's overrides that leave blocks out."""
+    return {name: value for name, value in overrides.items() if name in DEPTH_NAMES or value == MARK}
+
+
+def _depths(setup: Setup) -> dict[str, Any]:
+    """Overrides that leave all but two blocks of each stage out."""
     depths: dict[str, Any] = {}
-    for name in depth_names:
+    for name in DEPTH_NAMES:
         value = setup.arguments.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 2:
             depths[name] = 2
         elif isinstance(value, (tuple, list)) and value and all(isinstance(v, int) for v in value):
             depths[name] = type(value)(min(v, 2) for v in value)
+    listed = {name: MARK for name, value in setup.arguments.items() if shortening.shorter(value) is not value}
+    if listed and works(shortened := replace(setup, overrides={**depths, **listed})):
+        kinds, left = ({type(module) for module in s.model().modules()} for s in (setup, shortened))
+        return {**depths, **listed} if kinds == left else depths  # blocks further down may be of a class of their own
+    return depths
+
+
+def _short(setup: Setup, accept: Accept, depths: Mapping[str, Any]) -> Setup:
     image = setup.image() or (0, 0)
     sizes = [(r, c) for r, c in ((96, 64), (64, 64), (96, 96), (128, 128), (192, 192)) if r * c < image[0] * image[1]]
     for overrides in [depths, {}] if depths else [{}]:
@@ -140,6 +144,7 @@ def sized(setup: Setup, limit: int = 12) -> Iterator[list[Setup]]:
         for key, value in _fields(holder).items():
             if count < limit and _is_width(key, value) and (other := _with(holder, key, value * 2)) is not None:
                 count += 1
+                other = shortening.shorter(other) if setup.overrides.get(name) == MARK else other
                 yield [replace(setup, overrides={**setup.overrides, name: other})]
 
 

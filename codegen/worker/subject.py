@@ -54,6 +54,7 @@ class Plan:
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
     quick: bool = False  # only what the quick contract looks at, on the small build
+    drift: bool = True  # is measured
 
     @property
     def inserts(self) -> bool:
@@ -78,7 +79,8 @@ class Subject:
 
     def in_depth(self) -> Subject:
         """The same with all the blocks of the model, narrow as they are: so figures of different sites can be compared."""
-        small = {name: value for name, value in self.plan.small.items() if name not in resizing.DEPTH_NAMES}
+        shorter = resizing.of_depth(self.plan.small)
+        small = {name: value for name, value in self.plan.small.items() if name not in shorter}
         if small == self.plan.small:
             return self
         return replace(self, plan=replace(self.plan, small=small), of_base=self.of_base.setdefault("in depth", {}))

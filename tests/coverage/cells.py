@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +32,7 @@ from codegen.child import Child  # noqa: E402
 from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.limits import Limits  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
+from codegen.proving import Proving  # noqa: E402
 from codegen.types import Report, Request, Site, TracedModule  # noqa: E402
 
 os.environ["PYTHONPATH"] = str(ROOT)  # of the children: they run this very copy of the code
@@ -42,17 +43,31 @@ DEAD = ("model-timeout", "model-exited")  # errors after which there is no child
 Json = dict[str, Any]
 
 
+def popened(log: Any) -> tuple[Any, Any]:
+    """The oracle's process, and the stream of its answers."""
+    process = subprocess.Popen([sys.executable, str(HERE / "judge.py")], stdin=-1, stdout=-1, stderr=log)
+    return process, process.stdout
+
+
+CHILD: Callable[[Limits], Child] = Child  # what starts a child of codegen
+ORACLE: Callable[[Any], tuple[Any, Any]] = popened
+
+
 class Judge:
     """The oracle's process for one model: see judge.py. It prepares the original while the child traces its copy."""
 
     def __init__(self, job: Json) -> None:
-        command = [sys.executable, str(HERE / "judge.py")]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
-        self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
+        self.process, self.answers = ORACLE(self.log)
         model = {"namespace": job["namespace"], "whole": any(cell.get("sites") for cell in job["cells"])}
+        model |= {"short": job.get("each", False), "sites": [cell["site"] for cell in job["cells"]]}
         model |= {key: job["model"][key] for key in ("original", "shape", "parameters")}
-        print(json.dumps(model), file=self.process.stdin)
+        self._ask(model)
+
+    def _ask(self, question: Json) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
 
     @functools.cached_property
     def about(self) -> Json:
@@ -62,14 +77,12 @@ class Judge:
     def judge(self, question: Json) -> Json:
         if "error" in self.about:
             return {"error": self.about["error"]}
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(question), file=self.process.stdin)
+        self._ask(question)
         return self._answer()
 
     def _answer(self) -> Json:
-        assert self.process.stdout
-        ready = select.select([self.process.stdout], [], [], JUDGEMENT)[0]
-        line = self.process.stdout.readline() if ready else ""
+        ready = select.select([self.answers], [], [], JUDGEMENT)[0]
+        line = self.answers.readline() if ready else b""
         if line:
             return dict(json.loads(line))
         self.log.seek(0)
@@ -82,27 +95,32 @@ class Judge:
 
 
 class Bench:
-    """A warm child with the model's trace in it; a new one is made where it died."""
+    """A warm child with the model's trace in it; a new one is made where it died.
 
-    def __init__(self, request: Request) -> None:
-        self.request = request
+    each: the model is traced for the site of each cell, as the command does: for a few cells, that takes less.
+    """
+
+    def __init__(self, request: Request, *, each: bool = False) -> None:
+        self.request, self.each = request, each
         self.source = sources.resolve(request.source)
         self.child: Child | None = None
         self.subject: Subject | None = None
         self.error: CodegenError | None = None  # the model cannot be traced: so it is for every cell
         self.traces: list[float] = []  # seconds of each
 
-    def ready(self) -> tuple[Child, Subject]:
+    def ready(self, request: Request | None = None) -> tuple[Child, Subject]:
         """Raises the error of the trace, each time anew."""
         if self.error:
             raise self.error
-        if self.child and self.subject:
+        if self.child and self.subject and not self.each:
             self.child.deadline = time.monotonic() + LIMITS.seconds
             return self.child, self.subject
         start = time.perf_counter()
-        self.child = Child(LIMITS)
+        if not self.child:
+            self.child = CHILD(LIMITS)
+        self.child.deadline = time.monotonic() + LIMITS.seconds
         try:
-            self.subject = pipeline.measure(self.child, self.source, self.request)
+            self.subject = pipeline.measure(self.child, self.source, request if self.each and request else self.request)
         except CodegenError as error:
             self.error = error
             raise
@@ -123,7 +141,7 @@ def rows(job: Json) -> Iterator[Json]:
     """
     model = job["model"]
     given = {"build": model["build"], "input": model["input"], "dry_run": True, "limits": LIMITS}
-    bench = Bench(Request(model["source"], **given, **how(job)))
+    bench = Bench(Request(model["source"], **given, **how(job)), each=job.get("each", False))
     oracle = Judge(job)
     signal.signal(signal.SIGALRM, too_long)
     try:
@@ -179,11 +197,12 @@ class Making:
         return {"command": command(self.request), **self.facts, **self.outcome, "seconds": rounded}
 
     def _made(self) -> Json:
-        child, subject = self.bench.ready()
+        child, subject = self.bench.ready(self.request)
         self._look(subject)
         if self.request.host:
             subject = Subject(subject.source, subject.trace)  # as `pipeline.measure` does with --class
-        report = pipeline.insert(child, subject, self.request, self.watch)
+        quick = self.cell.get("contract") == "quick"
+        report = pipeline.insert(child, subject, self.request, self.watch, Proving(quick=quick, drift=not quick))
         self._measure(report)
         verdicts.demand(report)
         with self.watch.stage("oracle"):
@@ -192,10 +211,12 @@ class Making:
     def _look(self, subject: Subject) -> None:
         """What the trace says of the site; a vector gets an adapter."""
         about = self.oracle.about
-        self.facts["judged"] = {key: about[key] for key in ("option", "shape") if key in about}
+        self.facts["judged"] = {key: about[key] for key in ("option", "shape", "cut") if key in about}
         sites = list(traced(subject, self.cell))
         ran = {call.module for call in subject.trace.calls}
         self.facts["called"] = any(module.name in about.get("called", ran) for module in sites)
+        if self.cell["site"].endswith(".-1") and "called" in about:
+            self.facts["called"] = self._numbered(self.cell["site"]) in about["called"]
         side = "after" if self.request.operation == "after" else "before"
         layout = next((found.kind for module in sites if (found := getattr(module, side)).kind), "")
         if not layout:
@@ -219,12 +240,14 @@ class Making:
             path = Path(self.variants or folder, f"{stem}.py")
             path.write_bytes(variant.text.encode(variant.encoding))
             question = {"variant": str(path), "build": variant.build, "attribute": variant.attribute}
+            question |= {"some": self.cell.get("contract") == "quick"}
             place = {key: self.cell[key] for key in ("site", "host", "file", "point", "sites") if key in self.cell}
             place["site"] = place["site"] if place.get("sites") else self._numbered(place["site"])
             answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])
         differences = answer["differences"]
+        self.facts |= {key: answer[key] for key in ("routes", "short") if key in answer}
         return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
 
     def _numbered(self, site: str) -> str:
@@ -233,7 +256,8 @@ class Making:
         if last != "-1":
             return site
         found = [name.rpartition(".") for name in self.oracle.about["called"]]
-        return f"{owner}.{max(int(number) for holder, _, number in found if holder == owner and number.isdigit())}"
+        numbers = [int(number) for holder, _, number in found if holder == owner and number.isdigit()]
+        return f"{owner}.{max(numbers)}" if numbers else site
 
 
 def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
@@ -243,6 +267,10 @@ def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
     hosts = [host for host in subject.trace.hosts if host.name == cell["host"]][:1]
     owners = hosts[0].instances if hosts else ("",)
     names = {f"{owner}.{cell['site']}".lstrip(".") for owner in owners}
+    if cell["site"].endswith(".-1"):  # the last that is called
+        holder = cell["site"].removesuffix("-1")
+        elements = [m.name for m in subject.trace.modules if m.name.startswith(holder) and m.name[len(holder) :].isdigit()]
+        names |= {*elements[-1:]}
     return (module for module in subject.trace.modules if module.name in names)
 
 
