@@ -227,11 +227,11 @@ class Evidence:
         return layouts.infer([sample]) if sample else Layout("")
 
     def _alike(self, event: Event, layout: Layout, outgoing: bool) -> bool:
-        """Whether a map in another build has its channels where the small one's are: a flag may turn NCHW to NHWC."""
+        """Whether a tensor in another build is laid out as in the small one: a flag may turn NCHW to NHWC, tokens to a map."""
         usual = self.small.get(event.module)
         one, other = (e and e.shape(outgoing) for e in (usual, event))
         if not one or not other or layout.kind not in ("NCHW", "NHWC"):
-            return True
+            return not one or not other or len(one) == len(other)
         here, there = (slice(2, 4), slice(1, 3)) if layout.kind == "NCHW" else (slice(1, 3), slice(2, 4))
         return len(one) == len(other) == 4 and (one[here] == other[here] or one[here] != other[there])
 

@@ -15,6 +15,7 @@ import os
 import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -205,6 +206,7 @@ def main() -> int:
     name = ".".join([chosen.library, *special])
     plan, path = planned(chosen.library, chosen.all, chosen.operation), ROWS / f"{name}.jsonl"
     rows = read_rows(path)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and all that was started ends, too
     todo = [] if chosen.table_only else list(jobs(plan, rows, chosen))
     followed(todo, chosen.jobs, path, rows)
     options = [*["--all"] * chosen.all, *["--identity"] * chosen.identity]

@@ -148,14 +148,26 @@ def rows(job: Json) -> Iterator[Json]:
         for cell in job["cells"]:
             signal.alarm(int(CELL))
             row = {"key": cell["key"], "library": job["library"], "source": model["source"], "model_file": model["file"]}
-            made = Making(bench, oracle, cell, job["variants"])
-            yield row | cell | made.row()
+            made, before = Making(bench, oracle, cell, job["variants"]), spent(bench, oracle)
+            found = made.row()
+            yield row | cell | found | {"cpu": round(spent(bench, oracle) - before, 2)}
             signal.alarm(0)
             if made.outcome.get("reason") in (*DEAD, "TimeoutError"):
                 bench.stop()
     finally:
         bench.stop()
         oracle.stop()
+
+
+def spent(bench: Bench, oracle: Judge) -> float:
+    """CPU seconds of this process, its child and the oracle up to now."""
+    processes = [os.getpid(), oracle.process.pid, *([bench.child.process.pid] if bench.child else [])]
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(OSError):
+            told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, told[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and of those it waited for
+    return total
 
 
 def how(told: Json) -> Json:
@@ -201,12 +213,16 @@ class Making:
         self._look(subject)
         if self.request.host:
             subject = Subject(subject.source, subject.trace)  # as `pipeline.measure` does with --class
-        quick = self.cell.get("contract") == "quick"
-        report = pipeline.insert(child, subject, self.request, self.watch, Proving(quick=quick, drift=not quick))
-        self._measure(report)
-        verdicts.demand(report)
-        with self.watch.stage("oracle"):
-            return self._judged(report)
+        for quick in (True, False) if self.cell.get("contract") == "quick" else (False,):
+            report = pipeline.insert(child, subject, self.request, self.watch, Proving(quick=quick, drift=not quick))
+            self._measure(report)
+            verdicts.demand(report)
+            with self.watch.stage("oracle"):
+                judged = self._judged(report)
+            if judged["outcome"] == "passed":
+                break
+            self.cell["contract"] = "whole"  # the command would not have written what only the quick one lets pass
+        return judged
 
     def _look(self, subject: Subject) -> None:
         """What the trace says of the site; a vector gets an adapter."""

@@ -68,7 +68,7 @@ def prepared(model: Json) -> tuple[Original, Build, Json]:
             if way != built:
                 base, cut = attempt(way, module, model["original"])
                 built = way
-            if shorten and (not cut or not has(base, model["sites"])):
+            if shorten and base and not (cut and has(base, model["sites"])):
                 break
             if base and runs(base, smaller):
                 return Original(base, make_inputs(smaller, 0), 0), way, {"option": option, "shape": smaller, "cut": cut}
