@@ -301,7 +301,7 @@ def test_fewer_blocks_of_a_list_of_stages_of_a_configuration_and_of_further_argu
     assert [len(stage) for stage in model.body] == [2, 2] and len(model.tail) == 2 + 2 + 2
     again = dataclasses.replace(small, overrides=json.loads(json.dumps(small.overrides)))  # as a plan carries it
     assert str(again.model()) == str(model)
-    assert resizing.of_depth(small.overrides) == small.overrides
+    assert resizing.short_only(small.overrides) == small.overrides and resizing.narrow_only(small.overrides) == {}
     assert [len(stage) for stage in full.model().body] == [4, 3], "the lists of the file are as they were"
 
 

@@ -91,8 +91,8 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
 
 def _like(value: Any, usual: Any) -> Any:
     """The value as a list or a tuple, whichever the constructor gets usually: one that was JSON in between is a list."""
-    if value == shortening.MARK:
-        return shortening.shorter(usual)
+    if shortening.is_mark(value):
+        return shortening.marked(usual, value)
     if isinstance(value, (list, tuple)):
         return [*value] if isinstance(usual, list) else tuple(value)
     return value

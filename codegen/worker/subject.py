@@ -79,8 +79,7 @@ class Subject:
 
     def in_depth(self) -> Subject:
         """The same with all the blocks of the model, narrow as they are: so figures of different sites can be compared."""
-        shorter = resizing.of_depth(self.plan.small)
-        small = {name: value for name, value in self.plan.small.items() if name not in shorter}
+        small = resizing.narrow_only(self.plan.small)
         if small == self.plan.small:
             return self
         return replace(self, plan=replace(self.plan, small=small), of_base=self.of_base.setdefault("in depth", {}))

@@ -274,7 +274,7 @@ def _sister_builds(module: Any, text: str, small: Setup, limit: int = 4) -> Iter
     """
     if small.root is nn.Sequential:  # made by functions, each another model
         return
-    short = resizing.of_depth(small.overrides)
+    short = resizing.short_only(small.overrides)
     files = {module: text}
     if (home := sys.modules[small.root.__module__]) is not module:
         with contextlib.suppress(OSError, TypeError):  # it has no source
