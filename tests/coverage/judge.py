@@ -41,16 +41,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Build:
-    """How a model is built for the oracle: with which option, and whether with fewer blocks (see shorter.py)."""
+    """How a model is built for the oracle: with which option, and whether with fewer blocks and narrow (see shorter.py)."""
 
     option: str = ""
     short: bool = False
+    narrow: bool = False
 
     def __call__(self, module: Any, expression: str) -> tuple[Any, list[str]]:
         """The model, and the arguments that were cut for it."""
         expression = with_option(expression, self.option)
         cls = outermost(lambda: build(module, expression, 0)) if self.short else None
-        with short(cls) as cut:
+        with short(cls, self.narrow) as cut:
             return build(module, expression, 0), sorted(cut)
 
 
@@ -61,10 +62,10 @@ def prepared(model: Json) -> tuple[Original, Build, Json]:
     where none of its blocks may be left out, `short` where all but two of each stage may, and `sites` that it must have then.
     """
     module, shape = load(model["namespace"]), model["shape"]
-    for shorten in (True, False) if model.get("short") else (False,):
+    for shorten, narrow in ((True, True), (True, False), (False, False)) if model.get("short") else ((False, False),):
         base, built, cut = None, None, [""]
         for option, smaller in smaller_inputs(model | {"whole": model.get("whole") or shorten}):
-            way = Build(option, shorten)
+            way = Build(option, shorten, narrow)
             if way != built:
                 base, cut = attempt(way, module, model["original"])
                 built = way

@@ -1,4 +1,4 @@
-"""Builds of a model with fewer blocks than it has, by cutting its constructor's arguments. Shares no code with codegen."""
+"""Builds of a model with fewer blocks and less width, by cutting its constructor's arguments. Shares no code with codegen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from typing import Any
 from torch import nn
 
 MOST = 2  # blocks of a stage that stay
+PART = 4  # of the width that stays
+WIDE = 32  # what is less is not divided
 DEPTHS = ("depth", "depths", "layers", "num_layers", "num_blocks", "n_layers", "n_blocks", "block_config", "d")
+WIDTHS = ("dim", "width", "channels", "features", "planes", "chs", "filters", "classes", "hidden_size", "stem_size")
+NO_WIDTHS = ("head", "in_chans", "in_channels", "patch", "window", "group")
 
 
 class Found(Exception):
@@ -47,8 +51,8 @@ def outermost(build: Callable[[], Any]) -> type | None:
 
 
 @contextlib.contextmanager
-def short(cls: type | None) -> Iterator[list[str]]:
-    """While active, objects of exactly this class are made with fewer blocks; gives the arguments that were cut."""
+def short(cls: type | None, narrow: bool) -> Iterator[list[str]]:
+    """While active, objects of exactly this class are made with fewer blocks, and narrow; gives the arguments that were cut."""
     cut: list[str] = []
     if cls is None or "__init__" not in vars(cls):
         yield cut
@@ -65,6 +69,7 @@ def short(cls: type | None) -> Iterator[list[str]]:
         bound.apply_defaults()
         for name, value in list(bound.arguments.items())[1:]:
             fewer = shorter(name, value)
+            fewer = narrower(name, fewer) if narrow else fewer
             if fewer is not value:
                 bound.arguments[name] = fewer
                 cut.append(name)
@@ -83,26 +88,45 @@ def shorter(name: str, value: Any) -> Any:
     """
     if name in DEPTHS and _is_count(value):
         return min(value, MOST)
+    if type(value) in (list, tuple) and value:
+        if name in DEPTHS and all(map(_is_count, value)):
+            return _as(value, [min(part, MOST) for part in value])
+        if all(isinstance(part, (list, tuple)) and all(isinstance(block, dict) for block in part) for part in value):
+            return _as(value, [part if len(part) <= MOST else part[:MOST] for part in value])
+    return _within(value, shorter)
+
+
+def narrower(name: str, value: Any) -> Any:
+    """The value of an argument at a quarter of its width, itself where it says none."""
+    if any(word in name for word in WIDTHS) and not any(word in name for word in NO_WIDTHS) or name == "c":
+        if _is_wide(value):
+            return value // PART
+        if type(value) in (list, tuple) and value and all(map(_is_wide, value)):
+            return _as(value, [part // PART for part in value])
+    return _within(value, narrower)
+
+
+def _within(value: Any, change: Callable[[str, Any], Any]) -> Any:
     if isinstance(value, dict):
-        changed = _changed(value)
+        changed = _changed(value, change)
         return {**value, **changed} if changed else value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changed = _changed({f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init})
+        changed = _changed({f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}, change)
         return dataclasses.replace(value, **changed) if changed else value
-    if type(value) not in (list, tuple) or not value:
-        return value
-    if name in DEPTHS and all(map(_is_count, value)):
-        new = [min(part, MOST) for part in value]
-    elif all(isinstance(part, (list, tuple)) and all(isinstance(block, dict) for block in part) for part in value):
-        new = [part if len(part) <= MOST else part[:MOST] for part in value]
-    else:
-        new = [shorter("", part) for part in value]
-    return type(value)(new) if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    return _as(value, [change("", part) for part in value]) if type(value) in (list, tuple) else value
 
 
-def _changed(values: dict[Any, Any]) -> dict[Any, Any]:
-    fewer = {key: shorter(str(key), value) for key, value in values.items()}
+def _as(value: Any, parts: list[Any]) -> Any:
+    return type(value)(parts) if any(a is not b for a, b in zip(parts, value, strict=True)) else value
+
+
+def _changed(values: dict[Any, Any], change: Callable[[str, Any], Any]) -> dict[Any, Any]:
+    fewer = {key: change(str(key), value) for key, value in values.items()}
     return {key: value for key, value in fewer.items() if value is not values[key]}
+
+
+def _is_wide(value: Any) -> bool:
+    return _is_count(value) and value >= WIDE and value % PART == 0
 
 
 def _is_count(value: Any) -> bool:

@@ -36,18 +36,19 @@ def table(plan: Json, rows: dict[str, Json], command: str) -> str:
 
 def how(rows: list[Json]) -> list[str]:
     """How the cells were proved and judged, where not all were in full."""
-    quick = sum(row.get("contract") == "quick" for row in rows)
+    quick = [row for row in rows if row.get("contract") == "quick"]
     if not quick:
         return []
-    judged = [row for row in rows if "routes" in row]
-    parts = sum(row.get("contract") == "quick" for row in judged)
+    judged = [row for row in rows if row["outcome"] in ("passed", "wrong")]
+    some = sum("routes" in row for row in quick if row in judged)
     short = sum(bool(row.get("short")) for row in judged)
     return [
         "",
-        f"{len(rows) - quick} cells, one of each model and all that the oracle found fault with, were proved with the whole",
-        f"contract, {quick} with the quick one of a sweep (`codegen/proving.py`). The oracle ran {len(judged)} variants: {parts} of",
-        "them, those with the quick contract, in `forward` (eval, train, checkpointing) and `forward_intermediates`, the others",
-        f"on every public path that their model has; {short} beside a model with at most two blocks of each stage (`shorter.py`).",
+        f"{len(rows) - len(quick)} cells, one of each model and all in which the oracle found a fault first, were proved with",
+        f"the whole contract, {len(quick)} with the quick one of a sweep (`codegen/proving.py`). The oracle ran {len(judged)}",
+        f"variants: {some} of them, of those with the quick contract, in `forward` (eval, train, checkpointing) and",
+        f"`forward_intermediates`, the others on every public path of their model; {short} beside a model with at most two",
+        "blocks of each stage, most at a quarter of the width (`tests/coverage/shorter.py`).",
     ]
 
 
