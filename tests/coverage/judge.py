@@ -188,12 +188,12 @@ def main() -> None:
         return
     routes = [str(route) for route, *_ in original.plain]
     print(json.dumps({**about, "routes": routes, "called": called(original)}), file=answers)
+    whole: tuple[Original, Build] | None = None
     for line in sys.stdin:
-        start = time.perf_counter()
-        answer = forked(original, way, job := json.loads(line))
-        if way.short and answer.get("differences"):  # the variant may name a block that was left out
-            whole = prepared(model | {"short": False})
-            answer = forked(whole[0], whole[1], job)
+        start, job = time.perf_counter(), json.loads(line)
+        if job.get("exact") and whole is None:  # the model itself
+            whole = prepared(model | {"short": False})[:2]
+        answer = forked(*(whole if whole and job.get("exact") else (original, way)), job)
         print(json.dumps({**answer, "seconds": time.perf_counter() - start}), file=answers)
 
 
