@@ -31,6 +31,10 @@ def failures(report: Report) -> list[Check]:
     return [check for check in report.checks if check.status == "failed"]
 
 
+def _is_dead(check: Check) -> bool:
+    return check.name == "gradient" and "gets no gradient" in check.detail
+
+
 def demand(report: Report) -> None:
     """Raise CodegenError("contract-failed") where a check failed; "module-does-not-fit" where what is left out is missed."""
     failed = failures(report)
@@ -49,6 +53,8 @@ def demand(report: Report) -> None:
     elif (at := report.site) and at.layout.grid and not at.layout.grid_expr and composing.needs_grid(report.request, at.layout):
         hint = f"no name in the code says the grid of the tokens at other input sizes ({at.layout.grid} here)"
         hint = f"nothing was written; {hint}: choose a module that needs none"
+    elif at and at.module.output_index.isdigit() and all(_is_dead(check) for check in failed):
+        hint = "nothing was written; the model goes on without this one of the site's results: choose another, --output-index N"
     elif at and at.layered and hookable(report.request):  # the code may count the layers of the list by position
         hint += f"; {HOOK}"
     if failed[0].name == "groups" and "layer" in failed[0].detail:
