@@ -36,7 +36,8 @@ class Child:
     What the model's code prints goes to a log, shown with `--verbose`; only lines that carry the run's secret count.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, popen: Callable[..., Any] = subprocess.Popen) -> None:
+        """popen: what starts the process, as `subprocess.Popen` does."""
         self.limits = limits
         self.deadline = time.monotonic() + limits.seconds
         self.asked = 0  # so many requests: an answer carries the number of its own
@@ -56,7 +57,7 @@ class Child:
         # a Ctrl-C in the middle of the start waits until the process is known, then ends it
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            self.process = subprocess.Popen(
+            self.process = popen(
                 [sys.executable, "-P", "-m", "codegen.worker", str(write), str(_memory(limits))],
                 stdin=subprocess.PIPE,
                 stdout=self.log,

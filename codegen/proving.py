@@ -25,12 +25,13 @@ class Proving:
     costs: tuple[str, ...] = ()  # what is measured: see `sweeps.rows.COSTS`
     device: str = "cpu"  # where latency is measured
     compiled: bool = False  # latency of the compiled models
+    drift: bool = True  # is measured, too
 
     def requests(self, texts: dict[str, Any], plans: Sequence[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
         """What the child is asked. seconds: how long a process of its own may take."""
         measured = {"what": list(self.costs), "device": self.device, "compiled": self.compiled}
         options = {**({"isolate": seconds} if self.isolate else {}), **({"costs": measured} if self.costs else {})}
-        return [{**texts, **options, "plan": self._plan(plan)} for plan in plans]
+        return [{**texts, **options, "plan": {**self._plan(plan), "drift": self.drift}} for plan in plans]
 
     def demand_complete(self, proof: dict[str, Any]) -> None:
         """Raise CodegenError("verdict-incomplete") where a check of the contract is not among the answers."""

@@ -92,6 +92,19 @@ def test_what_is_not_there(tmp_path: Path, codegen: Run, words: tuple[str, ...],
     assert done.returncode == 2 and error in done.stderr and b"hint: " in done.stderr
 
 
+UNUSED = NET.replace("Features(low=low, high=self.stage(low))", "low * 2, self.stage(low)")
+UNUSED = UNUSED.replace("found.low, found.high, again", "found[1]").replace("(x).high", "(x)[1]").replace("5 * w", "2 * w")
+
+
+@pytest.mark.slow
+def test_a_result_that_the_model_goes_on_without(tmp_path: Path, codegen: Run) -> None:
+    (tmp_path / "net.py").write_text(UNUSED, encoding="utf-8")
+    done = codegen("insert", "net.py", "--module", "se", "--after", "encoder", *HOW, cwd=tmp_path)
+    assert done.returncode == 3 and b"gets no gradient" in done.stderr and b"choose another, --output-index N" in done.stderr
+    again = codegen("insert", "net.py", "--module", "se", "--after", "encoder", "--output-index", "1", *HOW, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+
+
 def test_the_preferred_result() -> None:
     x, y, count = torch.zeros(1), torch.zeros(2), torch.zeros(3, dtype=torch.int64)
     assert first_tensor((count, x, y))[0] == "1"

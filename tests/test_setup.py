@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from codegen.errors import CodegenError  # noqa: E402
-from codegen.worker import models, resizing, setup  # noqa: E402
+from codegen.worker import models, resizing, setup, shortening  # noqa: E402
 from codegen.worker.setup import Setup  # noqa: E402
 
 HEAD = """
@@ -257,3 +258,60 @@ def test_overrides_that_were_json_in_between_are_tuples_where_the_constructor_ge
     full = found(tmp_path, text, "1x3x64x64")
     small = dataclasses.replace(full, overrides={"size": [96, 64], "dims": (4, 8)})
     assert small.model().made == ((96, 64), [4, 8])
+
+
+STAGES = HEAD + """
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Config:
+    depths: tuple = (3, 5)
+    channels: tuple = (8, 16)
+
+
+class Odd(nn.Conv2d):
+    pass
+
+
+class Net(nn.Module):
+    def __init__(self, config=Config(), blocks=None, **kwargs):
+        super().__init__()
+        blocks = blocks or [[{"kind": nn.Conv2d, "width": 8}] * 4, [{"kind": nn.Conv2d, "width": 8}] * 2 + [LAST]]
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.body = nn.Sequential(*[
+            nn.Sequential(*[block["kind"](8, block["width"], 1) for block in stage]) for stage in blocks
+        ])
+        self.tail = nn.Sequential(*[nn.ReLU() for _ in range(sum(config.depths) + kwargs.get("depth", 0))])
+
+    def forward(self, x):
+        return self.tail(self.body(self.stem(x))).mean((2, 3))
+
+
+def net():
+    return Net(Config(), [[{"kind": nn.Conv2d, "width": 8}] * 4, [{"kind": nn.Conv2d, "width": 8}] * 2 + [LAST]], depth=7)
+"""
+PLAIN, ODD = (STAGES.replace("LAST", f'{{"kind": {kind}, "width": 8}}') for kind in ("nn.Conv2d", "Odd"))
+
+
+def test_fewer_blocks_of_a_list_of_stages_of_a_configuration_and_of_further_arguments(tmp_path: Path) -> None:
+    full = found(tmp_path, PLAIN, builds=("net()",))
+    small = resizing.small(full)
+    model = small.model()
+    assert [len(stage) for stage in model.body] == [2, 2] and len(model.tail) == 2 + 2 + 2
+    again = dataclasses.replace(small, overrides=json.loads(json.dumps(small.overrides)))  # as a plan carries it
+    assert str(again.model()) == str(model)
+    assert resizing.short_only(small.overrides) == small.overrides and resizing.narrow_only(small.overrides) == {}
+    assert [len(stage) for stage in full.model().body] == [4, 3], "the lists of the file are as they were"
+
+
+def test_blocks_stay_where_one_further_down_is_of_a_class_of_its_own(tmp_path: Path) -> None:
+    model = resizing.small(found(tmp_path, ODD, builds=("net()",))).model()
+    assert [len(stage) for stage in model.body] == [4, 3] and len(model.tail) == 3 + 5 + 2
+
+
+@pytest.mark.parametrize(
+    "value", [3, "3", None, (2, 1), [[1, 2, 3]], {"rate": 3}, {"depth": 2}, [[{}], [{}, {}]], (), {"depths": (2, True)}, int]
+)
+def test_what_says_no_number_of_blocks_is_left_as_it_is(value: Any) -> None:
+    assert shortening.shorter(value) is value

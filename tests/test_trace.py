@@ -10,12 +10,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from codegen.traced import (
-    Layout,
-    Trace,
-    TracedModule,
-    Width,  # noqa: E402
-)
+from codegen.traced import Layout, Trace, TracedModule, Width  # noqa: E402
+from codegen.worker import models  # noqa: E402
 from codegen.worker import trace as tracing  # noqa: E402
 
 VIT = """
@@ -494,3 +490,64 @@ def test_a_width_is_told_by_changing_the_fields_of_a_configuration(tmp_path: Pat
     net = traced(tmp_path, CONFIGURED, input="1x3x64x64")
     width = module(net, "embed").width_after
     assert width is not None and (width.expr, width.builds > 1) == ("config.hidden_size", True)
+
+
+FLAGGED = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, dim=64, classes=40, flat=True):
+        super().__init__()
+        self.flat = flat
+        self.patch_embed = Patches(dim, flat)
+        self.blocks = nn.Sequential(*[nn.Linear(dim, dim) for _ in range(3)])
+        self.head = nn.Linear(dim, classes)
+
+    def forward(self, x):
+        x = self.patch_embed(x)
+        x = x if self.flat else x.flatten(1, 2)
+        return self.head(self.blocks(x).mean(1))
+
+
+class Patches(nn.Module):
+    def __init__(self, dim, flat):
+        super().__init__()
+        self.flat = flat
+        self.proj = nn.Conv2d(3, dim, 8, 8)
+
+    def forward(self, x):
+        x = self.proj(x)
+        return x.flatten(2).transpose(1, 2) if self.flat else x.permute(0, 2, 3, 1)
+"""
+
+
+def test_a_flag_that_turns_tokens_into_a_map_says_nothing_of_the_width(tmp_path: Path) -> None:
+    found = module(traced(tmp_path, FLAGGED, build="Net()"), "patch_embed")
+    assert found.after.kind == "NLC" and found.width_after is not None
+    assert (found.width_after.expr, found.width_after.kind) == ("dim", "name")
+
+
+def test_the_sites_of_a_model_of_a_library_are_told_from_the_same_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "traced_library.py").write_text(VIT)
+    monkeypatch.syspath_prepend(tmp_path)
+    file = {"path": str(tmp_path / "traced_library.py"), "module": "traced_library", "root": ""}
+    request = {"file": file, "text": VIT, **dict.fromkeys(("entry", "host", "build", "input", "library"), "")}
+    builds: list[str] = []
+    build = models.build
+    monkeypatch.setattr(models, "build", lambda *given: builds.append(given[1]) or build(*given))
+
+    def fresh(site: str) -> Trace:
+        tracing.LAST.clear()
+        return tracing.trace({**request, "wanted": site})
+
+    expected = {site: fresh(site) for site in ("patch_embed", "blocks.0", "blocks.*.mlp", "norm", "blocks.-1")}
+    tracing.LAST.clear()
+    tracing.trace({**request, "wanted": "patch_embed"})
+    builds.clear()
+    assert {site: tracing.trace({**request, "wanted": site}) for site in expected} == expected
+    assert len(builds) <= 3, "only those that show what the model's construction leaves alone"
+    whole = fresh("")  # with places between modules, which the others have not
+    assert tracing.LAST == {} and any("@" in m.name for m in whole.modules)

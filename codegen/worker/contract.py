@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from codegen.worker import checks, paths
+from codegen.worker import answering, checks, paths
 from codegen.worker.checks import Outcome, _compare, failed, skipped
 from codegen.worker.checks._sites import inserted_modules
 from codegen.worker.subject import Plan, Subject
@@ -91,6 +91,8 @@ def _outcome(check: Callable[[Subject], Outcome], subject: Subject) -> Outcome:
     try:
         return check(subject)
     except Exception as error:  # said, never swallowed: a promise that cannot be confirmed is broken
+        if answering.is_memory(error):
+            raise  # it says nothing of the variant
         return failed(_two_lines(error))
 
 
@@ -115,7 +117,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         "new_parameters": new,
         "state": sum(len(module.state_dict()) for _, module in inserted),
         "parameters": old or sum(parameter.numel() for parameter in variant.parameters()) - new,  # names and shapes are checked
-        "drift": drift(subject),
+        "drift": drift(subject) if subject.plan.drift else None,
     }
 
 

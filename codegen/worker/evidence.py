@@ -230,7 +230,7 @@ class Evidence:
         return layouts.infer([sample]) if sample else Layout("")
 
     def _alike(self, event: Event, layout: Layout, outgoing: bool) -> bool:
-        """Whether a map in another build has its channels where the small one's are: a flag may turn NCHW to NHWC."""
+        """Whether a tensor in another build is laid out as in the small one: a flag may turn NCHW to NHWC, tokens to a map."""
         usual = self.small.get(event.module)
         one, other = (e and e.shape(outgoing) for e in (usual, event))
         return not one or not other or layouts.same_order(layout, one, other)

@@ -38,9 +38,9 @@ def of_width(shape: Shape, dim: int, usual: Shape) -> bool:
 
 
 def same_order(layout: Layout, one: Shape, other: Shape) -> bool:
-    """Whether two maps have their channels in the same place, as far as their rows and columns show it."""
+    """Whether two maps have their channels in the same place, as far as their rows and columns show it; others as many dims."""
     if layout.kind not in ("NCHW", "NHWC"):
-        return True
+        return len(one) == len(other)
     here, there = (slice(2, 4), slice(1, 3)) if layout.kind == "NCHW" else (slice(1, 3), slice(2, 4))
     return len(one) == len(other) == 4 and (one[here] == other[here] or one[here] != other[there])
 

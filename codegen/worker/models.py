@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from codegen.errors import CodegenError
-from codegen.worker import points, surroundings
+from codegen.worker import points, shortening, surroundings
 from codegen.worker.meta import Shortcuts
 
 
@@ -73,8 +73,9 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
         bound.apply_defaults()
         if seen is not None:
             seen.update({k: v for k, v in bound.arguments.items() if v is not self})
-        for name in overrides.keys() & signature.parameters.keys():
-            bound.arguments[name] = _like(overrides[name], bound.arguments[name])
+        further = {p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD}
+        for given in (bound.arguments, *(bound.arguments[name] for name in further)):  # super().__init__(**kwargs)
+            given.update({name: _like(overrides[name], given[name]) for name in overrides.keys() & given.keys() - further})
         original(*bound.args, **bound.kwargs)
 
     construct.__signature__ = signature  # type: ignore[attr-defined]
@@ -90,6 +91,8 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
 
 def _like(value: Any, usual: Any) -> Any:
     """The value as a list or a tuple, whichever the constructor gets usually: one that was JSON in between is a list."""
+    if shortening.is_mark(value):
+        return shortening.marked(usual, value)
     if isinstance(value, (list, tuple)):
         return [*value] if isinstance(usual, list) else tuple(value)
     return value

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from codegen.worker import models
+from codegen.worker import models, shortening
 from codegen.worker.setup import CHANNEL_NAMES, SIZE_NAMES, Accept, Setup, pair, works
-
-DEPTH_NAMES = (
-    "depth",
-    "depths",
-    "layers",
-    "num_layers",
-    "num_blocks",
-    "n_layers",
-    "n_layer",
-    "n_blocks",
-    "block_config",
-)
-# words in the names of constructor arguments that say how wide a model is, and in those of numbers that are no width
-WIDTHS = ("size", "dim", "width", "channels", "features", "planes", "chs", "filters", "classes")
-NO_WIDTHS = ("patch", "window", "img", "image", "kernel", "stride", "pool", "grid", "head_dim", "group")
+from codegen.worker.shortening import DEPTH_NAMES, FEWER, PART, WIDTHS, divided, is_mark, mark
 
 
 def _size_names(setup: Setup) -> list[str]:
@@ -59,18 +45,40 @@ def small(setup: Setup, accept: Accept = lambda model: True, *, narrow: bool = T
 
     narrow, short: whether it may have other widths, and fewer blocks.
     """
-    resized = _short(setup, accept, DEPTH_NAMES if short else ())
+    resized = _short(setup, accept, _depths(setup) if short else {})
     return _narrow(resized) if narrow else resized
 
 
-def _short(setup: Setup, accept: Accept, depth_names: Sequence[str]) -> Setup:
+def short_only(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides that leave out the blocks that these leave out, and change no width."""
+    found = {name: value for name, value in overrides.items() if name in DEPTH_NAMES}
+    return found | {name: mark() for name, value in overrides.items() if is_mark(value) and value[FEWER]}
+
+
+def narrow_only(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides that leave out no block, and change all else that these change."""
+    found = {name: value for name, value in overrides.items() if name not in DEPTH_NAMES and not is_mark(value)}
+    parts = {name: value[PART] for name, value in overrides.items() if is_mark(value) and value[PART] > 1}
+    return found | {name: mark(fewer=False, part=part) for name, part in parts.items()}
+
+
+def _depths(setup: Setup) -> dict[str, Any]:
+    """Overrides that leave all but two blocks of each stage out."""
     depths: dict[str, Any] = {}
-    for name in depth_names:
+    for name in DEPTH_NAMES:
         value = setup.arguments.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 2:
             depths[name] = 2
         elif isinstance(value, (tuple, list)) and value and all(isinstance(v, int) for v in value):
             depths[name] = type(value)(min(v, 2) for v in value)
+    listed = {name: mark() for name, value in setup.arguments.items() if shortening.shorter(value) is not value}
+    if listed and works(shortened := replace(setup, overrides={**depths, **listed})):
+        kinds, left = ({type(module) for module in s.model().modules()} for s in (setup, shortened))
+        return {**depths, **listed} if kinds == left else depths  # blocks further down may be of a class of their own
+    return depths
+
+
+def _short(setup: Setup, accept: Accept, depths: Mapping[str, Any]) -> Setup:
     image = setup.image() or (0, 0)
     sizes = [(r, c) for r, c in ((96, 64), (64, 64), (96, 96), (128, 128), (192, 192)) if r * c < image[0] * image[1]]
     for overrides in [depths, {}] if depths else [{}]:
@@ -89,28 +97,28 @@ def _narrow(setup: Setup) -> Setup:
     """The same at a quarter of its width, or at half of it, as far as the constructor's arguments allow."""
     sizes = _size_names(setup)
     wide = {name: value for name, value in setup.arguments.items() if name not in sizes and _is_width(name, value)}
-    for by in (4, 2) if wide else ():
-        candidate = replace(setup, overrides={**setup.overrides, **{n: _divided(v, by) for n, v in wide.items()}})
+    held = [name for name, value in setup.arguments.items() if shortening.narrower(value) is not value]
+    for part in (4, 2) if wide or held else ():
+        changed = {n: divided(v, part) for n, v in wide.items()} | _parts(setup, held, part)
+        candidate = replace(setup, overrides={**setup.overrides, **changed})
         if works(candidate):
             return candidate
     narrow = setup
-    for name, value in wide.items() if len(wide) > 1 else ():  # not all together: each that can
-        candidate = replace(narrow, overrides={**narrow.overrides, name: _divided(value, 4)})
+    each = {n: divided(v, 4) for n, v in wide.items()} | _parts(setup, held, 4)
+    for name, value in each.items() if len(each) > 1 else ():  # not all together: each that can
+        candidate = replace(narrow, overrides={**narrow.overrides, name: value})
         narrow = candidate if works(candidate) else narrow
     return narrow
 
 
+def _parts(setup: Setup, names: Iterable[str], part: int) -> dict[str, Any]:
+    """Marks for a part of the width of these arguments, with the blocks that they have in the setup."""
+    return {name: mark(fewer=is_mark(setup.overrides.get(name)), part=part) for name in names}
+
+
 def _is_width(name: str, value: Any) -> bool:
-    numbers = value if isinstance(value, (tuple, list)) else [value]
     of_input = name in CHANNEL_NAMES and isinstance(value, int)
-    if of_input or name in (*SIZE_NAMES, *DEPTH_NAMES) or any(word in name for word in NO_WIDTHS):
-        return False
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 32 and n % 4 == 0 for n in numbers)
-    return bool(numbers) and whole and any(word in name for word in WIDTHS)
-
-
-def _divided(value: Any, by: int) -> Any:
-    return type(value)(v // by for v in value) if isinstance(value, (tuple, list)) else value // by
+    return not of_input and name not in (*SIZE_NAMES, *DEPTH_NAMES) and shortening.is_width(name, value)
 
 
 def second_size(setup: Setup, *, rebuild: bool = False) -> Iterator[Setup]:
@@ -140,6 +148,8 @@ def sized(setup: Setup, limit: int = 12) -> Iterator[list[Setup]]:
         for key, value in _fields(holder).items():
             if count < limit and _is_width(key, value) and (other := _with(holder, key, value * 2)) is not None:
                 count += 1
+                known = setup.overrides.get(name, mark(fewer=False))
+                other = shortening.marked(other, known) if is_mark(known) else other
                 yield [replace(setup, overrides={**setup.overrides, name: other})]
 
 

@@ -91,10 +91,12 @@ def recording() -> Iterator[Scopes]:
     held: dict[tuple[int, CodeType], likeness.Held] = {}
 
     def on_event(frame: FrameType, event: str, value: Any) -> None:
+        if event != "return":  # most are calls: many thousands in a model
+            return
         code = frame.f_code
-        if event == "return" and type(value) is nn.Sequential and _is_function(frame):
+        if type(value) is nn.Sequential and _is_function(frame):
             scopes.makers.setdefault(id(value), _maker(frame, value))
-        if event != "return" or code.co_name != "__init__" or not code.co_argcount:
+        if code.co_name != "__init__" or not code.co_argcount:
             return
         names = frame.f_locals
         module = names.get(code.co_varnames[0])

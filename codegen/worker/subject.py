@@ -55,6 +55,7 @@ class Plan:
     groups: str = ""  # the method that gives the new parameters
     asked: tuple[str, ...] = ()  # checks that are made on request
     quick: bool = False  # only what the quick contract looks at, on the small build
+    drift: bool = True  # is measured
 
     @property
     def inserts(self) -> bool:
@@ -79,7 +80,7 @@ class Subject:
 
     def in_depth(self) -> Subject:
         """The same with all the blocks of the model, narrow as they are: so figures of different sites can be compared."""
-        small = {name: value for name, value in self.plan.small.items() if name not in resizing.DEPTH_NAMES}
+        small = resizing.narrow_only(self.plan.small)
         if small == self.plan.small:
             return self
         return replace(self, plan=replace(self.plan, small=small), of_base=self.of_base.setdefault("in depth", {}))

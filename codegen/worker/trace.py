@@ -8,8 +8,8 @@ import inspect
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -24,8 +24,32 @@ from codegen.worker.observing import completed
 from codegen.worker.points import marked
 from codegen.worker.runs import Located, Run, located, other_paths
 from codegen.worker.scopes import Scopes
-from codegen.worker.setup import Accept, Setup
-from codegen.worker.tracer import Place, preferring, tracing
+from codegen.worker.setup import Setup
+from codegen.worker.tracer import Event, Place, preferring, tracing
+
+Holds = Callable[[Sequence[str]], bool]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model showed on all its paths, whichever site is meant."""
+
+    full: Setup
+    model: nn.Module
+    scopes: Scopes
+    small: Setup
+    names: tuple[str, ...]  # of the small build's modules
+    events: Sequence[Event]
+    evidence: Evidence
+    paths: tuple[str, ...]
+    calls: tuple[Call, ...]
+    extractor: registry.Extractor
+    constructions: list[settled.Construction] = field(default_factory=list)  # one, once it was asked for
+
+
+# of the models of a library that were traced last, the latest at the end: their next sites are told from the same runs
+LAST: dict[str, Seen] = {}
+KEPT = 2  # the model, and the class that the library builds for features
 
 
 def trace(request: Mapping[str, Any]) -> Trace:
@@ -34,6 +58,13 @@ def trace(request: Mapping[str, Any]) -> Trace:
     a build of other widths, or with fewer blocks, may stand for the model.
     """
     module = models.import_source(request["file"])
+    kept = request["file"]["module"] and selection.SIGN not in (request["wanted"] or selection.SIGN)
+    key = json.dumps({name: value for name, value in request.items() if name != "wanted"}, sort_keys=True)
+    if kept and key in LAST:
+        seen = LAST[key]
+        chosen = _chosen(request, seen.model)
+        if _holding(chosen)(seen.names):
+            return _told(request, seen, chosen)
     builds = [request["build"]] if request["build"] else []
     builds = builds or entries.build_expressions(module, request["text"], request["entry"], request["host"])
     full = setup.find(module, builds, request["input"])
@@ -42,14 +73,24 @@ def trace(request: Mapping[str, Any]) -> Trace:
         stack.enter_context(preferring(request.get("element", "")))
         if selection.SIGN in (request["wanted"] or selection.SIGN):
             stack.enter_context(marked(model, full.inputs()))
-        return _traced(request, module, full, model, scopes)
+        chosen = _chosen(request, model)
+        seen = _seen(request, module, full, (model, scopes), _holding(chosen))
+        for old in [*LAST][: len(LAST) - KEPT + 1]:
+            del LAST[old]
+        if kept:
+            LAST[key] = seen
+        return _told(request, seen, chosen)
 
 
-def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: nn.Module, scopes: Scopes) -> Trace:
-    names = [name for name, _ in model.named_modules()]
-    chosen = _chosen(request, model)
-    narrow, short = request.get("narrow", True), request.get("short", True)
-    small = resizing.small(full, _holding(chosen), narrow=narrow, short=short)
+def _seen(
+    request: Mapping[str, Any], module: ModuleType, full: Setup, made: tuple[nn.Module, Scopes], holds: Holds
+) -> Seen:
+    model, scopes = made
+
+    def accept(other: nn.Module) -> bool:
+        return holds([name for name, _ in other.named_modules()])
+
+    small = resizing.small(full, accept, narrow=request.get("narrow", True), short=request.get("short", True))
     with tracing(model) as recording, torch.no_grad():
         args, kwargs = full.inputs()
         model(*args, **kwargs)
@@ -65,26 +106,43 @@ def _traced(request: Mapping[str, Any], module: ModuleType, full: Setup, model: 
     evidence.note_runners(calls)
     evidence.resize(small)
     evidence.vary(small, _sister_builds(module, request["text"], small))
-    extractor = _extractor(request, module, small)
-    construction = _construction(request, model, small, evidence)
+    return Seen(
+        full,
+        model,
+        scopes,
+        small,
+        tuple(name for name, _ in small.model().named_modules()),
+        events,
+        evidence,
+        tuple(run.path for run in runs[1:]),
+        tuple(_calls(runs, calls, evidence)),
+        _extractor(request, module, small),
+    )
+
+
+def _told(request: Mapping[str, Any], seen: Seen, chosen: Chosen) -> Trace:
+    """What a site needs to know of it."""
+    full, model, small, evidence = seen.full, seen.model, seen.small, seen.evidence
+    construction = _construction(request, seen)
     last = request["wanted"].rpartition(".")[2]
+    names = [name for name, _ in model.named_modules()]
     wanted = {name for name in names if name in chosen.names or last in ("", name.rpartition(".")[2])}
-    found = tuple(_calls(runs, calls, evidence))
+    order = {e.module: i for i, e in reversed([*enumerate(seen.events)])}
     pool = chosen.names[0] if request.get("behind") and len(chosen.names) == 1 else ""
-    fed = pooled.behind(model, events, pool) if pool else []
+    fed = pooled.behind(model, seen.events, pool) if pool else []
     known = replace(chosen, names=(*chosen.names, *fed))
     return Trace(
         build=full.build,
         input=full.input,
-        hosts=(*_maker(model, scopes), *_hosts(model, scopes), *_bases(model, scopes, evidence)),
-        modules=tuple(_modules(model, evidence, wanted, known, {e.module: i for i, e in reversed([*enumerate(events)])})),
-        calls=found,
-        paths=tuple(run.path for run in runs[1:]),
+        hosts=(*_maker(model, seen.scopes), *_hosts(model, seen.scopes), *_bases(model, seen.scopes, evidence)),
+        modules=tuple(_modules(model, evidence, wanted, known, order)),
+        calls=seen.calls,
+        paths=seen.paths,
         small=json.dumps({"overrides": small.overrides, "input": small.input, "second": evidence.second}),
         device=full.device,
-        other_build=f"{request['entry']}(features_only=True)" if extractor.other else "",
-        taps=extractor.taps,
-        hooked=extractor.hooked,
+        other_build=f"{request['entry']}(features_only=True)" if seen.extractor.other else "",
+        taps=seen.extractor.taps,
+        hooked=seen.extractor.hooked,
         chosen=_measured(chosen, evidence),
         behind=tuple(_measured(Chosen((name,), name), evidence) for name in fed),
         restless=construction.restless,
@@ -115,13 +173,13 @@ def _chosen(request: Mapping[str, Any], model: nn.Module) -> Chosen:
     return Chosen(tuple(found for host in hosts for found in selection.select(names, site, host)), "")
 
 
-def _holding(chosen: Chosen) -> Accept:
-    """Builds in which a site's name means something too."""
+def _holding(chosen: Chosen) -> Holds:
+    """Whether a site's name means something too in a build whose modules have these names."""
     if not chosen.names or not chosen.pattern:
-        return lambda model: True
+        return lambda names: True
     parts = {part for part in chosen.pattern.split(".") if "*" in part}
     least = 1 if parts <= {"*"} else len(chosen.names)  # `block*`: the code names each of them
-    return lambda model: len(selection.select([name for name, _ in model.named_modules()], chosen.pattern)) >= least
+    return lambda names: len(selection.select(names, chosen.pattern)) >= least
 
 
 def _measured(chosen: Chosen, evidence: Evidence) -> Chosen:
@@ -131,15 +189,15 @@ def _measured(chosen: Chosen, evidence: Evidence) -> Chosen:
     return Chosen(names, pattern, after, before, *grids)
 
 
-def _construction(
-    request: Mapping[str, Any], model: nn.Module, small: Setup, evidence: Evidence
-) -> settled.Construction:
-    bases = {*evidence.runners.values()}  # whose code runs the children of derived classes
+def _construction(request: Mapping[str, Any], seen: Seen) -> settled.Construction:
+    model, bases = seen.model, {*seen.evidence.runners.values()}  # whose code runs the children of derived classes
     own = any(isinstance(model, base) for base in bases)
     if request["wanted"] and "." not in request["wanted"] and not request["host"] and not own:
         return settled.Construction()  # a child of the model itself: it is made last, and nothing comes behind
-    kinds = {type(m) for m in model.modules()} - {type(model)} | bases
-    return settled.watched(small, [k for k in kinds if k.__module__.split(".")[0] != "torch"])
+    if not seen.constructions:
+        kinds = {type(m) for m in model.modules()} - {type(model)} | bases
+        seen.constructions.append(settled.watched(seen.small, [k for k in kinds if k.__module__.split(".")[0] != "torch"]))
+    return seen.constructions[0]
 
 
 def _extractor(request: Mapping[str, Any], module: Any, small: Setup) -> registry.Extractor:
@@ -222,7 +280,7 @@ def _sister_builds(module: Any, text: str, small: Setup, limit: int = 4) -> Iter
     """
     if small.root is nn.Sequential:  # made by functions, each another model
         return
-    short = {name: value for name, value in small.overrides.items() if name in resizing.DEPTH_NAMES}
+    short = resizing.short_only(small.overrides)
     files = {module: text}
     if (home := sys.modules[small.root.__module__]) is not module:
         with contextlib.suppress(OSError, TypeError):  # it has no source

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,9 +67,11 @@ def jobs(plan: Json, rows: dict[str, Json], chosen: argparse.Namespace) -> Itera
             cells = [cell for cell in cells if rows.get(cell["key"], {}).get("reason") in chosen.reason]
         elif not chosen.again:
             cells = [cell for cell in cells if cell["key"] not in rows]
+        for cell in cells if chosen.quick else ():  # one of each model with the whole contract
+            cell["contract"] = "whole" if cell is model["cells"][len(model["name"]) % len(model["cells"])] else "quick"
         if cells := cells[: chosen.limit or None]:
             job = {"library": plan["library"], "namespace": plan["namespace"], "variants": str(chosen.variants or "")}
-            job |= {"operation": chosen.operation, "identity": chosen.identity}
+            job |= {"operation": chosen.operation, "identity": chosen.identity, "each": chosen.all}
             yield job | {"model": {key: value for key, value in model.items() if key != "cells"}, "cells": cells}
 
 
@@ -76,50 +80,78 @@ def snapshot(folder: str) -> Path:
     leave = shutil.ignore_patterns("cases", "rows", "__pycache__", "*.md", "*.jsonl")
     for part in ("codegen", "templates", "tests"):
         shutil.copytree(HERE.parent.parent / part, Path(folder, part), ignore=leave)
-    return Path(folder, "tests", "coverage", "cells.py")
+    return Path(folder, "tests", "coverage", "forks.py")
 
 
-def run(job: Json, script: Path, running: set[subprocess.Popen[str]], stop: threading.Event) -> Iterator[Json]:
+class Server:
+    """A process that has imported everything and forks for each job: see forks.py. Started anew where it has ended."""
+
+    def __init__(self, script: Path, library: str) -> None:
+        self.command = [sys.executable, str(script), library]
+        self.environment = {**os.environ, "PYTHONPATH": str(script.parent.parent.parent)}  # the copy's own code
+        self.process: subprocess.Popen[str] | None = None
+
+    def lines(self, job: Json) -> Iterator[Json]:
+        """The rows of a job as they come, then `ended`, the status of its process."""
+        if self.process is None or self.process.poll() is not None:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": self.environment}
+            self.process = subprocess.Popen(self.command, text=True, **pipes)  # type: ignore[call-overload]
+        process = self.process
+        assert process and process.stdin and process.stdout
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            yield (row := json.loads(line))
+            if "ended" in row:
+                return
+        yield {"ended": process.wait()}
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+
+
+def run(job: Json, server: Server, stop: threading.Event) -> Iterator[Json]:
     """The rows of a job, from a process of its own; where it dies, the cell that it died of gets a row too."""
     left = {cell["key"]: cell for cell in job["cells"]}
     while left and not stop.is_set():
-        command = [sys.executable, str(script)]
-        with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            running.add(process)
-            assert process.stdin and process.stdout
-            process.stdin.write(json.dumps({**job, "cells": list(left.values())}))
-            process.stdin.close()
-            for line in process.stdout:
-                row = json.loads(line)
+        status = 0
+        for row in server.lines({**job, "cells": list(left.values())}):
+            if "ended" in row:
+                status = row["ended"]
+            else:
                 del left[row["key"]]
                 yield row
-        running.discard(process)
         if left and not stop.is_set():
             cell = left.pop(next(iter(left)))
             about = {"library": job["library"], "source": job["model"]["source"], "model_file": job["model"]["file"]}
-            detail = f"the process ended with status {process.returncode}"
             yield about | cell | {"command": f"codegen insert --module se {cell['key']}", "seconds": {}} | {
-                "outcome": "crashed", "reason": "process ended", "detail": detail,
+                "outcome": "crashed", "reason": "process ended", "detail": f"the process ended with status {status}",
             }  # fmt: skip
 
 
 def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
     """The rows of all jobs as they come, `count` models at a time."""
     rows: queue.Queue[Json | None] = queue.Queue()
-    running: set[subprocess.Popen[str]] = set()
     stop = threading.Event()
     bar = progress.add_task("backbones", total=sum(len(job["cells"]) for job in todo))
+    idle: queue.Queue[Server] = queue.Queue()
 
     def work(job: Json) -> None:
+        server = idle.get()
         try:
-            for row in run(job, script, running, stop):
+            for row in run(job, server, stop):
                 rows.put(row)
         finally:
+            idle.put(server)
             rows.put(None)
 
     pool, copy = ThreadPoolExecutor(count), tempfile.TemporaryDirectory()
     script = snapshot(copy.name)
+    servers = [Server(script, todo[0]["library"]) for _ in range(count if todo else 0)]
     try:
+        for server in servers:
+            idle.put(server)
         for job in todo:
             pool.submit(work, job)
         for _ in todo:
@@ -129,8 +161,8 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(running):
-            process.terminate()
+        for server in servers:
+            server.stop()
         copy.cleanup()
 
 
@@ -153,6 +185,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="four places of every model, not all of the smallest of each file")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N models, drawn at random and always the same")
     parser.add_argument("--operation", choices=["after", "before", "beside"], default="after")
+    parser.add_argument("--quick", action="store_true", help="the whole contract for one cell of a model only")
     parser.add_argument("--identity", action="store_true", help="adapters that start as the identity")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
     parser.add_argument("--skip", action="append", default=[], metavar="SUBSTRING", help="not those that contain this")
@@ -173,6 +206,7 @@ def main() -> int:
     name = ".".join([chosen.library, *special])
     plan, path = planned(chosen.library, chosen.all, chosen.operation), ROWS / f"{name}.jsonl"
     rows = read_rows(path)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and all that was started ends, too
     todo = [] if chosen.table_only else list(jobs(plan, rows, chosen))
     followed(todo, chosen.jobs, path, rows)
     options = [*["--all"] * chosen.all, *["--identity"] * chosen.identity]

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,28 +32,43 @@ from codegen.child import Child  # noqa: E402
 from codegen.errors import BUG, CodegenError  # noqa: E402
 from codegen.limits import Limits  # noqa: E402
 from codegen.pipeline import Stopwatch, Subject  # noqa: E402
+from codegen.proving import Proving  # noqa: E402
 from codegen.traced import TracedModule  # noqa: E402
 from codegen.types import Report, Request, Site  # noqa: E402
 
 os.environ["PYTHONPATH"] = str(ROOT)  # of the children: they run this very copy of the code
-LIMITS = Limits(seconds=200.0, memory=8 << 30)  # of the child; the time is for one cell
-JUDGEMENT = 200  # seconds for one answer of the oracle, which has a limit of its own
+LIMITS = Limits(seconds=600.0, memory=8 << 30)  # of the child; the time is for one cell
+JUDGEMENT = 600  # seconds for one answer of the oracle, which has a limit of its own
 CELL = 3 * LIMITS.seconds + JUDGEMENT  # seconds after which a cell is given up in any case
 DEAD = ("model-timeout", "model-exited")  # errors after which there is no child any more
 Json = dict[str, Any]
+
+
+def popened(log: Any) -> tuple[Any, Any]:
+    """The oracle's process, and the stream of its answers."""
+    process = subprocess.Popen([sys.executable, str(HERE / "judge.py")], stdin=-1, stdout=-1, stderr=log)
+    return process, process.stdout
+
+
+CHILD: Callable[[Limits], Child] = Child  # what starts a child of codegen
+ORACLE: Callable[[Any], tuple[Any, Any]] = popened
 
 
 class Judge:
     """The oracle's process for one model: see judge.py. It prepares the original while the child traces its copy."""
 
     def __init__(self, job: Json) -> None:
-        command = [sys.executable, str(HERE / "judge.py")]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
-        self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
+        self.process, self.answers = ORACLE(self.log)
         model = {"namespace": job["namespace"], "whole": any(cell.get("sites") for cell in job["cells"])}
+        model |= {"short": job.get("each", False), "sites": [cell["site"] for cell in job["cells"]]}
         model |= {key: job["model"][key] for key in ("original", "shape", "parameters")}
-        print(json.dumps(model), file=self.process.stdin)
+        self._ask(model)
+
+    def _ask(self, question: Json) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
 
     @functools.cached_property
     def about(self) -> Json:
@@ -63,14 +78,12 @@ class Judge:
     def judge(self, question: Json) -> Json:
         if "error" in self.about:
             return {"error": self.about["error"]}
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(question), file=self.process.stdin)
+        self._ask(question)
         return self._answer()
 
     def _answer(self) -> Json:
-        assert self.process.stdout
-        ready = select.select([self.process.stdout], [], [], JUDGEMENT)[0]
-        line = self.process.stdout.readline() if ready else ""
+        ready = select.select([self.answers], [], [], JUDGEMENT)[0]
+        line = self.answers.readline() if ready else b""
         if line:
             return dict(json.loads(line))
         self.log.seek(0)
@@ -83,27 +96,32 @@ class Judge:
 
 
 class Bench:
-    """A warm child with the model's trace in it; a new one is made where it died."""
+    """A warm child with the model's trace in it; a new one is made where it died.
 
-    def __init__(self, request: Request) -> None:
-        self.request = request
+    each: the model is traced for the site of each cell, as the command does: for a few cells, that takes less.
+    """
+
+    def __init__(self, request: Request, *, each: bool = False) -> None:
+        self.request, self.each = request, each
         self.source = sources.resolve(request.source)
         self.child: Child | None = None
         self.subject: Subject | None = None
         self.error: CodegenError | None = None  # the model cannot be traced: so it is for every cell
         self.traces: list[float] = []  # seconds of each
 
-    def ready(self) -> tuple[Child, Subject]:
+    def ready(self, request: Request | None = None) -> tuple[Child, Subject]:
         """Raises the error of the trace, each time anew."""
         if self.error:
             raise self.error
-        if self.child and self.subject:
+        if self.child and self.subject and not self.each:
             self.child.deadline = time.monotonic() + LIMITS.seconds
             return self.child, self.subject
         start = time.perf_counter()
-        self.child = Child(LIMITS)
+        if not self.child:
+            self.child = CHILD(LIMITS)
+        self.child.deadline = time.monotonic() + LIMITS.seconds
         try:
-            self.subject = pipeline.measure(self.child, self.source, self.request)
+            self.subject = pipeline.measure(self.child, self.source, request if self.each and request else self.request)
         except CodegenError as error:
             self.error = error
             raise
@@ -124,21 +142,33 @@ def rows(job: Json) -> Iterator[Json]:
     """
     model = job["model"]
     given = {"build": model["build"], "input": model["input"], "dry_run": True, "limits": LIMITS}
-    bench = Bench(Request(model["source"], **given, **how(job)))
+    bench = Bench(Request(model["source"], **given, **how(job)), each=job.get("each", False))
     oracle = Judge(job)
     signal.signal(signal.SIGALRM, too_long)
     try:
         for cell in job["cells"]:
             signal.alarm(int(CELL))
             row = {"key": cell["key"], "library": job["library"], "source": model["source"], "model_file": model["file"]}
-            made = Making(bench, oracle, cell, job["variants"])
-            yield row | cell | made.row()
+            made, before = Making(bench, oracle, cell, job["variants"]), spent(bench, oracle)
+            found = made.row()
+            yield row | cell | found | {"cpu": round(spent(bench, oracle) - before, 2)}
             signal.alarm(0)
             if made.outcome.get("reason") in (*DEAD, "TimeoutError"):
                 bench.stop()
     finally:
         bench.stop()
         oracle.stop()
+
+
+def spent(bench: Bench, oracle: Judge) -> float:
+    """CPU seconds of this process, its child and the oracle up to now."""
+    processes = [os.getpid(), oracle.process.pid, *([bench.child.process.pid] if bench.child else [])]
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(OSError):
+            told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, told[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and of those it waited for
+    return total
 
 
 def how(told: Json) -> Json:
@@ -180,12 +210,21 @@ class Making:
         return {"command": command(self.request), **self.facts, **self.outcome, "seconds": rounded}
 
     def _made(self) -> Json:
-        child, subject = self.bench.ready()
+        child, subject = self.bench.ready(self.request)
         self._look(subject)
         if self.request.host:
             subject = Subject(subject.source, subject.trace)  # as `pipeline.measure` does with --class
+        quick = self.cell.get("contract") == "quick"
+        judged = self._proved(child, subject, quick=quick)
+        if judged["outcome"] == "wrong" and quick:  # the command would not have written what only the quick one lets pass
+            self.cell["contract"] = "whole"
+            judged = self._proved(child, subject, quick=False)
+        return judged
+
+    def _proved(self, child: Child, subject: Subject, *, quick: bool) -> Json:
+        proving = Proving(quick=quick, drift=not self.bench.each)
         try:
-            report = pipeline.insert(child, subject, self.request, self.watch)
+            report = pipeline.insert(child, subject, self.request, self.watch, proving)
         except CodegenError as error:
             if not error.sites:
                 raise
@@ -193,7 +232,10 @@ class Making:
         self._measure(report)
         verdicts.demand(report)
         with self.watch.stage("oracle"):
-            return self._judged(report)
+            judged = self._judged(report, exact=False)
+            if judged["outcome"] == "wrong" and self.facts["short"] and not quick:  # it may name a block that was left out
+                judged = self._judged(report, exact=True)
+        return judged
 
     def _split(self) -> Report:
         """The variant of a name that means sites which no one edit serves, as the command makes it: with an edit of each."""
@@ -206,10 +248,12 @@ class Making:
     def _look(self, subject: Subject) -> None:
         """What the trace says of the site; a vector gets an adapter."""
         about = self.oracle.about
-        self.facts["judged"] = {key: about[key] for key in ("option", "shape") if key in about}
+        self.facts["judged"] = {key: about[key] for key in ("option", "shape", "cut") if key in about}
         sites = list(traced(subject, self.cell))
         ran = {call.module for call in subject.trace.calls}
         self.facts["called"] = any(module.name in about.get("called", ran) for module in sites)
+        if self.cell["site"].endswith(".-1") and "called" in about:
+            self.facts["called"] = self._numbered(self.cell["site"]) in about["called"]
         side = "after" if self.request.operation == "after" else "before"
         layout = next((found.kind for module in sites if (found := getattr(module, side)).kind), "")
         if not layout:
@@ -225,7 +269,7 @@ class Making:
         inside = [method for method, _ in report.call_sites if method.startswith(f"{report.variant.host}.")]
         self.facts |= {"call_sites": len(inside), "drift": report.drift, **sizes(report.variant)}
 
-    def _judged(self, report: Report) -> Json:
+    def _judged(self, report: Report, *, exact: bool) -> Json:
         assert report.variant
         variant = report.variant
         stem = "".join(character if character.isalnum() else "_" for character in self.cell["key"])
@@ -233,12 +277,14 @@ class Making:
             path = Path(self.variants or folder, f"{stem}.py")
             path.write_bytes(variant.text.encode(variant.encoding))
             question = {"variant": str(path), "build": variant.build, "modules": self._modules(report)}
+            question |= {"some": self.cell.get("contract") == "quick", "exact": exact}
             place = {key: self.cell[key] for key in ("site", "host", "file", "point", "sites") if key in self.cell}
             place["site"] = place["site"] if place.get("sites") else self._numbered(place["site"])
             answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])
         differences = answer["differences"]
+        self.facts |= {key: answer[key] for key in ("routes", "short") if key in answer}
         return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
 
     def _modules(self, report: Report) -> list[tuple[str, list[str], bool]]:
@@ -262,7 +308,8 @@ class Making:
         if last != "-1":
             return site
         found = [name.rpartition(".") for name in self.oracle.about["called"]]
-        return f"{owner}.{max(int(number) for holder, _, number in found if holder == owner and number.isdigit())}"
+        numbers = [int(number) for holder, _, number in found if holder == owner and number.isdigit()]
+        return f"{owner}.{max(numbers)}" if numbers else site
 
 
 def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
@@ -272,6 +319,10 @@ def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
     hosts = [host for host in subject.trace.hosts if host.name == cell["host"]][:1]
     owners = hosts[0].instances if hosts else ("",)
     names = {f"{owner}.{cell['site']}".lstrip(".") for owner in owners}
+    if cell["site"].endswith(".-1"):  # the last that is called
+        holder = cell["site"].removesuffix("-1")
+        elements = [m.name for m in subject.trace.modules if m.name.startswith(holder) and m.name[len(holder) :].isdigit()]
+        names |= {*elements[-1:]}
     return (module for module in subject.trace.modules if module.name in names)
 
 

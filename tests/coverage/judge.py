@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ import torch  # noqa: E402
 from oracle import Original, Place, build, load, make_inputs  # noqa: E402
 from oracle_points import Point  # noqa: E402
 from oracle_runs import Route, Subject, brief, outcome  # noqa: E402
+from shorter import outermost, short  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 SIZES = (64, 96, 112, 128, 160, 192, 224, 256)  # of images smaller than the model's own, tried in this order
-OPTIONS = ("", "img_size={0}", "image_size={0}", "input_size=({0}, {0})")  # how a model is built for such an image
+OPTIONS = ("img_size={0}", "image_size={0}", "input_size=({0}, {0})", "")  # how a model is built for such an image
+# the routes of a cell that is not judged on all of them
+SOME = ("eval forward()", "train forward()", "train with checkpointing forward()", "eval forward_intermediates()")
 BIG = 50_000_000  # parameters: a model with more is built with two blocks, where it can be
 SECONDS = 900  # for one variant
 RANDOM = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_"}
@@ -35,20 +39,48 @@ METHODS = ("forward", "forward_features", "forward_intermediates")
 Json = dict[str, Any]
 
 
-def prepared(model: Json) -> tuple[Original, str, Any]:
-    """The original on the smallest image that it takes, the option that it was built with for that, and its input.
+@dataclass(frozen=True)
+class Build:
+    """How a model is built for the oracle: with which option, and whether with fewer blocks and narrow (see shorter.py)."""
 
-    model: `namespace`, `original` (a build expression in it), `parameters`, `shape`, an image's or an expression, and
-    `whole` where none of its blocks may be left out.
+    option: str = ""
+    short: bool = False
+    narrow: bool = False
+
+    def __call__(self, module: Any, expression: str) -> tuple[Any, list[str]]:
+        """The model, and the arguments that were cut for it."""
+        expression = with_option(expression, self.option)
+        cls = outermost(lambda: build(module, expression, 0)) if self.short else None
+        with short(cls, self.narrow) as cut:
+            return build(module, expression, 0), sorted(cut)
+
+
+def prepared(model: Json) -> tuple[Original, Build, Json]:
+    """The original on the smallest image that it takes, how it was built, and what is told of that: `option`, `shape`, `cut`.
+
+    model: `namespace`, `original` (a build expression in it), `parameters`, `shape`, an image's or an expression, `whole`
+    where none of its blocks may be left out, `short` where all but two of each stage may, and `sites` that it must have then.
     """
     module, shape = load(model["namespace"]), model["shape"]
-    base, built = None, None
-    for option, smaller in smaller_inputs(model):
-        if option != built:
-            base, built = attempt(module, with_option(model["original"], option)), option
-        if base and runs(base, smaller):
-            return Original(base, make_inputs(smaller, 0), 0), option, smaller
-    return Original(build(module, model["original"], 0), make_inputs(shape, 0), 0), "", shape
+    for shorten, narrow in ((True, True), (True, False), (False, False)) if model.get("short") else ((False, False),):
+        base, built, cut = None, None, [""]
+        for option, smaller in smaller_inputs(model | {"whole": model.get("whole") or shorten}):
+            way = Build(option, shorten, narrow)
+            if way != built:
+                base, cut = attempt(way, module, model["original"])
+                built = way
+            if shorten and base and not (cut and has(base, model["sites"])):
+                break
+            if base and runs(base, smaller):
+                return Original(base, make_inputs(smaller, 0), 0), way, {"option": option, "shape": smaller, "cut": cut}
+    base, way = build(module, model["original"], 0), Build()
+    return Original(base, make_inputs(shape, 0), 0), way, {"option": "", "shape": shape, "cut": []}
+
+
+def has(model: Any, sites: list[str]) -> bool:
+    """Whether a model has all modules of these names, `blocks.-1` being the last of `blocks`."""
+    names = {name for name, _ in model.named_modules()} if model else set()
+    return all(site in names or site.endswith(".-1") and site[: -len(".-1")] in names for site in sites)
 
 
 def smaller_inputs(model: Json) -> Iterator[tuple[str, Any]]:
@@ -63,11 +95,11 @@ def smaller_inputs(model: Json) -> Iterator[tuple[str, Any]]:
         yield depth, shape
 
 
-def attempt(module: Any, expression: str) -> Any:
+def attempt(way: Build, module: Any, expression: str) -> tuple[Any, list[str]]:
     try:
-        return build(module, expression, 0)
+        return way(module, expression)
     except Exception:  # no such option, or a size that the model cannot be built for
-        return None
+        return None, [""]
 
 
 def with_option(expression: str, option: str) -> str:
@@ -105,28 +137,31 @@ class Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def judge(original: Original, option: str, job: Json) -> Json:
-    """The differences that the variant of a job shows; `error` where it cannot even be built."""
+def judge(original: Original, way: Build, job: Json) -> Json:
+    """The differences that the variant of a job shows, and on how many routes they were looked for."""
     point = Point(**{**job["point"], "position": tuple(job["point"]["position"])}) if job.get("point") else None
     words = (job["operation"], job["host"], job["file"], point)
     places = [Place(job["site"], name, *words, tuple(sites), parted) for name, sites, parted in job["modules"]]
+    if job.get("some"):
+        original.plain = [run for run in original.plain if str(run[0]) in SOME]
+    about = {"routes": len(original.plain), "short": way.short}
     try:
         module = load(job["variant"])
         with Undrawn():
-            variant = build(module, with_option(job["build"], option), 0)
+            variant, _ = way(module, job["build"])
     except Exception as error:  # any code of any model
-        return {"differences": [f"the variant cannot be built: {brief(error)}"]}
-    return {"differences": original.differences(variant, *places)[:8]}
+        return about | {"differences": [f"the variant cannot be built: {brief(error)}"]}
+    return about | {"differences": original.differences(variant, *places)[:8]}
 
 
-def forked(original: Original, option: str, job: Json) -> Json:
+def forked(original: Original, way: Build, job: Json) -> Json:
     """The judgement, made in a fork: whatever it does to the model or the process is gone afterwards."""
     read, write = os.pipe()
     process = os.fork()
     if not process:
         gc.disable()  # it ends soon; a collection would touch, and so copy, all pages of the parent
         with contextlib.suppress(BaseException):
-            os.write(write, json.dumps(judge(original, option, job)).encode())
+            os.write(write, json.dumps(judge(original, way, job)).encode())
         os._exit(0)
     os.close(write)
     text = b""
@@ -148,15 +183,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what the models print goes elsewhere
     try:
-        original, option, shape = prepared(json.loads(sys.stdin.readline()))
+        original, way, about = prepared(model := json.loads(sys.stdin.readline()))
     except Exception as error:  # any code of any model
         print(json.dumps({"error": brief(error)}), file=answers)
         return
     routes = [str(route) for route, *_ in original.plain]
-    print(json.dumps({"option": option, "shape": shape, "routes": routes, "called": called(original)}), file=answers)
+    print(json.dumps({**about, "routes": routes, "called": called(original)}), file=answers)
+    whole: tuple[Original, Build] | None = None
     for line in sys.stdin:
-        start = time.perf_counter()
-        answer = forked(original, option, json.loads(line))
+        start, job = time.perf_counter(), json.loads(line)
+        if job.get("exact") and whole is None:  # the model itself
+            whole = prepared(model | {"short": False})[:2]
+        answer = forked(*(whole if whole and job.get("exact") else (original, way)), job)
         print(json.dumps({**answer, "seconds": time.perf_counter() - start}), file=answers)
 
 

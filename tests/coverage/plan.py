@@ -17,7 +17,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 NAMESPACES = {"timm": "timm", "torchvision": "torchvision.models"}  # where `original` is built
 CLIPS = {"mvit": (16, 224), "s3d": (16, 224), "resnet": (8, 64), "swin_transformer": (8, 64)}  # frames and size
@@ -29,7 +31,21 @@ MORE_TARGETS = {  # detectors that learn more than boxes
     "keypoint_rcnn": ', "keypoints": torch.full((3, 17, 3), 30.0)',
 }
 KEYPOINTS = "detection.keypoint_rcnn"  # knows persons only, and runs its head on every detection of an untrained net
+# what fills weights with numbers: nobody looks at them here, and memory that nothing is written to costs nothing
+FILLING = """
+    add_ clamp_ constant_ copy_ div_ erfinv_ fill_ kaiming_normal_ kaiming_uniform_ mul_ normal_ ones_ orthogonal_ sub_
+    trunc_normal_ uniform_ xavier_normal_ xavier_uniform_ zero_ zeros_
+    """.split()  # noqa: SIM905
 Json = dict[str, Any]
+
+
+class Unfilled(TorchFunctionMode):
+    """While active, the weights that a constructor makes stay as the memory was that they got."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in FILLING and args and isinstance(args[0], nn.Parameter):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 class TooBig(Exception):
@@ -124,15 +140,20 @@ def built(entries: list[Json], namespace: Json, every: bool, left_out: list[Json
 
 
 def build(entry: Json, namespace: Json, limit: float) -> tuple[nn.Module, int]:
-    """The model and how many parameters it has; with real weights where its constructor computes with them."""
+    """The model and how many parameters it has: on the meta device, with some real tensors or with real weights, as far as
+    its constructor computes with them.
+    """
     if "left_out" in entry:
         raise NotImplementedError
-    try:
-        with counting(limit, weights=False) as count:
-            return eval(entry["original"], namespace), count[0]
-    except (NotImplementedError, RuntimeError):
-        with counting(limit, weights=True) as count:
-            return eval(entry["original"], namespace), count[0]
+    ways = ((torch.device("meta"), False), (contextlib.nullcontext(), False), (Unfilled(), True))
+    for way, weights in ways:
+        try:
+            with counting(limit, weights) as count, way:
+                return eval(entry["original"], namespace), count[0]
+        except (NotImplementedError, RuntimeError):
+            if weights:
+                raise
+    raise AssertionError(ways)
 
 
 def shape_of(model: nn.Module) -> list[int]:

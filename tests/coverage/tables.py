@@ -29,9 +29,27 @@ def table(plan: Json, rows: dict[str, Json], command: str) -> str:
             f"{plan['library']} {plan['version']}: {ran} of {len(plan['models'])} so far. Every variant is compared bit by bit",
         ]
     lines = [f"# Backbones of {plan['library']}", "", *what]
-    lines += [f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`."]
+    lines += [f"with the oracle (`tests/oracle.py`). {len(done)} of {cells} cells; made by `{command}`.", *how(done)]
     sections = [totals(done), models(plan, done), reasons(done), diffs(done), widths(done), times(done), left_out(plan)]
     return "\n".join([*lines, *(line for section in sections for line in section)]) + "\n"
+
+
+def how(rows: list[Json]) -> list[str]:
+    """How the cells were proved and judged, where not all were in full."""
+    quick = [row for row in rows if row.get("contract") == "quick"]
+    if not quick:
+        return []
+    judged = [row for row in rows if row["outcome"] in ("passed", "wrong")]
+    some = sum("routes" in row for row in quick if row in judged)
+    short = sum(bool(row.get("short")) for row in judged)
+    return [
+        "",
+        f"{len(rows) - len(quick)} cells, one of each model and all in which the oracle found a fault first, were proved with",
+        f"the whole contract, {len(quick)} with the quick one of a sweep (`codegen/proving.py`). The oracle ran {len(judged)}",
+        f"variants: {some} of them, of those with the quick contract, in `forward` (eval, train, checkpointing) and",
+        f"`forward_intermediates`, the others on every public path of their model; {short} beside a model with at most two",
+        "blocks of each stage, most at a quarter of the width (`tests/coverage/shorter.py`).",
+    ]
 
 
 def totals(rows: list[Json]) -> list[str]:
@@ -135,7 +153,9 @@ def times(rows: list[Json]) -> list[str]:
     lines = ["", "## Seconds", "", "| stage | times | mean | in all |", "|---|---:|---:|---:|"]
     for stage in sorted(total, key=lambda stage: -total[stage]):
         lines.append(f"| {stage} | {number[stage]} | {total[stage] / number[stage]:.2f} | {total[stage]:.0f} |")
-    return [*lines, f"| all | {len(rows)} | {total.total() / max(1, len(rows)):.2f} | {total.total():.0f} |"]
+    lines.append(f"| all | {len(rows)} | {total.total() / max(1, len(rows)):.2f} | {total.total():.0f} |")
+    cpu = [row["cpu"] for row in rows if "cpu" in row]
+    return lines + ([f"| all, of CPU time | {len(cpu)} | {sum(cpu) / len(cpu):.2f} | {sum(cpu):.0f} |"] if cpu else [])
 
 
 def left_out(plan: Json) -> list[str]:
