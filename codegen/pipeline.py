@@ -110,12 +110,32 @@ def insert(child: Child, subject: Subject, request: Request, watch: Stopwatch, p
         if request.operation == "replace" and _refuses_base(proof) and Lesson.HOLDS_OLD not in lessons:
             lessons |= {Lesson.HOLDS_OLD}
             continue
+        if (other := _next_result(request, made, proof)) and (report := _on(other, child, subject, watch, proving)):
+            return report
         if proof["state"] or not made.hooked:
             if not proving.quick:
                 again = drafted(request, subject, lessons)
                 selfcheck.demand_same(made.variant.text, again.variant.text)
             return _report(request, made, proof, watch)
         lessons |= {Lesson.STATELESS}
+
+
+def _next_result(request: Request, made: Draft, proof: dict[str, Any]) -> Request | None:
+    """The same of the next of the site's results, where the model makes no use of the one that was taken."""
+    index, failed = made.site.module.output_index, [c for c in proof["checks"] if c["status"] == "failed"]
+    unused = failed and all(c["name"] == "gradient" and "gets no gradient" in c["detail"] for c in failed)
+    free = request.operation == "after" and not (request.element or request.edits) and index.isdigit()
+    return replace(request, element=str(int(index) + 1)) if unused and free else None
+
+
+def _on(request: Request, child: Child, subject: Subject, watch: Stopwatch, proving: Proving) -> Report | None:
+    """The variant on another result of the site; None where that holds no better."""
+    try:
+        report = insert(child, measure(child, subject.source, request), request, watch, proving)
+    except CodegenError:
+        return None
+    note = f"the model makes no use of what {request.site} returns before --output-index {request.element}"
+    return None if verdicts.failures(report) else replace(report, notes=(*report.notes, note))
 
 
 def _refuses_base(proof: dict[str, Any]) -> bool:

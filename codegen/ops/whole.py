@@ -43,6 +43,9 @@ def _beside(place: Place, forward: syntax.Function) -> Iterator[Edit]:
 def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
     # return self.drop(x) + shortcut  ->  return self.se(self.drop(x) + shortcut)
     me = forward.args.args[0].arg
+    if held := _held(place, forward):
+        yield from _rebuilt(place, forward, held)
+        return
     for start, end, value in _tensors(place, forward):
         what = f"in forward:{value.lineno}"
         if isinstance(value, ast.Name) and not inlining.is_cascade(place.running):
@@ -55,6 +58,26 @@ def _results(place: Place, forward: syntax.Function) -> Iterator[Edit]:
         before, behind = inlining.around(place.running, me)
         yield Edit(start, start, before, what)
         yield Edit(end, end, behind, what)
+
+
+def _held(place: Place, forward: syntax.Function) -> list[ast.Return]:
+    """The returns, where each gives a list, a tuple or a dict by its name."""
+    returns = [n for n in loops.own_nodes(forward) if isinstance(n, ast.Return)]
+    named = all(isinstance(r.value, ast.Name) and place.code.stands_alone(r) for r in returns)
+    return returns if named and place.site.module.output_kind in nested.KINDS else []
+
+
+def _rebuilt(place: Place, forward: syntax.Function, returns: Sequence[ast.Return]) -> Iterator[Edit]:
+    # return outs  ->  outs = [self.se(outs[0]), *outs[1:]]
+    #                  return outs
+    code, where = place.code, (place.site.module.output_kind, place.site.module.output_index)
+    for statement in returns:
+        assert isinstance(statement.value, ast.Name)
+        names = (forward.args.args[0].arg, statement.value.id)
+        lines = nested.statements(place.running, names, where, naming.in_method(forward))
+        start = code.line_start(statement)
+        block = style.block("\n".join(lines), code, code.indent(statement))
+        yield Edit(start, start, block, f"in forward:{statement.lineno}")
 
 
 def _named(place: Place, forward: syntax.Function, returned: ast.Return) -> Iterator[Edit]:
