@@ -4,7 +4,15 @@
 
 Rows go to rows/LIBRARY.jsonl as they come; those already there are not run again. The plan (which models, which cells) is
 made once: remove rows/LIBRARY.plan.json to have it made anew. The table is LIBRARY.md. A run works on a copy of the code as
-it is at the start: it may be edited meanwhile.
+it is at the start: it may be edited meanwhile. Models run in forks of one process that has imported everything (forks.py).
+
+    python tests/coverage/backbones.py timm --all --sample 1371 --quick [--jobs 2]
+
+Four places of every registered model, in an order drawn at random: a run that is stopped is a sample. Each model is traced
+for the site of each cell and judged with at most two blocks of each stage and at a quarter of its width, where its
+constructor takes that (shorter.py). With --quick one cell of a model gets the whole contract, and the oracle on all paths;
+the others get the contract of sweeps, and the oracle on four paths. Where that finds a fault, the cell gets the whole contract
+as well, and the oracle beside the whole model: what counts is what the command would have written. The table tells how many.
 """
 
 from __future__ import annotations
@@ -184,15 +192,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("library", choices=["timm", "torchvision"])
     parser.add_argument("--all", action="store_true", help="four places of every model, not all of the smallest of each file")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N models, drawn at random and always the same")
-    parser.add_argument("--operation", choices=["after", "before", "beside"], default="after")
-    parser.add_argument("--quick", action="store_true", help="the whole contract for one cell of a model only")
+    parser.add_argument("--operation", choices=["after", "before", "beside"], default="after", help="what is made at each site")
+    parser.add_argument("--quick", action="store_true", help="the whole contract, and all paths, for one cell of a model only")
     parser.add_argument("--identity", action="store_true", help="adapters that start as the identity")
     parser.add_argument("--only", default="", metavar="SUBSTRING", help="cells whose command contains this")
     parser.add_argument("--skip", action="append", default=[], metavar="SUBSTRING", help="not those that contain this")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many cells of a model")
     parser.add_argument("--reason", action="append", metavar="NAME", help="run those again that have this reason now")
     parser.add_argument("--again", action="store_true", help="run cells that have a row already")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="models that run at the same time")
     parser.add_argument("--variants", type=Path, metavar="FOLDER", help="keep the variants there")
     parser.add_argument("--table-only", action="store_true", help="run nothing")
     return parser.parse_args()
@@ -211,6 +219,7 @@ def main() -> int:
     followed(todo, chosen.jobs, path, rows)
     options = [*["--all"] * chosen.all, *["--identity"] * chosen.identity]
     options += ["--sample", str(chosen.sample)] if chosen.sample else []
+    options += ["--quick"] * chosen.quick
     options += ["--operation", chosen.operation] if chosen.operation != "after" else []
     text = table(plan, rows, f"python tests/coverage/backbones.py {' '.join([chosen.library, *options])}")
     (HERE / f"{name}.md").write_text(text, encoding="utf-8")
