@@ -244,7 +244,7 @@ def wrap(
     if operation in JOINS:
         first, last = target(module, ran, "before"), target(module, ran, "after")
         return beside(first, last, inserted, JOINS[operation])
-    edge = target(module, ran, operation)
+    edge = target(module, ran, operation.partition(" ")[0])
     if operation == "replace":
         return instead(edge, inserted)
     return through(edge, inserted, operation, original.usual.get(id(edge), set()))

@@ -173,7 +173,8 @@ def target(site: nn.Module, ran: list[int], operation: str) -> nn.Module | None:
 def through(
     module: nn.Module | None, inserted: nn.Module, operation: str, usual: set[tuple[int, ...]]
 ) -> Iterator[list[int]]:
-    """The module's output (after) or first tensor argument (before) goes through the inserted module.
+    """The module's output ("after", "after 1": its second result) or first tensor argument ("before") goes through the
+    inserted module.
 
     usual: the shapes of the output in the model's `forward`. Another one that the inserted module cannot take (features
     of a head, asked for them in place of logits) passes as it is.
@@ -182,8 +183,11 @@ def through(
     own: Any = module.forward if module is not None else None  # an empty Sequential is false
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        if operation == "after":
+        if operation.startswith("after"):
             value = own(*args, **kwargs)
+            if position := operation.partition(" ")[2]:
+                calls.append(1)
+                return result_through(value, int(position), inserted)
             if usual and isinstance(value, Tensor) and tuple(value.shape) not in usual and not takes(inserted, value):
                 return value
             calls.append(1)
@@ -259,6 +263,13 @@ def takes(inserted: nn.Module, value: Tensor) -> bool:
     except (RuntimeError, ValueError):
         return False
     return True
+
+
+def result_through(value: Any, position: int, inserted: Callable[[Tensor], Any]) -> Any:
+    """A tuple or a list with what stands at a position gone through the module."""
+    changed = list(value)
+    changed[position] = inserted(changed[position])
+    return getattr(value, "_make", type(value))(changed)
 
 
 def first_through(value: Any, inserted: Callable[[Tensor], Any]) -> Any:

@@ -327,8 +327,12 @@ def traced(subject: Subject, cell: Json) -> Iterator[TracedModule]:
 
 
 def operation(request: Request, site: Site | None) -> str:
-    """The operation in the oracle's words: `beside +` where the variant's own code joins both results."""
+    """The operation in the oracle's words: `beside +` where the variant's own code joins both results, `after 1` where the
+    tensor is the second result of the site.
+    """
     assert site
+    if request.operation == "after" and site.module.output_index not in ("", "0"):
+        return f"after {site.module.output_index}" if site.module.output_index.isdigit() else "after"
     return f"{request.operation} {branch.operator(request.combine, site)}".strip()
 
 
