@@ -11,19 +11,26 @@ from codegen.errors import CodegenError
 from codegen.traced import Trace, TracedModule
 from codegen.types import Report, Request
 
-SEVERAL = ("several-sites", "ambiguous-host", "unknown-width", "mixed-widths", "mixed-layouts")  # may hold of each alone
+KINDS = {  # errors that may not hold of each kind of module alone -> what makes a kind
+    "several-sites": ("name",),
+    "ambiguous-host": ("class", "holder"),
+    "container-element": ("class", "holder"),
+    "unknown-width": ("class", "holder", "layout", "width"),
+    "mixed-widths": ("class", "holder", "layout", "width"),
+    "mixed-layouts": ("class", "holder", "layout", "width"),
+}
+ALIKE = ("ambiguous-host", "container-element")  # nothing is won where all are of one kind
 
 
 def told(error: CodegenError, request: Request, trace: Trace) -> CodegenError:
     """The error of a draft, with the names of the sites that may each be served alone."""
-    return replace(error, sites=names(trace, request)) if error.name in SEVERAL else error
+    return replace(error, sites=names(trace, request, error.name)) if error.name in KINDS else error
 
 
-def names(trace: Trace, request: Request) -> tuple[str, ...]:
+def names(trace: Trace, request: Request, error: str) -> tuple[str, ...]:
     """The names that together mean what the request's does: as few as there are kinds of modules; () where there is one site.
 
-    Of one kind are those of one class, in objects of one class, with tensors of one width and layout. Where all are alike,
-    the last part of the name that means several is named one by one.
+    Where all are of one kind, the last part of the name that means several is named one by one.
     """
     pattern = selection.internal(request.site).split(".")
     roots = next((h.instances for h in trace.hosts if h.name == request.host), ()) if request.host else ("",)
@@ -32,8 +39,8 @@ def names(trace: Trace, request: Request) -> tuple[str, ...]:
     ways = {name: name.removeprefix(root).strip(".").split(".") for root, found in meant.items() for name in found}
     kinds: dict[Hashable, list[str]] = defaultdict(list)
     for name, way in ways.items():
-        kinds[tuple(way) if request.host else (way[-1], _kind(known, known[name], request))].append(name)
-    if len(kinds) == 1:
+        kinds[tuple(way) if request.host else _kind(known, known[name], request, KINDS[error])].append(name)
+    if len(kinds) == 1 and error not in ALIKE:
         several = [i for i, parts in enumerate(zip(*ways.values(), strict=True)) if len({*parts}) > 1]
         kinds = defaultdict(list)
         for name, way in ways.items():
@@ -51,12 +58,14 @@ def names(trace: Trace, request: Request) -> tuple[str, ...]:
     return tuple(selection.shown(name) for name in found) if len(found) > 1 else ()
 
 
-def _kind(known: dict[str, TracedModule], module: TracedModule, request: Request) -> Hashable:
-    holder = known.get(module.name.rpartition(".")[0])
+def _kind(known: dict[str, TracedModule], module: TracedModule, request: Request, by: Sequence[str]) -> Hashable:
+    holder, _, name = module.name.rpartition(".")
     after = request.sides[0] == "after"
     layout, shape = (module.after, module.output_shape) if after else (module.before, module.input_shape)
     width = shape[layout.channel_dim] if shape and layout.channel_dim is not None else 0
-    return module.class_name, holder.class_name if holder else "", layout.kind, width
+    about: dict[str, Hashable] = {"name": name, "class": module.class_name, "holder": known[holder].class_name if holder in known else ""}
+    about |= {"layout": layout.kind, "width": width}
+    return tuple(about[each] for each in by)
 
 
 def served(requests: Sequence[Request], make: Callable[[Sequence[Request]], Report]) -> Report:

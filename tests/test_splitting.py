@@ -33,26 +33,27 @@ def trace(rows: list[Row], *hosts: HostClass) -> Trace:
 
 
 @pytest.mark.parametrize(
-    ("rows", "site", "found"),
+    ("rows", "error", "site", "found"),
     [
-        (STAGES, "layer*", ["layer1", "layer2"]),
-        (STAGES, "layer*.*.bn*", ["layer1.*.bn1", "layer1.*.bn2", "layer2.*.bn1", "layer2.*.bn2"]),
-        (STAGES, "layer1.*.bn*", ["layer1.*.bn1", "layer1.*.bn2"]),
-        (STAGES, "layer1.*", ["layer1.0", "layer1.1"]),  # all alike: one by one
-        (STAGES, "layer1.::1.bn1", ["layer1.0.bn1", "layer1.1.bn1"]),
-        (STAGES, "stem", []),
-        (BRANCHES, "aspp.convs.*.0", ["aspp.convs.0.0", "aspp.convs.1,2.0"]),
-        (BRANCHES, "aspp.convs.*.*", ["aspp.convs.0.0", "aspp.convs.0.1", "aspp.convs.1,2.0", "aspp.convs.1,2.1"]),
+        (STAGES, "several-sites", "layer*", ["layer1", "layer2"]),
+        (STAGES, "several-sites", "layer*.*.bn*", ["layer*.*.bn1", "layer*.*.bn2"]),  # the block's class knows its width
+        (STAGES, "unknown-width", "layer*.*.bn1", ["layer1.*.bn1", "layer2.*.bn1"]),
+        (STAGES, "unknown-width", "layer1.*", ["layer1.0", "layer1.1"]),  # all alike: one by one
+        (STAGES, "unknown-width", "layer1.::1.bn1", ["layer1.0.bn1", "layer1.1.bn1"]),
+        (STAGES, "unknown-width", "stem", []),
+        (BRANCHES, "several-sites", "aspp.convs.*.*", ["aspp.convs.*.0", "aspp.convs.*.1"]),
+        (BRANCHES, "container-element", "aspp.convs.*.0", ["aspp.convs.0.0", "aspp.convs.1,2.0"]),
+        (BRANCHES, "container-element", "aspp.convs.1,2.0", []),
     ],
 )
-def test_as_few_names_as_there_are_kinds_of_modules(rows: list[Row], site: str, found: list[str]) -> None:
-    assert splitting.names(trace(rows), Request("net.py", site=site, operation="after")) == tuple(found)
+def test_as_few_names_as_there_are_kinds_of_modules(rows: list[Row], error: str, site: str, found: list[str]) -> None:
+    assert splitting.names(trace(rows), Request("net.py", site=site, operation="after"), error) == tuple(found)
 
 
 def test_with_a_class_the_names_are_those_in_its_objects() -> None:
     host = HostClass("Block", "net.py", 1, ("layer1.0", "layer1.1", "layer2.0"))
     request = Request("net.py", site="bn*", operation="before", host="Block")
-    assert splitting.names(trace(STAGES, host), request) == ("bn1", "bn2")
+    assert splitting.names(trace(STAGES, host), request, "several-sites") == ("bn1", "bn2")
 
 
 def test_the_edits_stand_where_the_one_did() -> None:
