@@ -63,8 +63,8 @@ def _kind(known: dict[str, TracedModule], module: TracedModule, request: Request
     after = request.sides[0] == "after"
     layout, shape = (module.after, module.output_shape) if after else (module.before, module.input_shape)
     width = shape[layout.channel_dim] if shape and layout.channel_dim is not None else 0
-    about: dict[str, Hashable] = {"name": name, "class": module.class_name, "holder": known[holder].class_name if holder in known else ""}
-    about |= {"layout": layout.kind, "width": width}
+    about: dict[str, Hashable] = {"name": name, "class": module.class_name, "layout": layout.kind, "width": width}
+    about["holder"] = known[holder].class_name if holder in known else ""
     return tuple(about[each] for each in by)
 
 

@@ -1,7 +1,7 @@
 # model with (se >> (coord >> se(8) + eca)) * gate(eca) after layer3: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module '(se >> (coord >> se(8) + eca)) * gate(eca)' --after layer3 --as-class GatedSum
-# The licence and copyright notices of the original file stay in force. Body: sha256 11bc63da47976516.
+# The licence and copyright notices of the original file stay in force. Body: sha256 d9321489f115d277.
 import math
 
 import torch.nn as nn
@@ -126,9 +126,6 @@ class EfficientChannelAttention(nn.Module):
         s = x.mean((2, 3)).unsqueeze(1)  # (N, 1, C)
         s = self.conv(s).sigmoid()
         return x * s.transpose(1, 2).unsqueeze(3)  # (N, C, 1, 1)
-
-
-  # (N, C, 1, 1)
 
 
 class GatedSum(nn.Module):
