@@ -11,7 +11,7 @@ from torch import nn
 from codegen import selection
 from codegen.selection import CHOSEN, OWNER
 from codegen.traced import Width
-from codegen.worker import layouts, widths
+from codegen.worker import layouts, widths, written
 from codegen.worker.evidence import Evidence
 from codegen.worker.owners import stands_for
 from codegen.worker.scopes import Scope
@@ -43,6 +43,8 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
         text = widths.search(seen_there, widths.ranked(candidates(seen_there[0], outgoing))) if seen_there else ""
         if text:
             break
+    if not text and whole and builds > 1:
+        text = widths.search(whole, widths.ranked(_of_any(whole[0], outgoing)))
     if not text and whole and len(names) == 1:
         text = widths.search(whole, widths.ranked(_of_neighbours(whole[0], names[0])))
     if not text and builds > 1:
@@ -119,7 +121,13 @@ def _kinds(module: nn.Module) -> list[str]:
 
 
 def _of_model(seen: Observation, outgoing: bool) -> Iterator[str]:
-    """Names of the model's `__init__`, without those that go through its children."""
+    """Names of the model's `__init__`, without those that go through its children, and without products that nobody wrote."""
+    said = {*written.expressions(seen.scope.code)}
+    yield from (text for text in _of_any(seen, outgoing) if " * " not in text or text in said)
+
+
+def _of_any(seen: Observation, outgoing: bool) -> Iterator[str]:
+    """The same with `depths[-1] * embed_dim`, which may be equal by chance."""
     me = seen.scope.me
     children = tuple(f"{me}.{name}" for name, _ in seen.owner.named_children())
     for text in widths.candidates(seen, "", outgoing=outgoing):
