@@ -77,9 +77,10 @@ class Original:
     def differences(self, variant: nn.Module, place: Place, *more: Place) -> list[str]:
         """All differences between the variant and this model with the module wrapped around its site; [] when equal.
 
-        more: further places of the same operation, which have modules of their own.
+        more: further places, which have modules of their own.
         """
         inserted: dict[str, str] = {}
+        operations: dict[str, str] = {}
         for one in (place, *more):
             sites = sites_of(self.model, one)
             own = find_inserted(self.model, variant, sites, one.attribute, parted=one.parted)
@@ -87,13 +88,14 @@ class Original:
             if bare or not sites:
                 return [f"no new module {one.attribute} at {', '.join(bare[:3]) or one.site}"]
             inserted |= own
+            operations |= dict.fromkeys(own, one.operation)
         if len({*inserted.values()}) < len(inserted) and more:
             return [f"one module stands for several of {', '.join(inserted)}"]
         if found := differences_of_weights(self.model, variant, inserted):
             return found
         for path in inserted.values():
             stir(variant.get_submodule(path), self.seed)
-        return differences_of_runs(self, variant, inserted, place)
+        return differences_of_runs(self, variant, inserted, operations, place.point)
 
 
 def load(name: str) -> ModuleType:
@@ -208,7 +210,9 @@ def stir(model: nn.Module, seed: int) -> None:
             parameter.data.add_(0.1 * torch.randn(parameter.shape, generator=generator))
 
 
-def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[str, str], place: Place) -> list[str]:
+def differences_of_runs(
+    original: Original, variant: nn.Module, inserted: dict[str, str], operations: dict[str, str], point: Point | None
+) -> list[str]:
     """Every route through both models on the same input; the original's site is wrapped anew for each route.
 
     A module that changes no output on any route shows nothing, and counts as a difference.
@@ -220,13 +224,13 @@ def differences_of_runs(original: Original, variant: nn.Module, inserted: dict[s
     differences, alive = [], False
     for route, x, plain, ran in original.plain:
         with ExitStack() as stack:
-            if place.point:
+            if point:
                 owners = {base.get_submodule(site.rpartition(".")[0]): module for site, module in copies.items()}
-                calls = [stack.enter_context(at_point(place.point, owners))]
+                calls = [stack.enter_context(at_point(point, owners))]
             else:
-                calls = [stack.enter_context(wrap(original, site, copies[site], ran, place.operation)) for site in inserted]
+                calls = [stack.enter_context(wrap(original, site, copies[site], ran, operations[site])) for site in inserted]
             expected = outcome(wrapped, route, x, seed)
-        with watch(modules.values()) as seen, at_point(place.point, {}) if place.point else nullcontext():
+        with watch(modules.values()) as seen, at_point(point, {}) if point else nullcontext():
             got = outcome(edited, route, x, seed)  # some of torch computes otherwise where its functions are watched
         found = differences_of_outcomes(expected, got)
         if sum(map(len, calls)) != len(seen):

@@ -280,27 +280,28 @@ class Making:
             question |= {"some": self.cell.get("contract") == "quick", "exact": exact}
             place = {key: self.cell[key] for key in ("site", "host", "file", "point", "sites") if key in self.cell}
             place["site"] = place["site"] if place.get("sites") else self._numbered(place["site"])
-            answer = self.oracle.judge(question | place | {"operation": operation(self.request, report.site)})
+            answer = self.oracle.judge(question | place)
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])
         differences = answer["differences"]
         self.facts |= {key: answer[key] for key in ("routes", "short") if key in answer}
         return outcome("wrong", kind(differences[0]), "; ".join(differences)) if differences else outcome("passed")
 
-    def _modules(self, report: Report) -> list[tuple[str, list[str], bool]]:
-        """(attribute, the modules in which, or beside which, it stands, whether beside the list that holds them): no modules of
-        one edit, whose place says it.
+    def _modules(self, report: Report) -> list[tuple[str, list[str], bool, str]]:
+        """(attribute, the modules in which, or beside which, it stands, whether beside the list that holds them, operation): no
+        modules of one edit, whose place says it.
         """
         sites = self.cell.get("sites", [])
         if not report.steps:
             assert report.variant
-            return [(report.variant.attribute, sites, False)]
+            return [(report.variant.attribute, sites, False, operation(self.request, report.site))]
         known = [module.name for module in self.bench.subject.trace.modules] if self.bench.subject else []
-        return [
-            (step.variant.attribute, [n for n in selection.select(known, step.request.site) if n in sites], step.site.parted)
-            for step in report.steps
-            if step.variant and step.site
-        ]
+        made = []
+        for step in report.steps:
+            assert step.variant and step.site
+            own = [name for name in selection.select(known, step.request.site) if name in sites]
+            made.append((step.variant.attribute, own, step.site.parted, operation(self.request, step.site)))
+        return made
 
     def _numbered(self, site: str) -> str:
         """`blocks.-1` -> `blocks.5`, in the model that the oracle runs, which may have fewer blocks."""

@@ -140,8 +140,8 @@ class Undrawn(TorchFunctionMode):
 def judge(original: Original, way: Build, job: Json) -> Json:
     """The differences that the variant of a job shows, and on how many routes they were looked for."""
     point = Point(**{**job["point"], "position": tuple(job["point"]["position"])}) if job.get("point") else None
-    words = (job["operation"], job["host"], job["file"], point)
-    places = [Place(job["site"], name, *words, tuple(sites), parted) for name, sites, parted in job["modules"]]
+    words = (job["host"], job["file"], point)
+    places = [Place(job["site"], name, how, *words, tuple(sites), parted) for name, sites, parted, how in job["modules"]]
     if job.get("some"):
         original.plain = [run for run in original.plain if str(run[0]) in SOME]
     about = {"routes": len(original.plain), "short": way.short}
