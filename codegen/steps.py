@@ -96,7 +96,9 @@ def _naming(number: int, edit: str) -> Iterator[None]:
     try:
         yield
     except CodegenError as error:
-        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}", edit=number) from error
+        away = error.name == "in-place-foreign"  # what the edits before left is one file
+        hint = "a later edit changes no class of another file: make this one the first, or alone" if away else error.hint
+        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}", hint=hint, edit=number) from error
 
 
 def _demand_sites(trace: Trace, requests: Sequence[Request]) -> None:
