@@ -99,8 +99,9 @@ UNUSED = UNUSED.replace("found.low, found.high, again", "found[1]").replace("(x)
 @pytest.mark.slow
 def test_a_result_that_the_model_goes_on_without(tmp_path: Path, codegen: Run) -> None:
     (tmp_path / "net.py").write_text(UNUSED, encoding="utf-8")
-    done = codegen("insert", "net.py", "--module", "se", "--after", "encoder", *HOW, cwd=tmp_path)
-    assert done.returncode == 3 and b"gets no gradient" in done.stderr and b"choose another, --output-index N" in done.stderr
+    words = ["insert", "net.py", "--module", "se", "--after", "encoder", *HOW]
+    done = codegen(*words, "--output-index", "0", cwd=tmp_path)
+    assert done.returncode == 3 and b"gets no gradient" in done.stderr and b"--output-index names another" in done.stderr
     again = codegen("insert", "net.py", "--module", "se", "--after", "encoder", "--output-index", "1", *HOW, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
 

@@ -50,11 +50,23 @@ def test_the_loops_that_no_run_reaches_are_edited_too(codegen: Run, net: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("site", "line"),
+    [
+        ("stages.low.0", 'self.stages["low"].se = SqueezeExcite('),  # its run is one of several in a loop
+        ("convs.*", "self.se3 = SqueezeExcite("),  # an edit of each
+    ],
+)
+def test_what_one_edit_of_the_loop_does_not_reach_is_reached_otherwise(codegen: Run, net: Path, site: str, line: str) -> None:
+    done = codegen("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", site, "-o", "out.py", cwd=net)
+    assert done.returncode == 0, done.stderr.decode()
+    assert line in (net / "out.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("site", "message"),
     [
-        ("--after=stages.low.0", 'only where name == "low"'),  # its run is one of several in a loop
         ("--beside=body.0.0", "an element of body.0, which body runs"),
-        ("--after=convs.*", "each takes a module of its own"),
     ],
 )
 def test_what_no_edit_reaches_is_refused_with_the_reason(codegen: Run, net: Path, site: str, message: str) -> None:
