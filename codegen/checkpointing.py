@@ -100,7 +100,7 @@ def find(trace: Trace, request: Request) -> Site:
     modules = lists or meant
     outer = {module.name.rpartition(".")[0] for module in lists}
     if any(module.name in outer and module.class_name in LISTS for module in trace.modules):
-        what = f"{request.site} means elements of {lists[0].name}, a list in a list, which a loop takes apart: not built yet"
+        what = f"{request.site} means elements of {lists[0].name}, a list in a list, which a loop takes apart"
         raise CodegenError("site-not-editable", what, f"choose what runs the lists: {lists[0].name.split('.')[0]}")
     lasts = dict.fromkeys(module.name.rpartition(".")[2] for module in modules)
     if len(lasts) > 1:
