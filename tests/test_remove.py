@@ -22,7 +22,7 @@ from codegen.types import Request
 CASES = Path(__file__).resolve().parent / "cases"
 MADE = re.compile(rb"#     codegen (insert|replace|head|remove) ")
 EVERY = [path for path in CASES.glob("*/*.py") if MADE.search(path.read_bytes())]
-SPLIT = {CASES / "resnet" / "eca_after_layers.py", CASES / "partial_lists" / "eca_after_stem_convs.py"}  # a name of several sites
+SPLIT = {CASES / "resnet" / "eca_after_layers.py", CASES / "partial_lists" / "eca_after_stem_convs.py"}  # of several sites
 GOLDEN = sorted(path for path in EVERY if b" --edit " not in path.read_bytes() and path not in SPLIT)  # several edits: refused
 
 NET = '''"""A net."""
