@@ -48,6 +48,19 @@ def test_the_kind(shape: ShapeAt, kind: str, runs: Runs) -> None:
     assert inferred(shape, runs).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        pytest.param(lambda n, h, w: (n, 448, h // 64, w // 64), "NCHW", id="of which only the rows move"),
+        pytest.param(lambda n, h, w: (n, h // 64, w // 64, 448), "NHWC", id="channels last"),
+        pytest.param(lambda n, h, w: (n, 448, -(-h // 64), -(-w // 64)), "NCHW", id="rounded up"),
+        pytest.param(lambda n, h, w: (n, 4, h // 64 * (w // 64), 16), "NXXC", id="heads of as many tokens"),
+    ],
+)
+def test_a_map_of_a_few_pixels(shape: ShapeAt, kind: str) -> None:
+    assert inferred(shape, LONG).kind == kind
+
+
 @pytest.mark.parametrize("runs", [RUNS, LONG])
 @pytest.mark.parametrize(
     "shape",

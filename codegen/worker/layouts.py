@@ -69,7 +69,9 @@ def infer(samples: Sequence[Sample]) -> Layout:
         return Layout("NCL")
     if rank == 4:
         kind = _map_kind(first, moving, _image_moves(samples))
-        return Layout(kind) if kind and all(_like_image(s, kind) for s in samples) else _positions(samples, moving)
+        if kind and all(_like_image(s, kind) for s in samples):
+            return Layout(kind)
+        return Layout(kind) if (kind := _rounded(samples, moving)) else _positions(samples, moving)
     if rank == 5:
         return Layout(_volume_kind(first, moving, _image_moves(samples)))
     return Layout("")
@@ -145,6 +147,24 @@ def _map_kind(shape: Shape, moving: tuple[int, ...], image: tuple[int, ...]) -> 
     if shape[2] == shape[3]:
         return "NCHW"
     return "NHWC" if shape[1] == shape[2] else ""
+
+
+def _rounded(samples: Sequence[Sample], moving: tuple[int, ...]) -> str:
+    """The kind of a map so small that only its rows (or its columns) move where the image moves in both: at stride 64 an
+    image of 96 x 64 gives 1 x 1, one of 160 x 96 gives 2 x 1. "" for other tensors.
+    """
+    if len(moving) != 1 or _image_moves(samples) != (0, 1):
+        return ""
+    for kind, space in (("NCHW", (2, 3)), ("NHWC", (1, 2))):
+        if moving[0] in space and any(all(_at_stride(s, space, stride) for s in samples) for stride in range(1, 257)):
+            return kind
+    return ""
+
+
+def _at_stride(sample: Sample, space: tuple[int, int], stride: int) -> bool:
+    """Whether two dims are the image's rows and columns at a stride, rounded up or down."""
+    sides = zip(sample.image or (), space, strict=True)
+    return all(sample.shape[dim] in (side // stride, -(-side // stride)) for side, dim in sides)
 
 
 def tokens(samples: Sequence[Sample]) -> tuple[int, tuple[int, int] | None]:
