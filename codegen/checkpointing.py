@@ -9,7 +9,21 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codegen import emit, foreign, imports, inputs, locating, plans, reading, registry, renaming, selection, standalone, syntax
+from codegen import (
+    emit,
+    foreign,
+    imports,
+    inputs,
+    locating,
+    plans,
+    reaching,
+    reading,
+    registry,
+    renaming,
+    selection,
+    standalone,
+    syntax,
+)
 from codegen.collecting import chain, prepare
 from codegen.draft import Draft, Lesson, texts
 from codegen.errors import CodegenError
@@ -206,7 +220,7 @@ def _called(use: Use) -> ast.expr:
 
 def _first(site: Site, use: Use) -> str:
     """The first element of a list, by which the reading of its elements knows them."""
-    return f"{use.me}.{site.attribute}[0]"
+    return f"{reaching.in_host(site, use.me)}[0]"
 
 
 def _is_callee(site: Site, use: Use) -> bool:

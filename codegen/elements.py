@@ -105,7 +105,19 @@ def takes_layer(trace: Trace, request: Request, meant: Sequence[TracedModule]) -
     own = {path for h in trace.hosts for path in h.instances}
     if request.operation not in ("after", "before") or request.element or "" not in own or trace.hosts[0].variable:
         return False
-    return all(m.name and _hands_on(m, request) for m in meant) and run_in_order(trace, {m.name for m in meant})
+    names = {m.name for m in meant}
+    ran = run_in_order(trace, names) or also_runs_itself(trace, names)
+    return ran and all(m.name and _hands_on(m, request) for m in meant)
+
+
+def also_runs_itself(trace: Trace, names: Collection[str]) -> bool:
+    """Whether these objects inherit torch's nn.Sequential.forward, and a method of their own runs their layers as well.
+
+    The code around them calls `self.stem(x)` here and `self.stem.tapped(x)` there.
+    """
+    runs = [c for c in trace.calls if c.owner in names]
+    own = {c.owner for c in runs if not _is_torchs(c)}
+    return own == {c.owner for c in runs if _is_torchs(c)} == {*names}
 
 
 def _hands_on(module: TracedModule, request: Request) -> bool:

@@ -161,7 +161,7 @@ class _Reader:
         """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""
         me, name = self._me(callee), self.site.attribute
         if element:
-            edge = f"{me}.{name}[-1]" if "after" in self.sides else f"{me}.{name}[0]"
+            edge = f"{reaching.in_host(self.site, me)}[{-1 if 'after' in self.sides else 0}]"
             return "" if ast.unparse(callee) == edge else f"{ast.unparse(callee)} is {edge}"
         if self._is_site(callee):
             return ""
