@@ -29,7 +29,7 @@ class Edited(Enum):
 
 def edited(site: Site) -> Edited:
     """The way that leads to this site again."""
-    return Edited.LAYER if site.layered else Edited.CLASS if site.whole else Edited.USUAL
+    return Edited.CLASS if site.whole else Edited.LAYER if site.layered else Edited.USUAL
 
 
 def way(trace: Trace, meant: Sequence[TracedModule]) -> str:

@@ -60,6 +60,7 @@ class _Reader:
     def __init__(self, code: Code, cls: ast.ClassDef, site: Site, sides: Sequence[str]) -> None:
         self.code, self.cls, self.site, self.sides = code, cls, site, sides
         self.found: dict[ast.Call, Use] = {}
+        self.children = selection.children_of(site.names)
         self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
         self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
 
@@ -75,18 +76,23 @@ class _Reader:
         holders = {owner: f"{owner}.{self.site.attribute}.".lstrip(".") for owner in self.site.host.instances}
         mine = [c for c in calls if c.owner in holders and f"{c.module}.".startswith(holders[c.owner])]
         edges: dict[str, int] = {}
+        choose = max if "after" in self.sides else min
         for call in mine:
-            element = self._element(call).partition(".")[0]
-            if element.isdigit():
-                choose = max if "after" in self.sides else min
-                edges[call.owner] = choose(edges.get(call.owner, int(element)), int(element))
+            if (position := self._position(call)) is not None:
+                edges[call.owner] = choose(edges.get(call.owner, position), position)
         for call in mine:
             try:
                 self.observe(call)
             except CodegenError as error:
-                element = self._element(call).partition(".")[0]
-                if error.name != "hidden-call" or not element.isdigit() or int(element) == edges[call.owner]:
+                position = self._position(call)
+                if error.name != "hidden-call" or position is None or position == edges[call.owner]:
                     raise
+
+    def _position(self, call: Call) -> int | None:
+        """Where the element that runs stands in the list that is the site; None for a call of the site itself."""
+        element = self._element(call).partition(".")[0]
+        listed = self.children[selection.joined(call.owner, self.site.attribute)] if element else []
+        return listed.index(element) if element in listed else None
 
     def _refuse_strangers(self, calls: Iterable[Call]) -> None:
         """Raises CodegenError("hidden-call") where an object that was given the site runs it: no edit here reaches that."""
@@ -130,12 +136,11 @@ class _Reader:
         called = node.func
         if isinstance(called, ast.Attribute) and called.attr == "forward":  # self.neck.forward(x)
             called = called.value
-        if call.direct and not deep and self._names_module(called, names):
-            condition = self._condition(called, element)
-            return self._make(node, condition, node.args, node.keywords)
+        if self._is_end(called) or call.direct and not deep and self._names_module(called, names):
+            return self._make(node, self._condition(called, element), node.args, node.keywords)
         for position, argument in enumerate(node.args):
             rest = node.args[position + 1 :]
-            if self._is_site(argument):
+            if self._is_site(argument) or self._is_end(argument):
                 return self._make(node, "", rest, node.keywords)
             if isinstance(argument, (ast.List, ast.Tuple)) and any(map(self._is_site, argument.elts)):
                 return self._make(node, "", rest, node.keywords, argument)
@@ -160,6 +165,8 @@ class _Reader:
     def _condition(self, callee: ast.expr, element: bool) -> str:
         """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""
         me, name = self._me(callee), self.site.attribute
+        if self._is_end(callee):
+            return ""
         if element:
             edge = f"{reaching.in_host(self.site, me)}[{-1 if 'after' in self.sides else 0}]"
             return "" if ast.unparse(callee) == edge else f"{ast.unparse(callee)} is {edge}"
@@ -186,11 +193,8 @@ class _Reader:
     ) -> Use:
         wanted = self.site.module.input_argument
         argument: ast.expr | None = None
-        if (
-            wanted.isdigit()
-            and int(wanted) < len(args)
-            and not any(isinstance(a, ast.Starred) for a in args[: int(wanted) + 1])
-        ):
+        starred = wanted.isdigit() and any(isinstance(a, ast.Starred) for a in args[: int(wanted) + 1])
+        if wanted.isdigit() and int(wanted) < len(args) and not starred:
             argument = args[int(wanted)]
         elif not wanted.isdigit():
             argument = next((k.value for k in keywords if k.arg == wanted), None)
@@ -276,6 +280,11 @@ class _Reader:
 
     def _is_site(self, node: ast.AST) -> bool:
         return isinstance(node, (ast.Attribute, ast.Subscript)) and reaching.names(self.site, node, self._me(node))
+
+    def _is_end(self, node: ast.AST) -> bool:
+        """Whether it is a part of the list that is the site, with its last element: `self.body[2:]`; before: with its first."""
+        part = node.slice if isinstance(node, ast.Subscript) and self._is_site(node.value) else None
+        return isinstance(part, ast.Slice) and not (part.step or (part.upper if "after" in self.sides else part.lower))
 
     def _is_holder(self, node: ast.AST) -> bool:
         """Whether it is the list that holds the site."""

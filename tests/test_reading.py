@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 import pytest
 from small_host import INIT, check, edited, host, make_site, seen
@@ -200,9 +201,19 @@ def test_what_the_constructor_runs_stays_as_it_is() -> None:
 def test_elements_run_before_the_last_are_not_the_sites_result() -> None:
     code = host("def forward(self, x):\n    x = self.m[:-1](x)\n    self.keep(x)\n    x = self.m[-1](x)\n    return x")
     calls = [seen(code, "self.m[:-1](x)", "m.0", direct=False), seen(code, "self.m[-1](x)", "m.1")]
-    assert edited(code, calls).splitlines()[3:5] == ["    x = self.m[-1](x)", "    x = self.se(x)"]
-    with pytest.raises(CodegenError, match="inside"):
-        edited(code, calls, "before")
+    site = replace(make_site(), names=("m", "m.0", "m.1"))
+    assert edited(code, calls, site=site).splitlines()[3:5] == ["    x = self.m[-1](x)", "    x = self.se(x)"]
+    before = edited(code, calls, "before", site).splitlines()
+    assert before[1:3] == ["    x = self.se(x)", "    x = self.m[:-1](x)"] and before[4] == "    if self.m[-1] is self.m[0]:"
+
+
+def test_a_part_of_the_list_with_its_last_element_is_the_site() -> None:
+    last = "checkpoint_seq(self.m[2:], x, flatten=True)"
+    code = host(f"def forward(self, x):\n    x = self.m[:2](x)\n    x = {last}\n    return x")
+    calls = [seen(code, "self.m[:2](x)", "m.conv", direct=False), seen(code, last, "m.layer1", direct=False)]
+    site = replace(make_site(), names=("m", "m.s2d", "m.conv", "m.layer1"))
+    assert edited(code, calls, site=site).splitlines()[2:4] == [f"    x = {last}", "    x = self.se(x)"]
+    assert edited(code, calls, "before", site).splitlines()[1:3] == ["    x = self.se(x)", "    x = self.m[:2](x)"]
 
 
 @pytest.mark.parametrize(
