@@ -113,7 +113,8 @@ def _of_owner(seen: Sequence[tuple[_Seen, Any]], outgoing: bool) -> str:
     observed = [Observation(Scope(_of_one.__code__, {OWNER: s.owner}, {}, (), OWNER), value) for s, value in alike]
     if len({value for _, value in alike}) == 1:  # it may be equal by chance
         return ""
-    return widths.search(observed, widths.ranked(widths.candidates(observed[0], seen[0][0].child, outgoing=outgoing)))
+    found = widths.candidates(observed[0], seen[0][0].child, outgoing=outgoing)
+    return widths.search(observed, widths.ranked(text for text in found if ".parameters()" not in text))
 
 
 def _kinds(module: nn.Module) -> list[str]:
