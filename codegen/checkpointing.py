@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from codegen import (
     inputs,
     locating,
     plans,
-    reaching,
     reading,
     registry,
     renaming,
@@ -27,7 +25,7 @@ from codegen import (
 from codegen.collecting import chain, prepare
 from codegen.draft import Draft, Lesson, texts
 from codegen.errors import CodegenError
-from codegen.ops import partly
+from codegen.ops import partly, ran
 from codegen.ops.checkpointed import Runner, refused
 from codegen.ops.partly import Run
 from codegen.reading import Use
@@ -175,60 +173,22 @@ def _target(parts: Parts, cls: ast.ClassDef, site: Site, trace: Trace, request: 
     scripted = "script" in request.checks or "torch.jit.is_scripting()" in parts.host.text
     runs, before = list[Run](), 0
     for use in reading.uses(parts.host, cls, site, trace.calls, ()):
-        if not _is_callee(site, use):
+        if not ran.is_callee(site, use):
             runner = ast.unparse(use.call.func)
             if "checkpoint" not in runner.rpartition(".")[2]:
                 raise refused(use, f"{runner} runs the site, which it is given")
             before += 1
             continue
-        only = "" if use.condition.endswith(f" is {_first(site, use)}") else use.condition
+        only = "" if ran.by_element(site, use) else use.condition
         if not only:
             _demand_alone(site, use, trace)
-        run = _of_elements(site, use, request) if site.chosen else Run(use)
+        run = ran.elements(site, use, request.site) if site.chosen else Run(use)
         run = replace(run, only=only) if run else None
         runs += [replace(run, scripted=scripted)] if run else []
     if not runs:
         what = f"{cls.name} runs {request.site} under checkpointing already"
         raise CodegenError("checkpointed-already", what, "choose a module around it or inside it")
     return Target(site, cls, tuple(runs), before)
-
-
-def _of_elements(site: Site, use: Use, request: Request) -> Run | None:
-    """What of a list a call runs, None where it is an element that is not meant."""
-    assert site.chosen is not None
-    called, listed = ast.unparse(_called(use)), f"{use.me}.{site.attribute}"
-    children = [name for name in site.names if name.rpartition(".")[0] == site.module.name]
-    part = request.site.rpartition(".")[2]
-    places = [index for index, name in enumerate(children) if name in site.chosen.names]
-    if len(places) == len(children):
-        part = "*"
-    elif not (selection.POSITIONS.fullmatch(part) or selection.SLICE.fullmatch(part)):  # they have names
-        part = ",".join(map(str, places))
-    if called == listed or use.condition and not use.condition.endswith(f" is {_first(site, use)}"):
-        return Run(use, listed, part)
-    fixed = re.fullmatch(rf"{re.escape(listed)}\[(-?\d+)\]", called)
-    if fixed is None:
-        return Run(use, listed, part, called)
-    return Run(use, listed, "*", called) if children[int(fixed[1])] in site.chosen.names else None
-
-
-def _called(use: Use) -> ast.expr:
-    """What a call runs: `self.mlp` of self.mlp(x) and of self.mlp.forward(x)."""
-    function = use.call.func
-    return function.value if isinstance(function, ast.Attribute) and function.attr == "forward" else function
-
-
-def _first(site: Site, use: Use) -> str:
-    """The first element of a list, by which the reading of its elements knows them."""
-    return f"{reaching.in_host(site, use.me)}[0]"
-
-
-def _is_callee(site: Site, use: Use) -> bool:
-    """Whether the site itself is called: not so in checkpoint(self.mlp, x)."""
-    called = _called(use)
-    text = ast.unparse(called)
-    getter = isinstance(called, ast.Call) and ast.unparse(called.func) == "getattr"
-    return getter or text in (f"{use.me}.{site.attribute}", _first(site, use)) or use.condition.startswith(f"{text} is ")
 
 
 def _demand_alone(site: Site, use: Use, trace: Trace) -> None:

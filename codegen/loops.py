@@ -42,6 +42,16 @@ def constructing(cls: ast.ClassDef) -> frozenset[str]:
     return frozenset(found)
 
 
+def cut_short(cls: ast.ClassDef) -> frozenset[str]:
+    """The lists that a method leaves elements out of when the object is made: `self.blocks = self.blocks[:3]`."""
+    made = constructing(cls)
+    methods = [n for n in cls.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and n.name not in made]
+    nodes = [n for method in methods for n in ast.walk(method)]
+    assigned = {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    parts = [t.value for n in nodes if isinstance(n, ast.Delete) for t in n.targets if isinstance(t, ast.Subscript)]
+    return frozenset(assigned | {part.attr for part in parts if isinstance(part, ast.Attribute)})
+
+
 def around(method: Function, node: ast.AST) -> list[ast.For]:
     """The loops of a method around a node, the innermost first."""
     above, found = syntax.parents(method), []

@@ -65,6 +65,19 @@ def in_host(site: Site, me: str) -> str:
     return below(me, site.attribute, "" if site.attribute.isidentifier() else how)
 
 
+def tested(site: Site, me: str, cut_short: Collection[str], edge: str = "") -> str:
+    """How a condition names the site, or its first or last element (edge: "[0]", "[-1]"). Of a list that the class cuts short
+    itself it may be gone then: `block is getattr(self.blocks, "3", None)`.
+    """
+    named, (first, _, rest) = in_host(site, me), site.attribute.partition(".")
+    index = rest.partition(".")[0]
+    if first not in cut_short or not index.isdigit() or index == "0":  # what runs one element has the first
+        return f"{named}{edge}"
+    if rest == index and not edge:
+        return f'getattr({me}.{first}, "{index}", None)'
+    return f"({named}{edge} if len({me}.{first}) > {index} else None)"
+
+
 def holder(site: Site, me: str) -> str:
     """How they name the list that holds it: `self.heads`, "" where it is a child of the host itself."""
     way = site.attribute.rpartition(".")[0]

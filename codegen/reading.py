@@ -60,7 +60,7 @@ class _Reader:
     def __init__(self, code: Code, cls: ast.ClassDef, site: Site, sides: Sequence[str]) -> None:
         self.code, self.cls, self.site, self.sides = code, cls, site, sides
         self.found: dict[ast.Call, Use] = {}
-        self.children = selection.children_of(site.names)
+        self.children, self.cut_short = selection.children_of(site.names), loops.cut_short(cls)
         self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
         self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
 
@@ -168,7 +168,7 @@ class _Reader:
         if self._is_end(callee):
             return ""
         if element:
-            edge = f"{reaching.in_host(self.site, me)}[{-1 if 'after' in self.sides else 0}]"
+            edge = reaching.tested(self.site, me, self.cut_short, "[-1]" if "after" in self.sides else "[0]")
             return "" if ast.unparse(callee) == edge else f"{ast.unparse(callee)} is {edge}"
         if self._is_site(callee):
             return ""
@@ -179,9 +179,10 @@ class _Reader:
             return f'{ast.unparse(chosen)} == "{name}"' if chosen is not None else ""
         if key := reaching.key(self.site, callee, me):
             return f'{key} == "{name.rpartition(".")[2]}"'
+        if self.site.everywhere or "." in name:
+            return f"{ast.unparse(callee)} is {reaching.tested(self.site, me, self.cut_short)}"
         # an object without the site has no such attribute
-        site = reaching.in_host(self.site, me) if self.site.everywhere or "." in name else f'getattr({me}, "{name}", None)'
-        return f"{ast.unparse(callee)} is {site}"
+        return f'{ast.unparse(callee)} is getattr({me}, "{name}", None)'
 
     def _make(
         self,

@@ -465,7 +465,7 @@ needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason
 @needs_timm
 def test_the_order_of_registration_is_seen_by_a_feature_extractor(make: Make) -> None:
     right = outcomes(make(*TIMM_EDITS, BEFORE_HEAD, TAP, base=TIMM_BASE, **TIMM_PLAN))
-    assert right["paths"] == ("passed", "forward (train), features_only")
+    assert right["paths"] == ("passed", "forward (train), features_only; the site does not run: features_only (first)")
     assert right["weights"] == ("passed", "7 new keys")
     late = broken(make(*TIMM_EDITS, AT_THE_END, base=TIMM_BASE, **TIMM_PLAN))
     assert "features_only: gate runs 0 times, its site once" in late["paths"]

@@ -244,3 +244,17 @@ def test_a_loop_over_all_children_passes_the_inserted_one_by() -> None:
         "        if layer is self.m:",
         "            new = self.se(new)",
     ]
+
+
+def test_a_list_that_the_class_cuts_short_may_lack_the_element() -> None:
+    body = "for blk in self.blocks:\n        x = blk(x)\n        self.keep(x)\n    return x"
+    methods = f"def forward(self, x):\n    {body}\n\ndef prune(self, n):\n    self.blocks, self.n = self.blocks[:n], n"
+    site = replace(make_site("blocks.3"), names=("blocks", *(f"blocks.{i}" for i in range(4))))
+
+    def condition(methods: str) -> str:
+        code = host(methods)
+        text = edited(code, [seen(code, "blk(x)", "blocks.3", names=(("blk", "blocks.3"),))], "after", site)
+        return next(line.strip() for line in text.splitlines() if " is " in line)
+
+    assert condition(methods) == 'if blk is getattr(self.blocks, "3", None):'
+    assert condition(methods.partition("\n\n")[0]) == "if blk is self.blocks[3]:"

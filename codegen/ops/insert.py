@@ -111,7 +111,8 @@ def _in_place(place: Place, use: Use) -> Iterator[Edit]:
 
 def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
     # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x))), x + self.attn(x)[0] -> x + self.se(self.attn(x)[0])
-    element = use.condition.endswith(("[-1]", "[0]")) and not use.condition.endswith(f" {reaching.in_host(place.site, use.me)}")
+    tested = use.condition.partition(" is ")[2].removeprefix("(").partition(" if ")[0]
+    element = tested.endswith(("[-1]", "[0]")) and tested != reaching.in_host(place.site, use.me)
     node, kind = tensor(use.node, parents(use.method), key(place.site.module)), place.site.module.output_kind
     if element or node is None or kind == "other":
         why = f"only where {use.condition}" if element else f"it returns a {kind}"

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from codegen import inlining, naming, reaching, style
+from codegen import inlining, loops, naming, reaching, style
 from codegen.errors import CodegenError
 from codegen.ops import beside, insert
 from codegen.ops.insert import Place
@@ -51,7 +51,7 @@ def _of_element(place: Place, holder: str, use: Use) -> Use | None:
     listed = f"{use.me}.{holder}"
     if use.members is not None or edge not in (f"{listed}[-1]", f"{listed}[0]"):
         return None
-    return replace(use, condition=f"{subject} is {reaching.in_host(place.site, use.me)}")
+    return replace(use, condition=f"{subject} is {reaching.tested(place.site, use.me, loops.cut_short(place.cls))}")
 
 
 def _beside(place: Place, use: Use, cut: int, length: int) -> Iterator[Edit]:

@@ -18,6 +18,7 @@ as well, and the oracle beside the whole model: what counts is what the command 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import queue
@@ -40,6 +41,7 @@ from tables import table
 
 HERE = Path(__file__).resolve().parent
 ROWS = HERE / "rows"
+LARGE = 200_000_000  # parameters
 COLOURS = {"passed": "green", "refused": "yellow"}
 Json = dict[str, Any]
 
@@ -144,12 +146,14 @@ def run_all(todo: list[Json], count: int, progress: Progress) -> Iterator[Json]:
     stop = threading.Event()
     bar = progress.add_task("backbones", total=sum(len(job["cells"]) for job in todo))
     idle: queue.Queue[Server] = queue.Queue()
+    alone = threading.Lock()  # of two large models at once, the machine may not hold all copies
 
     def work(job: Json) -> None:
         server = idle.get()
         try:
-            for row in run(job, server, stop):
-                rows.put(row)
+            with alone if job["model"]["parameters"] > LARGE else contextlib.nullcontext():
+                for row in run(job, server, stop):
+                    rows.put(row)
         finally:
             idle.put(server)
             rows.put(None)

@@ -280,6 +280,9 @@ class Making:
             question |= {"some": self.cell.get("contract") == "quick", "exact": exact}
             place = {key: self.cell[key] for key in ("site", "host", "file", "point", "sites") if key in self.cell}
             place["site"] = place["site"] if place.get("sites") else self._numbered(place["site"])
+            if exact and self.cell["site"].endswith(".-1"):  # of the model itself
+                assert report.site
+                place["site"] = report.site.module.name
             answer = self.oracle.judge(question | place)
         if "error" in answer:
             return outcome("crashed", "oracle", answer["error"])

@@ -18,6 +18,8 @@ OF_INSERTED = True
 WORDS = {"held": "", "idle": "the site does not run", "not run": "not run by the base", "not seen": "not checked"}
 Way = tuple[bool, tuple[int, ...]]  # how the library wraps a model: a small one, which features it asks for
 FEATURES = paths.Path("features_only", lambda model, args, kwargs: model(*args, **kwargs), lambda model: True)
+ALL: tuple[Way, ...] = ((True, ()), (True, (0, 1)), (False, ()))  # tried in this order
+FIRST: tuple[Way, ...] = ((True, (0,)), (False, (0,)))  # it may leave out all that runs behind it, and the site too
 
 
 def check(subject: Subject) -> Outcome:
@@ -62,6 +64,7 @@ def _verdicts(subject: Subject) -> Iterator[tuple[str, Verdict]]:
     entries = registry.entries(subject)
     if entries is not None:
         yield FEATURES.name, _features(subject, *entries)
+        yield f"{FEATURES.name} (first)", _features(subject, *entries, FIRST)
 
 
 def _verdict(subject: Subject, pair: Pair, path: paths.Path) -> Verdict:
@@ -85,24 +88,23 @@ def _may_run_in_full(subject: Subject, path: paths.Path) -> bool:
     return True
 
 
-def _features(subject: Subject, base: registry.Entry, variant: registry.Entry) -> Verdict:
+def _features(subject: Subject, base: registry.Entry, variant: registry.Entry, ways: tuple[Way, ...] = ALL) -> Verdict:
     """The library's wrapper around both models: it may take them apart, so the sites are known by the model inside."""
-    both = extractors(base, variant)
+    both = extractors(base, variant, ways)
     if isinstance(both, Verdict):
         return both
     wrapped, other, small = both
     found = places(subject.plan, wrapped.inside, other.inside)
-    if not found:
+    if not found and ways is ALL:
         return Verdict("not seen", "the model inside does not hold the site")
     pair = paired(wrapped.model, other.model, found)
     return judge(subject.plan, pair, partial(paths.run, FEATURES, inputs=subject.inputs(small=small)))
 
 
 def extractors(
-    base: registry.Entry, variant: registry.Entry
+    base: registry.Entry, variant: registry.Entry, ways: tuple[Way, ...] = ALL
 ) -> Verdict | tuple[registry.Wrapped, registry.Wrapped, bool]:
     """The library's wrapper around both, with the same weights, and whether they are small; a Verdict where there are none."""
-    ways: tuple[Way, ...] = ((True, ()), (True, (0, 1)), (False, ()))
     tried = ((way, _wrap(base, way)) for way in ways)
     way, (wrapped, error) = next((found for found in tried if found[1][0] is not None), (ways[-1], _wrap(base, ways[0])))
     if wrapped is None and error.startswith("LookupError"):

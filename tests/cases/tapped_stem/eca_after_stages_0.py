@@ -1,7 +1,7 @@
 # model with eca after stages.0: host Net, built by Net().
-# Made by codegen 0.1.0 from model.py (sha256 cbdc95a4d3185fac), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 6ad108d3bdb85309), changed, with
 #     codegen insert model.py --module eca --after stages.0
-# The licence and copyright notices of the original file stay in force. Body: sha256 695cf5d0f4484c14.
+# The licence and copyright notices of the original file stay in force. Body: sha256 b5df3be34a39eff7.
 """A stem that is a list of layers and also gives what its first layer returns; stages that are lists in a list."""
 
 import math
@@ -84,6 +84,10 @@ class Net(nn.Module):
         self.head = nn.Linear(last, num_classes)
         self.eca = EfficientChannelAttention(widths[0])
         self.register_load_state_dict_pre_hook(load_without_eca)
+
+    def keep(self, stages):
+        """Leave out the stages whose outputs nobody needs."""
+        self.downs, self.stages = self.downs[:stages], self.stages[:stages]
 
     def forward_stages(self, x):
         outputs = []

@@ -1,7 +1,7 @@
 # model with eca before stages.1: host Net, built by Net().
-# Made by codegen 0.1.0 from model.py (sha256 cbdc95a4d3185fac), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 6ad108d3bdb85309), changed, with
 #     codegen insert model.py --module eca --before stages.1
-# The licence and copyright notices of the original file stay in force. Body: sha256 34d3ba7c2ca063d2.
+# The licence and copyright notices of the original file stay in force. Body: sha256 1c3c2121b3966c48.
 """A stem that is a list of layers and also gives what its first layer returns; stages that are lists in a list."""
 
 import math
@@ -85,12 +85,16 @@ class Net(nn.Module):
         self.eca = EfficientChannelAttention(widths[-1])
         self.register_load_state_dict_pre_hook(load_without_eca)
 
+    def keep(self, stages):
+        """Leave out the stages whose outputs nobody needs."""
+        self.downs, self.stages = self.downs[:stages], self.stages[:stages]
+
     def forward_stages(self, x):
         outputs = []
         for i, (down, blocks) in enumerate(zip(self.downs, self.stages)):
             x = down(x)
             for block in blocks:
-                if block is self.stages[1][0]:
+                if block is (self.stages[1][0] if len(self.stages) > 1 else None):
                     x = self.eca(x)
                 x = block(x, 1 / (i + 1))
             outputs.append(x)

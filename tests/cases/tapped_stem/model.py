@@ -43,6 +43,10 @@ class Net(nn.Module):
             last = width
         self.head = nn.Linear(last, num_classes)
 
+    def keep(self, stages):
+        """Leave out the stages whose outputs nobody needs."""
+        self.downs, self.stages = self.downs[:stages], self.stages[:stages]
+
     def forward_stages(self, x):
         outputs = []
         for i, (down, blocks) in enumerate(zip(self.downs, self.stages)):

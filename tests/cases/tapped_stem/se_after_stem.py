@@ -1,7 +1,7 @@
 # model with se after stem: host Net, built by Net().
-# Made by codegen 0.1.0 from model.py (sha256 cbdc95a4d3185fac), changed, with
+# Made by codegen 0.1.0 from model.py (sha256 6ad108d3bdb85309), changed, with
 #     codegen insert model.py --module se --after stem
-# The licence and copyright notices of the original file stay in force. Body: sha256 8f6cc91ed6fa7e13.
+# The licence and copyright notices of the original file stay in force. Body: sha256 e56b6b60cc0180bc.
 """A stem that is a list of layers and also gives what its first layer returns; stages that are lists in a list."""
 
 import torch
@@ -81,6 +81,10 @@ class Net(nn.Module):
         self.head = nn.Linear(last, num_classes)
         self.stem.se = SqueezeExcite(widths[0])
         self.stem.register_load_state_dict_pre_hook(load_without_se)
+
+    def keep(self, stages):
+        """Leave out the stages whose outputs nobody needs."""
+        self.downs, self.stages = self.downs[:stages], self.stages[:stages]
 
     def forward_stages(self, x):
         outputs = []
