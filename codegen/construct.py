@@ -10,12 +10,12 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from codegen import catalogue, loops, reaching, selection, style, syntax
+from codegen import catalogue, loops, naming, reaching, selection, style, syntax
 from codegen.errors import CodegenError
 from codegen.selection import CHOSEN, OWNER
 from codegen.syntax import Code
 from codegen.traced import Trace
-from codegen.types import Component, Edit, Site
+from codegen.types import Component, Edit, Request, Site
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -201,10 +201,21 @@ def _own_init(code: Code, cls: ast.ClassDef, statements: Sequence[str]) -> Edit:
     return Edit(start, start, style.block(text, code, code.indent(first)) + code.newline, "__init__")
 
 
-def hook(*attributes: str) -> tuple[str, str]:
-    """(statement for `__init__`, function): a base checkpoint loads strictly, a damaged variant checkpoint does not."""
+def hook(*attributes: str, shared: bool = False) -> tuple[str, str]:
+    """(statement for `__init__`, function): a base checkpoint loads strictly, a damaged variant checkpoint does not.
+
+    shared: the same function serves the modules of several edits.
+    """
+    if shared and len(attributes) == 1:
+        return f'self.register_load_state_dict_pre_hook(partial(load_without, "{attributes[0]}"))', rendered("load_hooks")
     name = f"load_without_{joined(attributes)}"
     return f"self.register_load_state_dict_pre_hook({name})", rendered("load_hook", name=name, **_in_words(attributes))
+
+
+def hooks(component: Component, named: Named, request: Request) -> list[tuple[str, str]]:
+    """The hook of what a request inserts, none where that has no state. Edits that one name was split into share a function."""
+    made = hook(*naming.stateful(named), shared=request.asked is not None) if component.stateful else None
+    return [made] if made else []
 
 
 def joined(attributes: Sequence[str]) -> str:

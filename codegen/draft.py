@@ -249,7 +249,7 @@ def _addition(
 ) -> tuple[Addition, list[str], list[str]]:
     """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
     code, making, site = place.code, construct.making(trace, place.site, component), place.site
-    hooks = [construct.hook(*naming.stateful(place.named))] if component.stateful else []
+    hooks = [naming.apart(made, code) for made in construct.hooks(component, place.named, request)]
     order = construct.order(trace, site, place.attributes, request.operation) if trace else None
     in_order = trace and not request.combine and loops.in_order(place.cls, site, trace.calls, request.operation)
     if site.layered and not site.whole or in_order:
@@ -267,9 +267,11 @@ def _addition(
         order = construct.hooked(site, place.attributes, request.operation, branch.operator(request.combine, site))
     ordering = [naming.apart(order, code)] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
+    imports += ["from functools import partial"] if any("partial(" in line for line, _ in hooks) else []
     imports += ["import torch"] if site.hooked else []
     imports += construct.imports(making)
-    own = [style.reindented(text, code) for _, text in (*hooks, *ordering)]  # a user's class keeps its own indentation
+    new = (text for _, text in (*hooks, *ordering) if not naming.holds(code, text))
+    own = [style.reindented(text, code) for text in new]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())
     return Addition(tuple(imports), text), [line for line, _ in hooks], [line for line, _ in ordering]

@@ -32,6 +32,18 @@ def edited(site: Site) -> Edited:
     return Edited.CLASS if site.whole else Edited.LAYER if site.layered else Edited.USUAL
 
 
+def manner(trace: Trace, request: Request, meant: Sequence[TracedModule], edited: Edited) -> tuple[bool, str, str | None]:
+    """(whether the class of the modules is edited, the way to them, where the module becomes a layer): see `way`, `layer`."""
+    whole, wanted = edited is Edited.CLASS, edited is Edited.LAYER
+    layered = hooked(trace, request, meant) if request.hook else layer(trace, request, meant, wanted=wanted)
+    found = "" if whole or layered is not None else way(trace, meant)
+    whole = whole or layered == "" or layered is None and not found and are_own(trace, meant)
+    tapped = layered is None and also_runs_itself(trace, {m.name for m in meant})
+    if layered is None and (whole or tapped) and takes_layer(trace, request, meant):
+        return True, "", ""
+    return whole, found, layered
+
+
 def way(trace: Trace, meant: Sequence[TracedModule]) -> str:
     """The way to such layers from the objects whose code runs them: `features.3` from the model, `mlp.1` from blocks; "" for
     modules that are none, or that stand in several places of their lists.

@@ -25,13 +25,7 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
     name = request.site
     meant = named(trace, request)
     demand_operation(request)
-    whole, wanted = edited is Edited.CLASS, edited is Edited.LAYER
-    layer = elements.hooked(trace, request, meant) if request.hook else elements.layer(trace, request, meant, wanted=wanted)
-    way = "" if whole or layer is not None else elements.way(trace, meant)
-    whole = whole or layer == "" or layer is None and not way and elements.are_own(trace, meant)
-    tapped = layer is None and elements.also_runs_itself(trace, {m.name for m in meant})
-    if layer is None and (whole or tapped) and elements.takes_layer(trace, request, meant):
-        whole, way, layer = True, "", ""
+    whole, way, layer = elements.manner(trace, request, meant, edited)
     ran = {c.module for c in trace.calls}
     called = [m for m in meant if m.calls or m.name in ran or _element_ran(m, ran)]
     if not called:

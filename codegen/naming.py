@@ -116,6 +116,12 @@ def _end(code: Code, node: ast.stmt) -> int:
     return code.end(node) + len(behind)
 
 
+def holds(code: Code, text: str) -> bool:
+    """Whether a file has this very function already."""
+    function = next(n for n in Code(text).tree.body if isinstance(n, ast.FunctionDef))
+    return any(isinstance(n, ast.FunctionDef) and ast.dump(n) == ast.dump(function) for n in code.tree.body)
+
+
 def apart(made: tuple[str, str], *files: Code) -> tuple[str, str]:
     """(statement, function that it calls): the function renamed where a file has another one of that name."""
     statement, text = made

@@ -44,7 +44,7 @@ def plan(request: Request, place: Place, component: Component, trace: Trace, kno
     fitted = naming.fitted(made, place.code)
     if made.code and fitted.code != component.code:
         raise _refused(f"{what}takes another form of the module")
-    hook = (construct.hook(*naming.stateful(place.named))[0],) if component.stateful else ()
+    hook = [line for line, _ in construct.hooks(component, place.named, request)]
     named = [*zip(place.attributes, fitted.parts or (replace(made, construct=fitted.construct),), strict=True)]
     statements = [initialising.filled(line, place.code, cls) for line in construct.statements(named)]
     return [*edits, construct.plan(place.code, cls, [*statements, *hook])]

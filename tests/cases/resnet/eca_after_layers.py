@@ -1,8 +1,9 @@
 # model with eca after layer*: host ResNet, built by resnet18().
 # Made by codegen 0.1.0 from model.py (sha256 5fe905e805ba49d6), changed, with
 #     codegen insert model.py --module eca --after 'layer*'
-# The licence and copyright notices of the original file stay in force. Body: sha256 76201d1024157867.
+# The licence and copyright notices of the original file stay in force. Body: sha256 7257e24a37d58daf.
 import math
+from functools import partial
 
 import torch.nn as nn
 import torch
@@ -77,42 +78,12 @@ class EfficientChannelAttention(nn.Module):
         return x * s.transpose(1, 2).unsqueeze(3)  # (N, C, 1, 1)
 
 
-def load_without_eca(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `eca`, `eca` keeps its values.
+def load_without(attribute: str, host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of the module `attribute`, that keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
-    own = {f"{prefix}eca.{key}": value for key, value in host.eca.state_dict().items()}
-    if not own.keys() & state_dict.keys():
-        state_dict.update(own)
-
-
-def load_without_eca2(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `eca2`, `eca2` keeps its values.
-
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}eca2.{key}": value for key, value in host.eca2.state_dict().items()}
-    if not own.keys() & state_dict.keys():
-        state_dict.update(own)
-
-
-def load_without_eca3(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `eca3`, `eca3` keeps its values.
-
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}eca3.{key}": value for key, value in host.eca3.state_dict().items()}
-    if not own.keys() & state_dict.keys():
-        state_dict.update(own)
-
-
-def load_without_eca4(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `eca4`, `eca4` keeps its values.
-
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}eca4.{key}": value for key, value in host.eca4.state_dict().items()}
+    own = {f"{prefix}{attribute}.{key}": value for key, value in getattr(host, attribute).state_dict().items()}
     if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
@@ -143,13 +114,13 @@ class ResNet(nn.Module):
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode='fan_out', nonlinearity='relu')
         self.eca = EfficientChannelAttention(base_c * block.expansion)
-        self.register_load_state_dict_pre_hook(load_without_eca)
+        self.register_load_state_dict_pre_hook(partial(load_without, "eca"))
         self.eca2 = EfficientChannelAttention(base_c * 2 * block.expansion)
-        self.register_load_state_dict_pre_hook(load_without_eca2)
+        self.register_load_state_dict_pre_hook(partial(load_without, "eca2"))
         self.eca3 = EfficientChannelAttention(base_c * 4 * block.expansion)
-        self.register_load_state_dict_pre_hook(load_without_eca3)
+        self.register_load_state_dict_pre_hook(partial(load_without, "eca3"))
         self.eca4 = EfficientChannelAttention(base_c * 8 * block.expansion)
-        self.register_load_state_dict_pre_hook(load_without_eca4)
+        self.register_load_state_dict_pre_hook(partial(load_without, "eca4"))
 
     def _make_layer(self, block, channel, depth, stride=1):
         downsample = None
