@@ -1,8 +1,9 @@
 # model with eca after stems.0.0,3: host PartialNet, built by PartialNet().
 # Made by codegen 0.1.0 from model.py (sha256 b2827306b14557d0), changed, with
 #     codegen insert model.py --input 1x3x64x64 --module eca --after stems.0.0,3
-# The licence and copyright notices of the original file stay in force. Body: sha256 9520d4b7b98010a3.
+# The licence and copyright notices of the original file stay in force. Body: sha256 19b26b4c171fd7a7.
 import math
+from functools import partial
 
 import torch
 import torch.nn as nn
@@ -48,12 +49,12 @@ class EfficientChannelAttention(nn.Module):
         return x * s.transpose(1, 2).unsqueeze(3)  # (N, C, 1, 1)
 
 
-def load_without_eca(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `eca`, `eca` keeps its values.
+def load_without(attribute: str, host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
+    """Let a base checkpoint load strictly: without a single key of the module `attribute`, that keeps its values.
 
     A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
     """
-    own = {f"{prefix}eca.{key}": value for key, value in host.eca.state_dict().items()}
+    own = {f"{prefix}{attribute}.{key}": value for key, value in getattr(host, attribute).state_dict().items()}
     if not own.keys() & state_dict.keys():
         state_dict.update(own)
 
@@ -67,16 +68,6 @@ def place_eca(host: nn.Module) -> None:
     names = [name for name in children if name != "eca"]
     for name in names[names.index("0") + 1 :]:
         children[name] = children.pop(name)
-
-
-def load_without_eca2(host: nn.Module, state_dict: dict, prefix: str, *_) -> None:
-    """Let a base checkpoint load strictly: without a single key of `eca2`, `eca2` keeps its values.
-
-    A checkpoint that has some of the keys and lacks others is damaged, and stays an error.
-    """
-    own = {f"{prefix}eca2.{key}": value for key, value in host.eca2.state_dict().items()}
-    if not own.keys() & state_dict.keys():
-        state_dict.update(own)
 
 
 def place_eca2(host: nn.Module) -> None:
@@ -102,10 +93,10 @@ class PartialNet(nn.Module):
         self.fc = nn.Linear(dims[-1], num_classes)
         self.stems[0].eca = EfficientChannelAttention(dims[0])
         place_eca(self.stems[0])
-        self.stems[0].register_load_state_dict_pre_hook(load_without_eca)
+        self.stems[0].register_load_state_dict_pre_hook(partial(load_without, "eca"))
         self.stems[0].eca2 = EfficientChannelAttention(dims[0])
         place_eca2(self.stems[0])
-        self.stems[0].register_load_state_dict_pre_hook(load_without_eca2)
+        self.stems[0].register_load_state_dict_pre_hook(partial(load_without, "eca2"))
 
     def forward(self, x):
         for stem in self.stems:
