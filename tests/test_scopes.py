@@ -184,3 +184,35 @@ def test_a_decorated_constructor_leaves_its_scope() -> None:
             super().__init__()
 
     assert found(Logged).locals["width"] == 8
+
+
+def keeping(init):
+    def wrapper(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        self.config = kwargs
+
+    return wrapper
+
+
+class Decorated(nn.Module):
+    @keeping
+    def __init__(self, width=8, depth=2):
+        super().__init__()
+        width = width * 2
+        self.conv = nn.Conv2d(3, width, 1)
+
+
+def test_an_init_with_a_decorator_is_that_of_the_class() -> None:
+    with recording() as scopes:
+        made = Decorated(depth=3)
+    scope = scopes.at_end(made, Decorated)
+    assert scope and scope.parameters == ("width", "depth") and scope.locals["width"] == 16
+
+
+@pytest.mark.parametrize(("given", "width"), [((), 64), ((4,), 8)])
+def test_arguments_behind_a_decorator_are_changed_by_name_alone(given: tuple[int, ...], width: int) -> None:
+    seen: dict[str, object] = {}
+    with models.overriding(Decorated, {"width": 32, "other": 1}, seen):
+        made = Decorated(*given)
+    assert made.conv.out_channels == width  # one that was given by its position stays: a decorator may count them
+    assert seen == {"width": given[0] if given else 8, "depth": 2}

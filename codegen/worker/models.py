@@ -18,6 +18,7 @@ from torch import nn
 from codegen.errors import CodegenError
 from codegen.worker import points, shortening, surroundings
 from codegen.worker.meta import Shortcuts
+from codegen.worker.scopes import own_init
 
 
 def import_file(path: Path, name: str) -> ModuleType:
@@ -63,10 +64,16 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
         return
     own = vars(cls).get("__init__")
     original = cls.__init__  # type: ignore[misc]
-    signature = inspect.signature(original)
+    signature, hidden = inspect.signature(original), _hidden(cls)
 
     def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         if type(self) is not cls:
+            original(self, *args, **kwargs)
+            return
+        if hidden:
+            known, kwargs = _given(hidden, (self, *args), kwargs, overrides)
+            if seen is not None:
+                seen.update({k: v for k, v in known.items() if v is not self})
             original(self, *args, **kwargs)
             return
         bound = signature.bind(self, *args, **kwargs)
@@ -87,6 +94,29 @@ def overriding(cls: type | None, overrides: Mapping[str, Any], seen: dict[str, A
             delattr(cls, "__init__")
         else:
             cls.__init__ = own  # type: ignore[misc]
+
+
+def _hidden(cls: type) -> inspect.Signature | None:
+    """The arguments that a class has in its file, where a decorator hides them behind `*args, **kwargs`; else None."""
+    given = [*inspect.signature(cls.__init__).parameters.values()][1:]  # type: ignore[misc]
+    variable = all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in given)
+    own = own_init(cls) if given and variable else None
+    return inspect.signature(own) if own else None
+
+
+def _given(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(all arguments of a class, what of them goes on by name). A decorator may treat positions in its own way: they stay."""
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:  # it takes what the class itself does not: Net(config=config)
+        return {}, kwargs
+    by_position = {*[*signature.parameters][: len(args)]}
+    bound.apply_defaults()
+    named = overrides.keys() & bound.arguments.keys() - by_position
+    changed = {name: _like(overrides[name], bound.arguments[name]) for name in named}
+    return dict(bound.arguments), {**kwargs, **changed}
 
 
 def _like(value: Any, usual: Any) -> Any:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from types import CellType, CodeType, FrameType, FunctionType
 from typing import Any
 
 from torch import nn
@@ -57,9 +57,28 @@ class Scopes:
 
     def of(self, module: nn.Module, cls: type) -> Scope | None:
         """The scope at the end of `cls.__init__` for this module; None where the class has no `__init__` of its own."""
-        init = vars(cls).get("__init__")
-        code = getattr(init, "__code__", None)
-        return self.found.get((id(module), code)) if code is not None else None
+        init = own_init(cls)
+        return self.found.get((id(module), init.__code__)) if init else None
+
+
+def own_init(cls: type) -> FunctionType | None:
+    """The `__init__` that the class has in its file, also where a decorator stands above it (`@has_config`)."""
+    functions = [vars(cls).get("__init__")]
+    for function in functions:
+        if isinstance(function, FunctionType) and function.__code__.co_qualname == f"{cls.__qualname__}.__init__":
+            return function
+        wrapped = getattr(function, "__wrapped__", None)  # by functools.wraps; else what the decorator's function holds
+        held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if _is_filled(cell)]
+        functions += [f for f in (wrapped, *held) if isinstance(f, FunctionType) and f not in functions]
+    return functions[0] if isinstance(functions[0], FunctionType) else None
+
+
+def _is_filled(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - raises where there is nothing yet
+    except ValueError:
+        return False
+    return True
 
 
 OTHERS = sys.stdlib_module_names | {"torch", "codegen"}
