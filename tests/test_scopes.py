@@ -167,7 +167,6 @@ def test_an_object_that_stays_as_it_was_is_seen_itself() -> None:
         assert scope is not None and scope.owner is module
 
 
-@pytest.mark.xfail(reason="the frame of a decorated constructor is not the one that the class shows", strict=True)
 def test_a_decorated_constructor_leaves_its_scope() -> None:
     import functools
 
