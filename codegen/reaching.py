@@ -30,7 +30,7 @@ def spelled(
     children, parents = selection.children_of(names), [""]
     headers: list[str] = []
     target, used = "self", set(taken)
-    for part in pattern.split("."):
+    for part in _told(pattern, selection.select(names, pattern)):
         found = [selection.chosen(part, children[parent]) for parent in parents]
         listed = all(child.isdigit() for parent in parents for child in children[parent])
         ways = {dicts.get(parent, "") for parent in parents}
@@ -55,6 +55,13 @@ def spelled(
             used.add(variable)
         parents = [f"{p}.{child}".lstrip(".") for p, mine in zip(parents, found, strict=True) for child in mine]
     return Spelled(tuple(headers), target)
+
+
+def _told(pattern: str, meant: Sequence[str]) -> list[str]:
+    """The parts of a pattern; `*` as the name that it means, where that is one: `*.blocks.*` where only `trunk` has blocks."""
+    columns = [{*column} for column in zip(*(name.split(".") for name in meant), strict=True)]
+    told = zip(pattern.split("."), columns, strict=True)
+    return [min(column) if part == "*" and len(column) == 1 and min(column).isidentifier() else part for part, column in told]
 
 
 def in_host(site: Site, me: str) -> str:

@@ -69,6 +69,7 @@ def test_a_name_for_some_modules_means_just_these(pattern: str) -> None:
         ("stages.1.blocks.1:", ["for block in self.stages[1].blocks[1:]:"], "block"),
         ("layer*.-1", ["for module in (self.layer1, self.layer2):"], "module[-1]"),
         ("heads.right-most", [], 'self.heads.get_submodule("right-most")'),
+        ("*.*.blocks.0", ["for stage in self.stages:"], "stage.blocks[0]"),  # only stages have blocks
         ("*.0", ["for module in (self.blocks[0], self.stages[0], self.layer1[0], self.layer2[0]):"], "module"),
     ],
 )
