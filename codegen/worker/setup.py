@@ -20,7 +20,7 @@ from codegen.worker.scopes import Scopes, recording
 DEVICES = ("meta", "meta-parameters", "cpu")
 SIZE_NAMES = ("img_size", "image_size", "input_size", "resolution", "input_resolution", "in_size", "size")
 CHANNEL_NAMES = ("in_chans", "in_channels", "in_c", "in_ch", "n_channels", "input_channels", "channels", "num_channels")
-COMMON_SIZES = (224, 32, 28, 64, 256, 299)
+COMMON_SIZES = (224, 32, 28, 64, 256, 299, 331, 384)
 
 
 @dataclass(frozen=True)
