@@ -88,10 +88,13 @@ def _what(report: Report) -> str:
 
 
 def _named(report: Report) -> str:
-    """What an edit put there: `Net.se`; a class in the place of another; `checkpoint`, which is no module."""
+    """What an edit put there: `Net.se`, a layer `Net.stem.se`; a class in the place of another; `checkpoint`, no module."""
     assert report.variant
     names = {"replace": report.variant.class_name, "checkpoint": report.request.module}
-    return names.get(report.request.operation, f"{report.variant.host}.{' and '.join(held(report.variant))}")
+    site, owner = report.site, report.variant.host
+    if site and site.layered:
+        owner = selection.joined(report.request.host or owner, site.name if site.whole else site.name.rpartition(".")[0])
+    return names.get(report.request.operation, f"{escape(owner)}.{' and '.join(held(report.variant))}")
 
 
 def _mention(report: Report) -> str:
