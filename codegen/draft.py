@@ -280,11 +280,12 @@ def _addition(
 def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition, build: str) -> tuple[str, str, Origin]:
     """Base and variant, and how both come from the source, where `build` builds the model."""
     if request.in_place:
-        loose = replace(parts, keep="all", suffix="")
+        parts = replace(parts, keep="all", suffix="")
+    if request.in_place and not (request.later and standalone.spread(parts, addition)):
         plain = parts.main.text
-        origin = Origin(build, (), standalone.changes_in_place(loose, edits, addition))
+        origin = Origin(build, (), standalone.changes_in_place(parts, edits, addition))
     else:
         old, plain = standalone.base(parts)
-        origin = Origin(build, old, standalone.changes(parts, edits, addition), parts)
+        origin = Origin(build, old, standalone.changes(parts, edits, addition), None if request.in_place else parts)
     selfcheck.demand(parts.main, origin.base, origin.variant)
     return plain, standalone.written(parts, origin.variant), origin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
@@ -48,11 +49,11 @@ def names(trace: Trace, request: Request, error: str) -> tuple[str, ...]:
     found: list[str] = []
     for alike in kinds.values():
         columns = [dict.fromkeys(parts) for parts in zip(*(ways[name] for name in alike), strict=True)]
-        named = zip(pattern, columns, strict=True)
-        fitting = (  # `convs.*.0` as the user says it, else `convs.1,2,3.0`
-            ".".join(ours if len(parts) > 1 else [*parts][0] for ours, parts in named),
-            ".".join(map(",".join, columns)),
+        parts = (  # `convs.*.0` as the user says it, else `convs.1,2,3.0`, `blocks.1,2.*.bn1`
+            [*dict.fromkeys((ours if len(several) > 1 else [*several][0], ",".join(several)))]
+            for ours, several in zip(pattern, columns, strict=True)
         )
+        fitting = map(".".join, itertools.product(*parts))
         exact = (one for one in fitting if request.host or selection.select(known, one) == alike)
         found += [one] if (one := next(exact, "")) else [".".join(ways[name]) for name in alike]
     return tuple(selection.shown(name) for name in found) if len(found) > 1 else ()

@@ -137,6 +137,11 @@ def _library_imports(parts: Parts, found: closure.Needs) -> list[str]:
     ]
 
 
+def spread(parts: Parts, addition: Addition) -> bool:
+    """Whether other files than the source's own are edited."""
+    return parts.host is not parts.main or any(path.resolve() != parts.file.path.resolve() for path, _ in addition.elsewhere)
+
+
 def in_place(parts: Parts, edits: Iterable[Edit], addition: Addition) -> str:
     """The source's own file with the insertion and nothing else changed."""
     return written(parts, changes_in_place(parts, edits, addition))

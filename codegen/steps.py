@@ -96,9 +96,7 @@ def _naming(number: int, edit: str) -> Iterator[None]:
     try:
         yield
     except CodegenError as error:
-        away = error.name == "in-place-foreign"  # what the edits before left is one file
-        hint = "a later edit changes no class of another file: make this one the first, or alone" if away else error.hint
-        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}", hint=hint, edit=number) from error
+        raise replace(error, message=f"edit {number}, {edit!r}: {error.message}", edit=number) from error
 
 
 def _demand_sites(trace: Trace, requests: Sequence[Request]) -> None:
@@ -118,7 +116,8 @@ def _step(child: Child, source: Source, reports: Sequence[Report], request: Requ
     path.write_bytes(last.variant.text.encode(last.variant.encoding))
     entry = last.variant.build.partition("(")[0] if source.entry else ""
     here = Source(str(path), sources.file(path), entry, source.library, source.distribution)
-    return here, replace(request, in_place=True, build=last.variant.build, input=last.input)
+    build, later = last.variant.build, not request.in_place
+    return here, replace(request, in_place=True, later=later, build=build, input=last.input)
 
 
 def _joined(request: Request, reports: Sequence[Report], source: Source, watch: Stopwatch) -> Report:

@@ -40,6 +40,7 @@ class Request:
     layers: str = ""  # head: "Linear(256), ReLU, Linear(10)"
     edits: tuple[str, ...] = ()  # --edit: all edits of the run, of which this is one
     asked: Request | None = None  # the command as it was given, where a name of it was split into several edits
+    later: bool = False  # made in what earlier edits of the run left: one file, which takes in the classes of others
     inclusion: str = ""  # of a class of the user's file: "import" (--import), "copy" (--accept-licence: whatever its licence)
     base: bool = False  # of `codegen base`: the source standalone, and the edits that were made to that
     as_class: str = ""  # what the class of a composition is called

@@ -175,6 +175,18 @@ CALLED_TWICE = NET.replace("        x = self.stem(x)\n", "        x = self.act(s
 
 
 @pytest.mark.slow
+def test_later_edits_bring_in_classes_of_other_files(tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    words = ["insert", "timm:test_efficientnet", "--edit", "after conv_stem: se", "--edit", "after blocks.*.*.bn1: eca"]
+    assert main([*words, "-o", str(tmp_path / "out.py")]) == 0
+    text = (tmp_path / "out.py").read_text(encoding="utf-8")
+    classes = ("ConvBnAct", "EdgeResidual", "InvertedResidual")  # of timm/models/_efficientnet_blocks.py
+    assert all(text.count(f"\nclass {name}(nn.Module):\n") == 1 for name in classes)
+    assert text.count("        x = self.eca(x)\n") == len(classes) and text.count("\ndef load_without(") == 1
+    assert main(["verify", str(tmp_path / "out.py")]) == 0
+
+
+@pytest.mark.slow
 def test_a_module_of_its_own_for_each_call(net: Path) -> None:
     net.write_text(CALLED_TWICE, encoding="utf-8")
     made = net.with_name("made.py")

@@ -26,6 +26,13 @@ BRANCHES: list[Row] = [
 ]
 
 
+STEM_AND_BLOCKS: list[Row] = [  # lists of unlike length, the first of another class
+    *[("blocks", "Sequential", 8), *((f"blocks.{i}", "Sequential", 8) for i in range(3))],
+    *[(f"blocks.{i}.{j}", "Block" if i else "Stem", 8) for i in range(3) for j in range(i + 1)],
+    *[(f"blocks.{i}.{j}.bn1", "BatchNorm2d", 8) for i in range(3) for j in range(i + 1)],
+]
+
+
 def trace(rows: list[Row], *hosts: HostClass) -> Trace:
     layout = Layout("NCHW")
     modules = [TracedModule(name, cls, 1, (2, c, 4, 4), (2, c, 4, 4), after=layout, before=layout) for name, cls, c in rows]
@@ -44,6 +51,7 @@ def trace(rows: list[Row], *hosts: HostClass) -> Trace:
         (BRANCHES, "several-sites", "aspp.convs.*.*", ["aspp.convs.*.0", "aspp.convs.*.1"]),
         (BRANCHES, "container-element", "aspp.convs.*.0", ["aspp.convs.0.0", "aspp.convs.1,2.0"]),
         (BRANCHES, "container-element", "aspp.convs.1,2.0", []),
+        (STEM_AND_BLOCKS, "ambiguous-host", "blocks.*.*.bn1", ["blocks.0.0.bn1", "blocks.1,2.*.bn1"]),
     ],
 )
 def test_as_few_names_as_there_are_kinds_of_modules(rows: list[Row], error: str, site: str, found: list[str]) -> None:
