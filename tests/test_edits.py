@@ -178,12 +178,14 @@ CALLED_TWICE = NET.replace("        x = self.stem(x)\n", "        x = self.act(s
 def test_later_edits_bring_in_classes_of_other_files(tmp_path: Path) -> None:
     pytest.importorskip("timm")
     words = ["insert", "timm:test_efficientnet", "--edit", "after conv_stem: se", "--edit", "after blocks.*.*.bn1: eca"]
-    assert main([*words, "-o", str(tmp_path / "out.py")]) == 0
+    done = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "out.py")])
+    assert done.exit_code == 0, done.output
     text = (tmp_path / "out.py").read_text(encoding="utf-8")
     classes = ("ConvBnAct", "EdgeResidual", "InvertedResidual")  # of timm/models/_efficientnet_blocks.py
     assert all(text.count(f"\nclass {name}(nn.Module):\n") == 1 for name in classes)
     assert text.count("        x = self.eca(x)\n") == len(classes) and text.count("\ndef load_without(") == 1
-    assert main(["verify", str(tmp_path / "out.py")]) == 0
+    done = CliRunner().invoke(cli, ["verify", str(tmp_path / "out.py")])
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.slow
