@@ -40,6 +40,7 @@ from codegen.errors import CodegenError
 from codegen.ops import behind, beside, elsewhere, extra, insert, ordered, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
+from codegen.syntax import Code
 from codegen.traced import Trace
 from codegen.types import Component, Edit, Request, Site, Source, Variant
 
@@ -168,7 +169,7 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     running = inlining.of(named, component.running)
     place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
-    addition, hooks, ordering = _addition(component, place, request, trace)
+    addition, hooks, ordering = _addition(component, place, request, trace, parts.main)
     methods = _methods(place, list(ground.uses), trace)
     edits = [*_constructor(place, how, hooks, ordering), *methods]  # a new method stands behind what stands in `__init__`
     late = how in (Making.LATE, Making.LATE_PASSING)
@@ -245,11 +246,11 @@ def _methods(place: insert.Place, uses: list[Use], trace: Trace | None) -> list[
 
 
 def _addition(
-    component: Component, place: insert.Place, request: Request, trace: Trace | None
+    component: Component, place: insert.Place, request: Request, trace: Trace | None, main: Code
 ) -> tuple[Addition, list[str], list[str]]:
     """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
     code, making, site = place.code, construct.making(trace, place.site, component), place.site
-    hooks = [naming.apart(made, code) for made in construct.hooks(component, place.named, request)]
+    hooks = [naming.apart(made, code, main) for made in construct.hooks(component, place.named, request)]
     order = construct.order(trace, site, place.attributes, request.operation) if trace else None
     in_order = trace and not request.combine and loops.in_order(place.cls, site, trace.calls, request.operation)
     if site.layered and not site.whole or in_order:
@@ -265,12 +266,12 @@ def _addition(
         raise inlining.refused(f"a hook of {site.name} runs one module")
     if site.hooked:
         order = construct.hooked(site, place.attributes, request.operation, branch.operator(request.combine, site))
-    ordering = [naming.apart(order, code)] if order else []
+    ordering = [naming.apart(order, code, main)] if order else []
     imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
     imports += ["from functools import partial"] if any("partial(" in line for line, _ in hooks) else []
     imports += ["import torch"] if site.hooked else []
     imports += construct.imports(making)
-    new = (text for _, text in (*hooks, *ordering) if not naming.holds(code, text))
+    new = (text for _, text in (*hooks, *ordering) if not naming.holds(text, code, main))
     own = [style.reindented(text, code) for text in new]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())

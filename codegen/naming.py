@@ -116,10 +116,11 @@ def _end(code: Code, node: ast.stmt) -> int:
     return code.end(node) + len(behind)
 
 
-def holds(code: Code, text: str) -> bool:
+def holds(text: str, *files: Code) -> bool:
     """Whether a file has this very function already."""
     function = next(n for n in Code(text).tree.body if isinstance(n, ast.FunctionDef))
-    return any(isinstance(n, ast.FunctionDef) and ast.dump(n) == ast.dump(function) for n in code.tree.body)
+    known = (n for code in files for n in code.tree.body if isinstance(n, ast.FunctionDef) and n.name == function.name)
+    return any(ast.dump(node) == ast.dump(function) for node in known)
 
 
 def apart(made: tuple[str, str], *files: Code) -> tuple[str, str]:
