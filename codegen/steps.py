@@ -53,7 +53,8 @@ def verify(requests: Sequence[Request], file: Path, text: str, encoding: str) ->
     with Child(requests[0].limits) as child:
         reports = [*_made(child, source, requests[:-1], Stopwatch(), requests)]
         here, request = _step(child, source, reports, requests[-1])
-        report = pipeline.proved(child, here, request, text, encoding)
+        with _naming(len(requests), requests[-1].edits[-1]):
+            report = pipeline.proved(child, here, request, text, encoding)
     return replace(report, output=str(file), request=requests[0])
 
 
