@@ -36,6 +36,8 @@ def manner(trace: Trace, request: Request, meant: Sequence[TracedModule], edited
     """(whether the class of the modules is edited, the way to them, where the module becomes a layer): see `way`, `layer`."""
     whole, wanted = edited is Edited.CLASS, edited is Edited.LAYER
     layered = hooked(trace, request, meant) if request.hook else layer(trace, request, meant, wanted=wanted)
+    if layered and not request.hook and _counted(trace, meant) and are_own(trace, meant):
+        return True, "", None  # another layer would move those behind it
     found = "" if whole or layered is not None else way(trace, meant)
     whole = whole or layered == "" or layered is None and not found and are_own(trace, meant)
     tapped = layered is None and also_runs_itself(trace, {m.name for m in meant})
@@ -103,6 +105,12 @@ def layer(trace: Trace, request: Request, meant: Sequence[TracedModule], *, want
     single = len(meant) == 1 or wanted and len({m.name.rpartition(".")[2] for m in meant}) == 1
     single = single and all(lists[name].class_name == "Sequential" for name in holders) and bool(way(trace, meant))
     return "" if chains else meant[0].name.rpartition(".")[2] if single else None
+
+
+def _counted(trace: Trace, meant: Sequence[TracedModule]) -> bool:
+    """Whether the code around the lists of these modules also runs their elements one by one, and may count them."""
+    holders = {m.name.rpartition(".")[0] for m in meant}
+    return any(c.module.rpartition(".")[0] in holders and c.owner not in holders for c in trace.calls)
 
 
 def are_own(trace: Trace, meant: Sequence[TracedModule]) -> bool:

@@ -57,10 +57,13 @@ def forget() -> None:
 
 
 @functools.cache
-def canonical(meaning: str) -> str:
-    """Where a name is defined: `timm.layers.Mlp`, which a package or a module exports again, is `timm.layers.mlp.Mlp`."""
+def canonical(meaning: str, *, in_torch: bool = False) -> str:
+    """Where a name is defined: `timm.layers.Mlp`, which a package or a module exports again, is `timm.layers.mlp.Mlp`.
+
+    in_torch: also what torch exports again; its names are left as they are known otherwise.
+    """
     module, _, name = meaning.rpartition(".")
-    path = sources.module_path(module) if module and not module.startswith("torch.") else None
+    path = sources.module_path(module) if module and (in_torch or not module.startswith("torch.")) else None
     if path is None:
         return meaning
     file = sources.file(path)
@@ -69,9 +72,10 @@ def canonical(meaning: str) -> str:
             origin = absolute(replace(file, module=module), node)
             for alias in node.names:
                 if (alias.asname or alias.name) == name:  # `from . import layers` binds the submodule itself
-                    return canonical(found) if (found := f"{origin}.{alias.name}") != meaning else meaning
+                    found = f"{origin}.{alias.name}"
+                    return canonical(found, in_torch=in_torch) if found != meaning else meaning
                 if alias.name == "*" and _defines(origin, name):
-                    return canonical(f"{origin}.{name}")
+                    return canonical(f"{origin}.{name}", in_torch=in_torch)
     return meaning
 
 

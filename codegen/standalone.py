@@ -294,4 +294,6 @@ def _import_edits(
 
 def _same(one: str, other: str) -> bool:
     """Whether two meanings are of one thing, perhaps exported again."""
-    return one == other or bool(one) and imports.canonical(one) == imports.canonical(other)
+    if one == other or not one:
+        return one == other
+    return any(imports.canonical(one, in_torch=deep) == imports.canonical(other, in_torch=deep) for deep in (False, True))

@@ -19,7 +19,7 @@ WORDS = {"held": "", "idle": "the site does not run", "not run": "not run by the
 Way = tuple[bool, tuple[int, ...]]  # how the library wraps a model: a small one, which features it asks for
 FEATURES = paths.Path("features_only", lambda model, args, kwargs: model(*args, **kwargs), lambda model: True)
 ALL: tuple[Way, ...] = ((True, ()), (True, (0, 1)), (False, ()))  # tried in this order
-FIRST: tuple[Way, ...] = ((True, (0,)), (False, (0,)))  # it may leave out all that runs behind it, and the site too
+FIRST: tuple[Way, ...] = ((True, (0,)),)  # it may leave out all that runs behind it, and the site too; of a small model only
 
 
 def check(subject: Subject) -> Outcome:
