@@ -220,6 +220,12 @@ def _run_by_another(trace: Trace, holders: Collection[str], way: str) -> str:
     return next((c.owner for c in calls if c.owner != selection.parted(c.module, way)), "")
 
 
+def is_list(trace: Trace, module: TracedModule) -> bool:
+    """Whether a module is a list of torch's, or of a class that derives from one."""
+    own = (h for h in trace.hosts if module.name in h.instances)
+    return module.class_name in LISTS or any(h.indexed or h.keyed for h in own)
+
+
 def dicts(trace: Trace) -> dict[str, str]:
     """The modules whose elements are reached by key, `self.heads["cls"]`, or by name: their positions are not their names where
     `se` stands between `0` and `1`.

@@ -66,7 +66,8 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
 
 def _listing(site: Site, trace: Trace) -> Site:
     ordered = not site.layered and elements.ordered(trace, site)
-    return replace(site, names=tuple(m.name for m in trace.modules), dicts=elements.dicts(trace), ordered=ordered)
+    names, is_list = tuple(m.name for m in trace.modules), elements.is_list(trace, site.module)
+    return replace(site, names=names, dicts=elements.dicts(trace), ordered=ordered, is_list=is_list)
 
 
 def _goes_on(trace: Trace, host: HostClass) -> bool:

@@ -75,6 +75,7 @@ class _Reader:
         self._refuse_strangers(calls := list(calls))
         holders = {owner: f"{owner}.{self.site.attribute}.".lstrip(".") for owner in self.site.host.instances}
         mine = [c for c in calls if c.owner in holders and f"{c.module}.".startswith(holders[c.owner])]
+        mine = [c for c in mine if self.site.is_list or not self._element(c)]  # x = self.encoder.merger(x) is no encoder
         edges: dict[str, int] = {}
         choose = max if "after" in self.sides else min
         for call in mine:

@@ -95,6 +95,7 @@ class Site:
     chosen: Chosen | None = None  # only these objects get a module, from the model; the others of the class an nn.Identity
     whole: bool = False  # the host's objects themselves are meant, not a child of theirs
     parted: bool = False  # `features.3`: an element of a list of torch's, which the host runs as a whole
+    is_list: bool = True  # of modules: what runs its elements one by one runs it
     layered: bool = False  # the module becomes a layer of an nn.Sequential of torch's: of the sites (`whole`), or beside one
     hooked: bool = False  # a forward hook of the site runs the module, which stands in the site: no code that runs it is edited
     ordered: bool = False  # the host inherits torch's nn.Sequential.forward, which runs the site (`whole`: the layers in it)

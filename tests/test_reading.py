@@ -258,3 +258,11 @@ def test_a_list_that_the_class_cuts_short_may_lack_the_element() -> None:
 
     assert condition(methods) == 'if blk is getattr(self.blocks, "3", None):'
     assert condition(methods.partition("\n\n")[0]) == "if blk is self.blocks[3]:"
+
+
+def test_a_child_that_the_host_runs_is_not_the_site_unless_that_is_a_list() -> None:
+    body = "def forward(self, x):\n    return self.enc(x)\n\ndef late(self, x):\n    x = self.enc.norm(x)\n    return x"
+    code = host(body)
+    calls = [seen(code, "self.enc(x)", "enc"), seen(code, "self.enc.norm(x)", "enc.norm")]
+    site = replace(make_site("enc"), names=("enc", "enc.norm"), is_list=False)
+    assert edited(code, calls, "after", site) == body.replace("self.enc(x)", "self.se(self.enc(x))")
