@@ -25,10 +25,11 @@ def sizes(variant: Variant) -> dict[str, int]:
 
 
 def methods(text: str, name: str) -> dict[str, list[str]]:
-    """The lines of every method of a class, the last one of that name in the file."""
+    """The lines of every method of a class, the last one of that name in the file; none where a later edit brings it in."""
     lines = text.splitlines()
     classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef) and node.name == name]
-    found = [node for node in classes[-1].body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    body = [node for cls in classes[-1:] for node in cls.body]
+    found = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return {node.name: lines[node.lineno - 1 : node.end_lineno] for node in found}
 
 
