@@ -302,7 +302,8 @@ class Making:
         made = []
         for step in report.steps:
             assert step.variant and step.site
-            own = [name for name in selection.select(known, step.request.site) if name in sites]
+            own = [name for name in selection.select(known, step.request.site) if not sites or name in sites]
+            own = own or [step.site.module.name]
             made.append((step.variant.attribute, own, step.site.parted, operation(self.request, step.site)))
         return made
 
