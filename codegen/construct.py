@@ -85,7 +85,7 @@ def spelled(site: Site, model: ast.ClassDef) -> tuple[reaching.Spelled, str]:
     taken = parameters | syntax.used_names(ast.parse(site.width.expr))
     owners = dict.fromkeys(selection.parted(name, site.attribute) for name in site.chosen.names)
     pattern = selection.parted(site.chosen.pattern, site.attribute)
-    several = reaching.spelled(site.names, pattern, taken, site.dicts) if pattern else None
+    several = reaching.spelled(site.names, pattern, taken, site.dicts, [*owners]) if pattern else None
     where = several or reaching.each([*owners], taken, site.dicts)
     itself = site.whole or selection.is_point(site.attribute)  # between modules the expressions are of the owner
     module = where.target if itself else reaching.in_host(site, where.target)

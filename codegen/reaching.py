@@ -22,10 +22,14 @@ class Spelled:
 
 
 def spelled(
-    names: Sequence[str], pattern: str, taken: Collection[str], dicts: Mapping[str, str] = MappingProxyType({})
+    names: Sequence[str],
+    pattern: str,
+    taken: Collection[str],
+    dicts: Mapping[str, str] = MappingProxyType({}),
+    meant: Sequence[str] = (),
 ) -> Spelled:
     """The loops of the model's own `__init__` that reach all that a site's name means. taken: names that it uses; dicts: how
-    the elements of some lists are reached, `KEYED` those of an nn.ModuleDict.
+    the elements of some lists are reached, `KEYED` those of an nn.ModuleDict; meant: what is reached where no loop fits.
     """
     children, parents = selection.children_of(names), [""]
     headers: list[str] = []
@@ -37,7 +41,7 @@ def spelled(
         how = ways.pop() if len(ways) == 1 else ""
         every = part == "*" or "*" in part and found == [children[parent] for parent in parents]
         if not all(found) or not (listed or every) and found != [found[0]] * len(found):
-            return each(selection.select(names, pattern), taken, dicts)  # the parents are unlike: no loop fits them all
+            return each(meant or selection.select(names, pattern), taken, dicts)  # the parents are unlike: no loop fits all
         if part in found[0] or listed and part.lstrip("-").isdigit():
             target = below(target, part, how)
         elif listed and selection.POSITIONS.fullmatch(part):

@@ -104,7 +104,8 @@ def holds_site(plan: Plan, model: nn.Module) -> bool:
 def meant(plan: Plan, model: nn.Module) -> list[str]:
     """The chosen modules in this build."""
     names = [name for name, _ in model.named_modules()]
-    return selection.select(names, plan.pattern) if plan.pattern else [n for n in plan.chosen if n in names]
+    by_pattern = selection.select(names, plan.pattern) if plan.pattern else []
+    return by_pattern or [n for n in plan.chosen if n in names]  # `blocks.0,4` in a model that was cut to three blocks
 
 
 def hosts(plan: Plan, model: nn.Module) -> list[str]:
