@@ -10,9 +10,10 @@ it is at the start: it may be edited meanwhile. Models run in forks of one proce
 
 Four places of every registered model, in an order drawn at random, those of over 200 million parameters last: a run that is
 stopped is a sample. Each model is traced for the site of each cell and judged with at most two blocks of each stage and at a
-quarter of its width, where its constructor takes that (shorter.py). With --quick one cell of a model gets the whole contract, and the oracle on all paths;
-the others get the contract of sweeps, and the oracle on four paths. Where that finds a fault, the cell gets the whole contract
-as well, and the oracle beside the whole model: what counts is what the command would have written. The table tells how many.
+quarter of its width, where its constructor takes that (shorter.py). With --quick one cell of a model gets the whole contract,
+and the oracle on all paths; the others get the contract of sweeps, and the oracle on four paths. Where that finds a fault,
+the cell gets the whole contract as well, and the oracle beside the whole model: what counts is what the command would have
+written. The table tells how many.
 """
 
 from __future__ import annotations
