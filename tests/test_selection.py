@@ -77,6 +77,15 @@ def test_how_the_models_code_reaches_them(pattern: str, headers: list[str], targ
     assert reaching.spelled(NAMES, pattern, ()) == reaching.Spelled(tuple(headers), target)
 
 
+def test_where_no_loop_fits_only_what_is_meant_is_reached() -> None:
+    """features.0 ends in a norm, features.2 is no list: the pattern of the blocks' owners means the norm too."""
+    names = ["", "features", *(f"features.{i}" for i in range(4)), "features.0.0", "features.2.norm"]
+    names += [f"features.{i}.{j}" for i in (1, 3) for j in (0, 1)]
+    blocks = ["features.1.1", "features.3.1"]
+    found = reaching.spelled(names, "features.*.-1", (), meant=blocks)
+    assert found.headers == ("for module in (self.features[1][1], self.features[3][1]):",)
+
+
 def test_names_of_the_constructor_are_left_alone() -> None:
     assert reaching.spelled(NAMES, "blocks.*", {"block"}).target == "block2"
 
