@@ -51,6 +51,9 @@ def test_every_public_path_runs_the_module(codegen: Run, tmp_path: Path, source:
         ("timm:hrnet_w18_small", "bn1", "+        x = self.se(x)\n"),  # by a class that derives from the model's
         ("timm:vgg11_bn", "features.3 --hook", "+        self.features[3].register_forward_hook(run_se)\n"),  # layers count
         ("timm:deit_tiny_distilled_patch16_224", "patch_embed", "+        self.se = SqueezeExcite("),  # inherited
+        ("timm:deit_tiny_distilled_patch16_224", "blocks.0", "+        self.blocks[0].se = SqueezeExcite("),  # counted
+        ("timm:densenet121", "features.norm5", "+        self.features.norm5.se = SqueezeExcite("),  # of another file
+        ("timm:resnet50_clip", "stem", "+        self.stem.se = SqueezeExcite("),  # a layer of what also runs itself
     ],
 )
 def test_feature_extractors_of_other_kinds(codegen: Run, tmp_path: Path, source: str, site: str, written: str) -> None:
