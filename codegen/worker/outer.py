@@ -106,10 +106,10 @@ assert _of_one.__code__.co_varnames == (CHOSEN, OWNER)
 def _of_owner(seen: Sequence[tuple[_Seen, Any]], outgoing: bool) -> str:
     """`block.norm2.num_channels` for an nn.Identity of the block: of what holds the modules, and of their neighbours there.
 
-    seen: each with its width. Other models of the class may have other layers, and a layout of their own: they tell nothing.
+    seen: each with its width. Other models may have other layers, and a layout of their own: they tell nothing.
     """
-    kinds = _kinds(seen[0][0].owner)
-    alike = [(s, value) for s, value in seen if _kinds(s.owner) == kinds]
+    kinds, model = _kinds(seen[0][0].owner), seen[0][0].model
+    alike = [(s, value) for s, value in seen if s.model is model or _kinds(s.owner) == kinds]
     observed = [Observation(Scope(_of_one.__code__, {OWNER: s.owner}, {}, (), OWNER), value) for s, value in alike]
     if len({value for _, value in alike}) == 1:  # it may be equal by chance
         return ""
