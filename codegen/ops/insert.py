@@ -113,6 +113,8 @@ def _wrap_result(place: Place, use: Use) -> Iterator[Edit]:
     # F.relu(self.conv(x)) -> F.relu(self.se(self.conv(x))), x + self.attn(x)[0] -> x + self.se(self.attn(x)[0])
     tested = use.condition.partition(" is ")[2].removeprefix("(").partition(" if ")[0]
     element = tested.endswith(("[-1]", "[0]")) and tested != reaching.in_host(place.site, use.me)
+    chained = place.site.module.class_name == "Sequential" and place.site.module.calls  # its last one's result is its own
+    element = element and not chained
     node, kind = tensor(use.node, parents(use.method), key(place.site.module)), place.site.module.output_kind
     if element or node is None or kind == "other":
         why = f"only where {use.condition}" if element else f"it returns a {kind}"
