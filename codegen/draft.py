@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -20,7 +20,6 @@ from codegen import (
     expressions,
     foreign,
     groups,
-    initialising,
     inlining,
     inputs,
     locating,
@@ -37,7 +36,7 @@ from codegen import (
 from codegen.construct import Making
 from codegen.elements import Edited
 from codegen.errors import CodegenError
-from codegen.ops import behind, beside, elsewhere, extra, insert, ordered, split, whole
+from codegen.ops import behind, beside, construction, elsewhere, extra, insert, lengths, ordered, split, whole
 from codegen.reading import Use
 from codegen.standalone import Addition, Parts
 from codegen.syntax import Code
@@ -153,10 +152,11 @@ def _drafted(
 
 
 def _holder(trace: Trace, site: Site) -> Site:
-    """The list as the site, whose element is meant."""
+    """The list as the site, whose element is meant: it is named by that."""
     name = site.module.name.rpartition(".")[0]
     module = next(m for m in trace.modules if m.name == name)
-    return replace(site, attribute=site.attribute.rpartition(".")[0], module=module)
+    attribute = site.attribute.rpartition(".")[0]
+    return replace(site, name=site.module.name, attribute=attribute, module=module, is_list=True)
 
 
 def write(request: Request, source: Source, ground: Ground, trace: Trace | None, others: Sequence[Trace] = ()) -> Draft:
@@ -170,8 +170,8 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
     addition, hooks, ordering = _addition(component, place, request, trace, parts.main)
-    methods = _methods(place, list(ground.uses), trace)
-    edits = [*_constructor(place, how, hooks, ordering), *methods]  # a new method stands behind what stands in `__init__`
+    methods = lengths.fitted(place.code, cls, _methods(place, list(ground.uses), trace))
+    edits = [*construction.edits(place, how, (hooks, ordering), trace), *methods]  # a new method stands behind `__init__`
     late = how in (Making.LATE, Making.LATE_PASSING)
     if late or how in (Making.CHOSEN, Making.LAYER):
         lines = ordering if late else hooks if how is Making.CHOSEN else [*ordering, *hooks]
@@ -209,17 +209,6 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
         component.stateful,
         origin,
     )
-
-
-def _constructor(place: insert.Place, how: Making, hooks: list[str], ordering: list[str]) -> Iterator[Edit]:
-    """The edit of the host's `__init__`, where it is the host that makes the module or holds a place for it."""
-    if how is Making.LAYER:
-        return
-    late = how in (Making.LATE, Making.LATE_PASSING)
-    stated = construct.statements(place.named, how, itself="" in place.site.host.instances)
-    made = [initialising.filled(line, place.code, place.cls, late=late) for line in stated]
-    made += [*(() if how is Making.CHOSEN else hooks), *(() if late else ordering)]
-    yield construct.plan(place.code, place.cls, construct.guarded(made, construct.present(place.cls, place.site)))
 
 
 def _about(request: Request, place: insert.Place, site: Site, trace: Trace | None, uses: Sequence[Use]) -> list[str]:

@@ -206,12 +206,17 @@ def is_parted(trace: Trace, site: Site) -> bool:
     """
     holder = site.attribute.rpartition(".")[0]
     holders = {selection.joined(owner, holder) for owner in site.host.instances}
-    if site.host.variable or not any(c.module in holders for c in trace.calls):
+    if site.host.variable or not any(c.module in holders or _in_a_part(c, site) for c in trace.calls):
         return False
     if other := _run_by_another(trace, holders, holder):
         what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too"
         raise CodegenError("container-element", what, f"insert after {holder}")
     return True
+
+
+def _in_a_part(call: Call, site: Site) -> bool:
+    """Whether the host runs the element in a part of the list: `self.features[4:](x)`."""
+    return call.module == selection.joined(call.owner, site.attribute) and call.owner in site.host.instances and not call.direct
 
 
 def _run_by_another(trace: Trace, holders: Collection[str], way: str) -> str:
@@ -233,7 +238,7 @@ def dicts(trace: Trace) -> dict[str, str]:
     children = selection.children_of(m.name for m in trace.modules)
     lists = {m.name for m in trace.modules if m.class_name in ("Sequential", "ModuleList")}
     lists |= {path for h in trace.hosts if h.indexed for path in h.instances}
-    mixed = [name for name in lists if len({child.isdigit() for child in children[name]}) > 1]
+    mixed = [name for name in lists if any(c.isdigit() and int(c) != at for at, c in enumerate(children[name]))]
     keyed = {path for h in trace.hosts if h.keyed for path in h.instances}
     keyed |= {m.name for m in trace.modules if m.class_name == "ModuleDict"}
     return dict.fromkeys(mixed, NAMED) | dict.fromkeys(keyed, KEYED)

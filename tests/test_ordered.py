@@ -157,3 +157,15 @@ def test_it_is_proved_and_taken_out_again(codegen: Run, tmp_path: Path, place: s
     assert line in (tmp_path / "out.py").read_text(encoding="utf-8")
     assert codegen("remove", "out.py", "--name", "se", "-o", "back.py", cwd=tmp_path).returncode == 0
     assert (tmp_path / "back.py").read_text(encoding="utf-8") == FILE
+
+
+@pytest.mark.slow
+def test_objects_that_lack_the_layer_hold_a_place_at_their_end(codegen: Run, tmp_path: Path) -> None:
+    text = FILE.replace("(self, dim):", "(self, dim, act=True):")
+    text = text.replace(", nn.ReLU())", ")\n        if act:\n            self.append(nn.ReLU())")
+    text = text.replace("Stack(width) for _ in range(3)", "Stack(width, act=i > 0) for i in range(3)")
+    (tmp_path / "net.py").write_text(text, encoding="utf-8")
+    command = ("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--after", "stages.1.2", "-o", "out.py")
+    done = codegen(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert '        if "2" in self._modules:\n            place_se(self)\n' in (tmp_path / "out.py").read_text(encoding="utf-8")

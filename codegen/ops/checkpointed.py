@@ -6,16 +6,16 @@ import ast
 import io
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from codegen import rewrite, style, syntax
+from codegen import syntax
 from codegen.errors import CodegenError
+from codegen.ops import lengths
 from codegen.reading import Use
 from codegen.syntax import Code
 from codegen.types import Edit
 
-SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 OWN = frozenset({"function", "use_reentrant", "context_fn", "determinism_check", "debug", "early_stop", "preserve_rng_state"})
 
 
@@ -32,7 +32,7 @@ def plan(code: Code, uses: Sequence[Use], runner: Runner) -> list[Edit]:
     by_statement: dict[ast.AST, list[Edit]] = defaultdict(list)
     for use in uses:
         by_statement[statement(use)] += call(code, use, runner)
-    return [edit for where, edits in by_statement.items() for edit in _fitted(code, where, edits)]
+    return [edit for where, edits in by_statement.items() for edit in lengths.fitting(code, where, edits)]
 
 
 def statement(use: Use) -> ast.AST:
@@ -100,21 +100,6 @@ def _last_token(given: str) -> tuple[str, int] | None:
         return None
     (line, column), lines = tokens[-2].end, text.split("\n")
     return tokens[-2].string, sum(len(each) + 1 for each in lines[: line - 1]) + column - 1
-
-
-def _fitted(code: Code, statement: ast.AST, edits: Iterable[Edit]) -> list[Edit]:
-    """The edits of one statement; where its only line gets too long, the statement as black writes it."""
-    edits = list(edits)
-    if not isinstance(statement, SIMPLE) or statement.lineno != statement.end_lineno or not code.stands_alone(statement):
-        return edits
-    start, end = code.line_start(statement), code.line_end(statement)
-    old = code.text[start:end]
-    new = rewrite.apply(old, [replace(e, start=e.start - start, end=e.end - start) for e in edits])
-    limit = style.line_length(code.text)
-    if len(new.rstrip().expandtabs(4)) <= limit or len(old.rstrip().expandtabs(4)) > limit:
-        return edits
-    block = style.block(new.strip(), code, code.indent(statement))
-    return [Edit(start, end, block if old.endswith(("\n", "\r")) else block.removesuffix(code.newline), edits[0].what)]
 
 
 def refused(use: Use, why: str, hint: str = "choose the module around it, or one inside it") -> CodegenError:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from codegen import landing, loops, naming, rewrite, selection, style, syntax
 from codegen.ops import checkpointed
-from codegen.ops.checkpointed import SIMPLE, Runner, refused
+from codegen.ops.checkpointed import Runner, refused
+from codegen.ops.lengths import SIMPLE
 from codegen.reading import Use
 from codegen.syntax import Code
 from codegen.types import Edit
