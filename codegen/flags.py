@@ -1,9 +1,11 @@
-"""The flags of a method that decide what one of its calls gives. Reads code; writes nothing."""
+"""What decides, in a method, what one of its calls gives or runs. Reads code; writes nothing."""
 
 from __future__ import annotations
 
 import ast
+import re
 
+from codegen import syntax
 from codegen.syntax import Function
 
 
@@ -31,3 +33,27 @@ def _defaults(method: Function) -> dict[str, bool]:
 
 def _is_assigned(method: Function, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store) for n in ast.walk(method))
+
+
+def of_another(method: Function, call: ast.Call, condition: str) -> bool:
+    """Whether the code says that a call runs another element than the one of the condition, `module is self[4]`.
+
+    if module is self[2]:
+        x = module(x)
+    """
+    wanted, above = _tested(condition), syntax.parents(method)
+    inside: ast.AST = call
+    while wanted and inside is not method:
+        outside = above[inside]
+        said = _tested(ast.unparse(outside.test)) if isinstance(outside, ast.If) and inside in outside.body else None
+        if said and said[:2] == wanted[:2] and said[2] != wanted[2]:
+            return True
+        inside = outside
+    return False
+
+
+def _tested(condition: str) -> tuple[str, str, int] | None:
+    """("module", "self", 4) of `module is self[4]`; None of another condition."""
+    if match := re.fullmatch(r"(\w+) is ([\w.]+)\[(\d+)\]", condition):
+        return match[1], match[2], int(match[3])
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -98,6 +99,51 @@ def holder(site: Site, me: str) -> str:
 def names(site: Site, node: ast.expr, me: str) -> bool:
     """Whether an expression names the site: `self.heads["cls"]`, or `self.heads.cls`."""
     return ast.unparse(node) in (unparsed(in_host(site, me)), selection.joined(me, site.attribute))
+
+
+def elements(site: Site) -> list[str]:
+    """The names of all elements of the list in which the site stands."""
+    path = f"{site.module.name.rpartition('.')[0]}."
+    names = [name.removeprefix(path) for name in site.names if name.startswith(path)]
+    return [name for name in names if "." not in name]
+
+
+def part(node: ast.expr, listed: Collection[str], length: int) -> range:
+    """The positions of a list that an expression stands for: all of `self.blocks`, some of `self.blocks[1:4]`; none of
+    another one. listed: how the list is named; length: how many elements it has.
+    """
+    if ast.unparse(node) in listed:
+        return range(length)
+    bounds = node.slice if isinstance(node, ast.Subscript) and ast.unparse(node.value) in listed else None
+    if not isinstance(bounds, ast.Slice) or bounds.step:
+        return range(0)
+    first, last = (ast.unparse(end) if end else "" for end in (bounds.lower, bounds.upper))
+    if not all(re.fullmatch(r"-?\d*", end) for end in (first, last)):
+        return range(0)
+    return range(length)[int(first or 0) : int(last) if last else None]
+
+
+def is_named(callee: ast.expr, names: Mapping[str, str]) -> bool:
+    """Whether a callee stands for a module; `next(map(self.norm, xs))` calls one without naming it. names: of the modules that
+    the method's variables held.
+    """
+    if isinstance(callee, ast.Name):
+        return callee.id in names
+    by_getattr = isinstance(callee, ast.Call) and isinstance(callee.func, ast.Name) and callee.func.id == "getattr"
+    return by_getattr or isinstance(callee, (ast.Attribute, ast.Subscript))
+
+
+def handed_on(call: ast.Call, position: int = 0) -> list[ast.expr]:
+    """What a call gives to the module that it is given at a position: `[x]` of checkpoint(self.m, x), and of torch's
+    checkpoint_sequential(self.m, segments, x).
+    """
+    counted = ast.unparse(call.func).endswith("checkpoint_sequential")
+    return call.args[position + 1 + counted :]
+
+
+def is_end(part: ast.Slice, sides: Collection[str]) -> bool:
+    """Whether a part of a list has its last element, `self.body[2:]`; before: its first."""
+    return not (part.step or (part.upper if "after" in sides else part.lower))
 
 
 @functools.lru_cache(maxsize=64)

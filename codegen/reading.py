@@ -61,6 +61,7 @@ class _Reader:
         self.code, self.cls, self.site, self.sides = code, cls, site, sides
         self.found: dict[ast.Call, Use] = {}
         self.children, self.cut_short = selection.children_of(site.names), loops.cut_short(cls)
+        self.element = site.name.rpartition(".")[2] if site.parted else ""  # of the list that is read
         self.misfits: set[ast.Call] = set()  # they run the site on a tensor that is not the one meant
         self.by_span, self.method_of, self.loops_around = loops.surveyed(cls)
 
@@ -76,6 +77,7 @@ class _Reader:
         holders = {owner: f"{owner}.{self.site.attribute}.".lstrip(".") for owner in self.site.host.instances}
         mine = [c for c in calls if c.owner in holders and f"{c.module}.".startswith(holders[c.owner])]
         mine = [c for c in mine if self.site.is_list or not self._element(c)]  # x = self.encoder.merger(x) is no encoder
+        mine = [c for c in mine if not self.element or self._element(c).partition(".")[0] in ("", self.element)]
         edges: dict[str, int] = {}
         choose = max if "after" in self.sides else min
         for call in mine:
@@ -137,10 +139,10 @@ class _Reader:
         called = node.func
         if isinstance(called, ast.Attribute) and called.attr == "forward":  # self.neck.forward(x)
             called = called.value
-        if self._is_end(called) or call.direct and not deep and self._names_module(called, names):
+        if self._is_end(called) or call.direct and not deep and reaching.is_named(called, names):
             return self._make(node, self._condition(called, element), node.args, node.keywords)
         for position, argument in enumerate(node.args):
-            rest = node.args[position + 1 :]
+            rest = reaching.handed_on(node, position)
             if self._is_site(argument) or self._is_end(argument):
                 return self._make(node, "", rest, node.keywords)
             if isinstance(argument, (ast.List, ast.Tuple)) and any(map(self._is_site, argument.elts)):
@@ -155,13 +157,6 @@ class _Reader:
             f"{call.method}:{call.span.line} runs {call.module} inside `{ast.unparse(node)[:60]}` ({call.path})",
             "insert at a place that the host's own methods call",
         )
-
-    def _names_module(self, callee: ast.expr, names: dict[str, str]) -> bool:
-        """Whether the callee stands for a module; `next(map(self.norm, xs))` calls one without naming it."""
-        if isinstance(callee, ast.Name):
-            return callee.id in names
-        by_getattr = isinstance(callee, ast.Call) and isinstance(callee.func, ast.Name) and callee.func.id == "getattr"
-        return by_getattr or isinstance(callee, (ast.Attribute, ast.Subscript))
 
     def _condition(self, callee: ast.expr, element: bool) -> str:
         """When a callee is the site: "" for `self.m`; `name == "m"` for getattr(self, name); else `callee is self.m`."""
@@ -245,7 +240,8 @@ class _Reader:
                 twin = self._make(node, self._condition(subject, element=False), args, node.keywords)
             else:
                 continue
-            self.found[node] = replace(twin, observed=False)
+            if not flags.of_another(method, node, twin.condition):
+                self.found[node] = replace(twin, observed=False)
 
     def _subject(self, use: Use) -> str:
         """The text of the name that stood for the site: `blk` in `blk(x)` and in `checkpoint(blk, x)`."""
@@ -261,7 +257,7 @@ class _Reader:
             first = node.args[0]
             members = isinstance(first, (ast.List, ast.Tuple))
             if not members or any(map(self._is_site, first.elts)):  # type: ignore[attr-defined]
-                return first, node.args[1:]
+                return first, reaching.handed_on(node)
         return function, node.args
 
     def _loops_over(self, node: ast.Call, subject: ast.expr, is_list: Callable[[ast.AST], bool]) -> bool:
@@ -284,9 +280,13 @@ class _Reader:
         return isinstance(node, (ast.Attribute, ast.Subscript)) and reaching.names(self.site, node, self._me(node))
 
     def _is_end(self, node: ast.AST) -> bool:
-        """Whether it is a part of the list that is the site, with its last element: `self.body[2:]`; before: with its first."""
-        part = node.slice if isinstance(node, ast.Subscript) and self._is_site(node.value) else None
-        return isinstance(part, ast.Slice) and not (part.step or (part.upper if "after" in self.sides else part.lower))
+        """Whether it is a part of the list that is the site, the last one, or that with the element that is meant."""
+        if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice) or not self._is_site(node.value):
+            return False
+        if not self.element:
+            return reaching.is_end(node.slice, self.sides)
+        elements = self.children[self.site.module.name]
+        return elements.index(self.element) in reaching.part(node, [ast.unparse(node.value)], len(elements))
 
     def _is_holder(self, node: ast.AST) -> bool:
         """Whether it is the list that holds the site."""

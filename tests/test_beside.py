@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 from typing import Any
 
@@ -167,3 +168,15 @@ def test_a_module_of_the_catalogue_keeps_the_shape_and_so_must_the_site() -> Non
 def test_cat_needs_the_channel_dim() -> None:
     with pytest.raises(CodegenError, match="could not be measured"):
         make("cat", "")
+
+
+def test_the_site_among_others_in_an_expression() -> None:
+    code = host("def forward(self, x):\n    return sum(getattr(self, name)(x) for name in self.names)")
+    cls, site = syntax.find_class(code, "Net"), make_site()
+    assert cls is not None
+    uses = reading.uses(code, cls, site, [seen(code, "getattr(self, name)(x)")], ("before", "after"))
+    place = insert.Place(code, cls, site, held("se"), ("self.se(x)",), False, "add")
+    text = rewrite.apply(code.text, beside.plan(place, uses))
+    assert '(getattr(self, name)(x) + self.se(x) if name == "m" else getattr(self, name)(x)) for name' in text
+    with pytest.raises(CodegenError, match="run among others"):
+        beside.plan(replace(place, site=make_site(in_place=True)), uses)

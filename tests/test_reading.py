@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from small_host import INIT, check, edited, host, make_site, seen
 
-from codegen import loops, reading, syntax
+from codegen import flags, loops, reaching, reading, syntax
 from codegen.errors import CodegenError
 from codegen.syntax import Code
 
@@ -266,3 +266,44 @@ def test_a_child_that_the_host_runs_is_not_the_site_unless_that_is_a_list() -> N
     calls = [seen(code, "self.enc(x)", "enc"), seen(code, "self.enc.norm(x)", "enc.norm")]
     site = replace(make_site("enc"), names=("enc", "enc.norm"), is_list=False)
     assert edited(code, calls, "after", site) == body.replace("self.enc(x)", "self.se(self.enc(x))")
+
+
+@pytest.mark.parametrize("operation", ["after", "before"])
+def test_what_torchs_checkpoint_sequential_is_given_first_is_a_number(operation: str) -> None:
+    code = host(
+        "def forward(self, x):\n    if self.again:\n        return checkpoint_sequential(self.m, 2, x, use_reentrant=False)\n"
+        "    return self.m(x)"
+    )
+    text = edited(code, [seen(code, "self.m(x)")], operation)
+    run = "checkpoint_sequential(self.m, 2, {}, use_reentrant=False)"
+    assert (run.format("self.se(x)") if operation == "before" else f"self.se({run.format('x')})") in text
+
+
+def test_a_call_that_the_code_says_is_another_element_s_stays() -> None:
+    code = host(
+        "def forward(self, x):\n    for m in self:\n        if m is self[1]:\n            x = m(x) + 1\n"
+        "        else:\n            x = m(x)\n    return x"
+    )
+    elements = {"names": (("m", "2"),), "owner": ""}
+    site = replace(make_site("2"), host=replace(make_site("2").host, indexed=True))
+    text = edited(code, [seen(code, "m(x)", "2", nth=1, **elements)], "after", site)
+    assert "            x = m(x) + 1\n        else:\n            x = m(x)\n            if m is self[2]:\n" in text
+    method, calls = _forward(code), [n for n in ast.walk(code.tree) if isinstance(n, ast.Call) and code.segment(n) == "m(x)"]
+    said = {call.lineno - method.lineno: flags.of_another(method, call, "m is self[2]") for call in calls}
+    assert said == {3: True, 5: False} and not any(flags.of_another(method, call, "m is self[-1]") for call in calls)
+
+
+def _forward(code: Code) -> syntax.Function:
+    cls = syntax.find_class(code, "Net")
+    method = cls and syntax.method(cls, "forward")
+    assert method is not None
+    return method
+
+
+@pytest.mark.parametrize(
+    ("text", "positions"),
+    [("self.m", [0, 1, 2, 3, 4]), ("self.m[2:]", [2, 3, 4]), ("self.m[1:-1]", [1, 2, 3]), ("self.m[:k]", []), ("self.n", [])],
+)
+def test_the_positions_of_a_list_that_an_expression_stands_for(text: str, positions: list[int]) -> None:
+    node = ast.parse(text, mode="eval").body
+    assert [*reaching.part(node, ["self.m"], 5)] == positions

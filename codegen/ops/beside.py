@@ -79,12 +79,13 @@ def _inline(place: Place, use: Use) -> Iterator[Edit]:
     if use.members is not None and not use.condition:
         yield from _split(place, use)
         return
-    if use.condition:
-        raise _refused(place, use, "the site is run among others, inside an expression")
     if place.site.module.output_kind != "tensor":
         raise _refused(place, use, f"it returns a {place.site.module.output_kind}, used inside an expression")
     if use.argument is None:
         raise _refused(place, use, "the tensor among the call's arguments cannot be told")
+    if use.condition:
+        yield from _among(place, use, use.argument)
+        return
     code, node, argument = place.code, use.node, use.argument
     what = f"beside {use.method.name}:{node.lineno}"
     received = code.segment(argument)
@@ -104,6 +105,21 @@ def _inline(place: Place, use: Use) -> Iterator[Edit]:
         before, behind = f"({before}", f"{behind})"
     yield from [Edit(code.start(node), code.start(node), before, what)] if before else []
     yield from [Edit(code.end(node), code.end(node), behind, what)] if behind else []
+
+
+def _among(place: Place, use: Use, argument: ast.expr) -> Iterator[Edit]:
+    """The call is a sum where it is the site's.
+
+    [m(x) for m in self.paths]  ->  [(m(x) + self.se(x) if m is self.paths[0] else m(x)) for m in self.paths]
+    """
+    code, node, what = place.code, use.node, f"beside {use.method.name}:{use.node.lineno}"
+    plain = not any(isinstance(n, (ast.Call, ast.NamedExpr, ast.Await)) for n in ast.walk(argument))
+    if not plain or place.site.module.in_place:
+        raise _refused(place, use, "the site is run among others, inside an expression")
+    received = nested.received(place.site.module, code.segment(argument))
+    before, behind = joined(place, use.me, received, "\0").split("\0")
+    yield Edit(code.start(node), code.start(node), f"({before}", what)
+    yield Edit(code.end(node), code.end(node), f"{behind} if {use.condition} else {code.segment(node)})", what)
 
 
 def _split(place: Place, use: Use) -> Iterator[Edit]:
