@@ -51,6 +51,9 @@ CASES = [
     ("timm:test_byobnet", "eca", "before", "stages.1", "stages.1"),
     ("timm:starnet_s050", "se", "after", "stages.*", "stages.?"),
     ("timm:mobilevit_xxs", "se", "after", "stages.-1", "stages.4"),
+    # of blocks with unlike layers, whose widths only one name of theirs tells; other objects of the class lack the layer
+    ("timm:sam2_hiera_tiny", "se", "before", "blocks.::2.ls1", "blocks.*[02468].ls1"),
+    ("torchvision:regnet_y_400mf", "se", "after", "trunk_output.block3.*-4.f.b.2", "trunk_output.block3.*-4.f.b.2"),
 ]
 
 
