@@ -56,6 +56,10 @@ def drawn(model: Json, kind: str, draws: int, seed: int) -> Iterator[Json]:
         site, sites = selected(chance, alike, pattern, short)
         if kind == "inside":
             child = chance.choice(alike[0]["inside"])
+            holders = [found for found in alike if found["name"] in {name.rpartition(".")[0] for name in sites}]
+            common = [name for name in holders[0]["inside"] if all(name in found["inside"] for found in holders)]
+            if child not in common:  # lists that are alike by their names may hold other classes
+                child = chance.choice(common)
             site, sites = f"{site}.{child}", [f"{name}.{child}" for name in sites]
         operation, identity = chance.choice(OPERATIONS)
         yield {"site": site, "sites": sites, "host": "", "file": "", "operation": operation, "identity": identity}
