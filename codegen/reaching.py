@@ -36,7 +36,7 @@ def spelled(
     headers: list[str] = []
     target, used = "self", set(taken)
     for part in _told(pattern, selection.select(names, pattern)):
-        found = [selection.chosen(part, children[parent]) for parent in parents]
+        found = selection.chosen(part, [children[parent] for parent in parents])
         listed = all(child.isdigit() for parent in parents for child in children[parent])
         ways = {dicts.get(parent, "") for parent in parents}
         how = ways.pop() if len(ways) == 1 else ""
@@ -45,6 +45,8 @@ def spelled(
             return each(meant or selection.select(names, pattern), taken, dicts)  # the parents are unlike: no loop fits all
         if part in found[0] or listed and part.lstrip("-").isdigit():
             target = below(target, part, how)
+        elif not listed and "*" not in part and len(found[0]) == 1:  # `-1` of children that have names
+            target = below(target, found[0][0], how)
         elif listed and selection.POSITIONS.fullmatch(part):
             position = naming.free("i", used)
             headers.append(f"for {position} in ({part.replace(',', ', ')}):")

@@ -218,7 +218,7 @@ def _reached(site: Site, model: ast.ClassDef) -> tuple[list[str], list[str]]:
     owners = list(dict.fromkeys(name.rpartition(".")[0] for name in site.chosen.names))
     children = selection.children_of(site.names)
     named = "*" in last and not all(child.isdigit() for child in children[owners[0]])
-    meant = [selection.chosen(last, children[each]) for each in owners]
+    meant = selection.chosen(last, [children[each] for each in owners])
     if not pattern or named and meant != [meant[0]] * len(meant):
         return [], [reaching.one(name, site.dicts) for name in site.chosen.names]
     ways = {site.dicts.get(each, "") for each in owners}

@@ -24,7 +24,8 @@ def select(names: Iterable[str], pattern: str, root: str = "") -> list[str]:
     children = children_of(names)
     found = [root]
     for part in internal(pattern).split("."):
-        found = [f"{parent}.{child}".lstrip(".") for parent in found for child in chosen(part, children[parent])]
+        families = chosen(part, [children[parent] for parent in found])
+        found = [f"{parent}.{child}".lstrip(".") for parent, own in zip(found, families, strict=True) for child in own]
     return list(dict.fromkeys(found))
 
 
@@ -91,11 +92,20 @@ def children_of(names: Iterable[str]) -> dict[str, list[str]]:
     return children
 
 
-def chosen(part: str, children: Sequence[str]) -> list[str]:
-    """The children that one part of a name means, in the part's order."""
+def chosen(part: str, families: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The children of each of some modules that one part of a name means, in the part's order.
+
+    Where no child has a number, `-1` and `::2` mean positions among the names, as in an nn.Sequential; `1` is a name.
+    """
+    numbered = [[child for child in children if child.isdigit()] for children in families]
+    if not any(numbered) and ("-" in part or ":" in part):
+        numbered = [[child for child in children if not is_point(child)] for children in families]
+    return [_chosen(part, children, own) for children, own in zip(families, numbered, strict=True)]
+
+
+def _chosen(part: str, children: Sequence[str], numbered: Sequence[str]) -> list[str]:
     if part in children:
         return [part]
-    numbered = [child for child in children if child.isdigit()]
     if POSITIONS.fullmatch(part):
         positions = [int(text) for text in part.split(",")]
         missing = [p for p in positions if not -len(numbered) <= p < len(numbered)]
@@ -104,6 +114,6 @@ def chosen(part: str, children: Sequence[str]) -> list[str]:
         start, stop, step = (int(text) if text else None for text in match.groups())
         if step == 0:
             raise CodegenError("unknown-site", f"{part} has a step of 0", "as in Python: ::2 is every second one")
-        return numbered[start:stop:step]
+        return [*numbered[start:stop:step]]
     wanted = re.compile(re.escape(part).replace(r"\*", rf"[^.{SIGN}]+"))
     return [child for child in children if wanted.fullmatch(child)] if "*" in part else []

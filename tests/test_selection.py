@@ -27,6 +27,10 @@ NAMES = ["", "stem", "blocks", *BLOCKS, "stages", *STAGES, *LAYERS, "heads", "he
         ("stages.*.blocks.0", ["stages.0.blocks.0", "stages.1.blocks.0"]),
         ("layer*.-1.bn", ["layer1.1.bn", "layer2.1.bn"]),
         ("heads.*", ["heads.left", "heads.right-most"]),
+        ("heads.-1", ["heads.right-most"]),  # a position where no element has a number
+        ("heads.1", []),
+        ("heads.0,1", []),
+        ("*.-1", ["blocks.5", "stages.1", "layer1.1", "layer2.1"]),
         ("blocks.6", []),
         ("blocks.2,6", []),
         ("blocks.-7", []),
@@ -69,6 +73,7 @@ def test_a_name_for_some_modules_means_just_these(pattern: str) -> None:
         ("stages.1.blocks.1:", ["for block in self.stages[1].blocks[1:]:"], "block"),
         ("layer*.-1", ["for module in (self.layer1, self.layer2):"], "module[-1]"),
         ("heads.right-most", [], 'self.heads.get_submodule("right-most")'),
+        ("heads.:1", [], "self.heads.left"),
         ("*.*.blocks.0", ["for stage in self.stages:"], "stage.blocks[0]"),  # only stages have blocks
         ("*.0", ["for module in (self.blocks[0], self.stages[0], self.layer1[0], self.layer2[0]):"], "module"),
     ],

@@ -43,6 +43,8 @@ def width(evidence: Evidence, names: Sequence[str], pattern: str, *, outgoing: b
         text = widths.search(seen_there, widths.ranked(candidates(seen_there[0], outgoing))) if seen_there else ""
         if text:
             break
+    if ".parameters()" in text and builds > 1:  # better the number of one part than the shape of some parameter
+        text = widths.search(own, widths.ranked(_of_parts(own[0], outgoing))) or text
     if not text and whole and builds > 1:
         text = widths.search(whole, widths.ranked(_of_any(whole[0], outgoing)))
     if not text and whole and len(names) == 1:
