@@ -101,7 +101,7 @@ def draft(
             if error.name not in UNREACHED:
                 raise
             first = error
-        for edited in (Edited.LAYER, Edited.CLASS):  # who runs it cannot be edited, but what holds it, or its class, may be
+        for edited in (Edited.PART, Edited.LAYER, Edited.CLASS):  # what holds the site, or its class, may be edited
             try:
                 return _drafted(request, source, (trace, others, lessons), edited, inline=inline)
             except CodegenError as error:

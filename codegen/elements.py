@@ -23,13 +23,14 @@ class Edited(Enum):
     """What changes so that a site gets its module."""
 
     USUAL = "the code that runs the site, or what is usual for elements of lists"
+    PART = "the run of the part of an nn.Sequential that holds the site, which is parted again"
     LAYER = "an nn.Sequential, which gets another layer"
     CLASS = "the class of the named modules themselves"
 
 
 def edited(site: Site) -> Edited:
     """The way that leads to this site again."""
-    return Edited.CLASS if site.whole else Edited.LAYER if site.layered else Edited.USUAL
+    return Edited.CLASS if site.whole else Edited.LAYER if site.layered else Edited.PART if site.parted else Edited.USUAL
 
 
 def manner(trace: Trace, request: Request, meant: Sequence[TracedModule], edited: Edited) -> tuple[bool, str, str | None]:
@@ -200,13 +201,14 @@ def maker(trace: Trace, meant: Sequence[TracedModule], attribute: str) -> HostCl
     return replace(trace.hosts[0], instances=tuple(selection.parted(m.name, attribute) for m in meant))
 
 
-def is_parted(trace: Trace, site: Site) -> bool:
-    """Whether the list that holds the element is run as a whole: then its run is parted. Raises
-    CodegenError("container-element") where that is done by another list.
+def is_parted(trace: Trace, site: Site, edited: Edited) -> bool:
+    """Whether the list that holds the element is run as a whole, or a part of it, where that is asked for: then its run is
+    parted. Raises CodegenError("container-element") where that is done by another list.
     """
     holder = site.attribute.rpartition(".")[0]
     holders = {selection.joined(owner, holder) for owner in site.host.instances}
-    if site.host.variable or not any(c.module in holders or _in_a_part(c, site) for c in trace.calls):
+    ran = any(c.module in holders or edited is Edited.PART and _in_a_part(c, site) for c in trace.calls)
+    if site.host.variable or not ran:
         return False
     if other := _run_by_another(trace, holders, holder):
         what = f"{site.name} is an element of {holder}, which {other} runs, a list of torch's too"

@@ -54,7 +54,7 @@ def find(trace: Trace, request: Request, edited: Edited = Edited.USUAL) -> Site:
     site = replace(_listing(site, trace), hooked=request.hook)
     if way:
         elements.demand(trace, site)
-        site = replace(site, parted=elements.is_parted(trace, site))
+        site = replace(site, parted=elements.is_parted(trace, site, edited))
     some = len(host.instances) < len(holding) and (host.inherited or not request.host)
     some = some or _goes_on(trace, host)
     if whole or some or site.layered or _lacks_grid(trace, request, layout):

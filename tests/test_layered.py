@@ -11,6 +11,7 @@ from conftest import Run
 from torch import nn
 
 from codegen import construct, elements
+from codegen.elements import Edited
 from codegen.traced import Call, Chosen, HostClass, Layout, Span, Trace, TracedModule, Width
 from codegen.types import Request, Site
 
@@ -57,6 +58,14 @@ def test_several_elements_of_one_list() -> None:
 
 def test_one_element_is_parted_from_the_others_where_the_model_runs_the_list() -> None:
     assert layer("stages.0") is None
+
+
+def test_a_part_of_a_list_is_parted_where_nothing_else_serves() -> None:
+    site = Site("stages.1", "stages.1", HOST, MODULES[8], Layout("NCHW"), Width("8", 8, "literal"))
+    part = Call("stages.1", "", "net.py", "Net.forward", SPAN, False, "forward", 1)  # self.stages[1:](x), or checkpoint(...)
+    assert elements.is_parted(TRACE, site, Edited.USUAL)
+    assert [elements.is_parted(replace(TRACE, calls=(part,)), site, how) for how in (Edited.USUAL, Edited.PART)] == [False, True]
+    assert not elements.is_parted(replace(TRACE, calls=(replace(part, direct=True),)), site, Edited.PART)
 
 
 def test_one_element_of_a_list_that_another_list_runs() -> None:

@@ -80,3 +80,30 @@ def test_a_layer_of_a_list_that_another_list_runs(codegen: Run, net: Path) -> No
     assert done.returncode == 0, done.stderr.decode()
     text = (net / "out.py").read_text(encoding="utf-8")
     assert "self.body[0].se = SqueezeExcite(dim)\n        place_se(self.body[0])\n" in text and "right behind `0`" in text
+
+
+BY_INDEX = """\
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Net(nn.Module):
+    def __init__(self, dim=16):
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(dim if i else 3, dim, 3, padding=1) for i in range(3)])
+
+    def forward(self, x):
+        x = self.convs[0](x)
+        x = checkpoint(self.convs[1], x, use_reentrant=False)
+        return self.convs[2](x)
+"""
+
+
+@pytest.mark.slow
+def test_elements_that_are_run_by_their_positions(codegen: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(BY_INDEX, encoding="utf-8")
+    command = ("insert", "net.py", "--input", "1x3x32x32", "--module", "se", "--beside", "convs.1:", "-o", "out.py")
+    done = codegen(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    text = (tmp_path / "out.py").read_text(encoding="utf-8")
+    assert "x = checkpoint(self.convs[1], x, use_reentrant=False) + self.se(x)\n        return self.convs[2](x) + self.se2(x)" in text
