@@ -106,4 +106,5 @@ def test_elements_that_are_run_by_their_positions(codegen: Run, tmp_path: Path) 
     done = codegen(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
     text = (tmp_path / "out.py").read_text(encoding="utf-8")
-    assert "x = checkpoint(self.convs[1], x, use_reentrant=False) + self.se(x)\n        return self.convs[2](x) + self.se2(x)" in text
+    assert "x = checkpoint(self.convs[1], x, use_reentrant=False) + self.se(x)\n" in text
+    assert "return self.convs[2](x) + self.se2(x)\n" in text
