@@ -1,7 +1,7 @@
 # model with adapter after head: host Net, built by Net().
 # Made by codegen 0.1.0 from model.py (sha256 0ce0b99fa9ab049a), changed, with
 #     codegen insert model.py --module adapter --after head
-# The licence and copyright notices of the original file stay in force. Body: sha256 6692337b94365650.
+# The licence and copyright notices of the original file stay in force. Body: sha256 0ca40831368b65e3.
 """The head gives logits, or features when it is asked for them."""
 import torch
 from torch import nn
@@ -64,7 +64,9 @@ class Net(nn.Module):
         return self.body(self.stem(x))
 
     def forward_head(self, x: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        return self.head(x, pre_logits=True) if pre_logits else self.adapter(self.head(x))
+        return (
+            self.head(x, pre_logits=True) if pre_logits else self.adapter(self.head(x))
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward_head(self.forward_features(x))

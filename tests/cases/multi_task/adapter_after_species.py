@@ -1,7 +1,7 @@
 # model with adapter after heads.species: host MultiTask, built by MultiTask().
 # Made by codegen 0.1.0 from model.py (sha256 a39fc33ad725ea40), changed, with
 #     codegen insert model.py --module adapter --after heads.species
-# The licence and copyright notices of the original file stay in force. Body: sha256 9ff187be66f76c67.
+# The licence and copyright notices of the original file stay in force. Body: sha256 da8aff181abb67d2.
 """A small transformer with a head for each task; its parts stand in lists and dicts of torch's."""
 import torch
 from torch import nn
@@ -79,4 +79,7 @@ class MultiTask(nn.Module):
         for layer in self.necks:
             x = layer(x)
         x = x.mean(dim=1)
-        return {task: (self.adapter(self.heads[task](x)) if task == "species" else self.heads[task](x)) for task in self.heads}
+        return {
+            task: (self.adapter(self.heads[task](x)) if task == "species" else self.heads[task](x))
+            for task in self.heads
+        }
