@@ -23,6 +23,7 @@ from codegen import (
     loops,
     naming,
     notes,
+    ordering,
     plans,
     reaching,
     renaming,
@@ -59,7 +60,7 @@ def made(
     children = selection.children_of(site.names)[holder]
     attribute = naming.attribute(request.name or component.name, function, children, bool(request.name))
     hook = construct.hook(attribute) if component.stateful else None
-    order = naming.apart(construct.placed(replace(site, attribute=key), (attribute,), request.operation), parts.host)
+    order = naming.apart(ordering.placed(replace(site, attribute=key), (attribute,), request.operation), parts.host)
     addition = _addition(component, parts.host, [order, *([hook] if hook else [])])
     edits = ending(parts.host, function, site.host.variable, _statements(site, holder, attribute, component, hook))
     base, text, origin = draft.texts(request, parts, edits, addition, trace.build)

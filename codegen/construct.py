@@ -6,7 +6,6 @@ import ast
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -209,7 +208,7 @@ def hook(*attributes: str, shared: bool = False) -> tuple[str, str]:
     if shared and len(attributes) == 1:
         return f'self.register_load_state_dict_pre_hook(partial(load_without, "{attributes[0]}"))', rendered("load_hooks")
     name = f"load_without_{joined(attributes)}"
-    return f"self.register_load_state_dict_pre_hook({name})", rendered("load_hook", name=name, **_in_words(attributes))
+    return f"self.register_load_state_dict_pre_hook({name})", rendered("load_hook", name=name, **in_words(attributes))
 
 
 def hooks(component: Component, named: Named, request: Request) -> list[tuple[str, str]]:
@@ -223,53 +222,12 @@ def joined(attributes: Sequence[str]) -> str:
     return "_and_".join(attributes)
 
 
-def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str]:
-    """(statement, function) that put the module beside the site among the children of a host that runs them in order."""
-    return _place(site, attributes, operation, tap="", extractor=False)
-
-
 def hooked(site: Site, attributes: Sequence[str], operation: str, operator: str) -> tuple[str, str]:
     """(statement, function) that let a forward hook of the site run the module, which stands in it."""
     name = f"run_{joined(attributes)}"
     how = {"operation": operation, "operator": operator, "single": site.module.single}
     text = rendered("hook", name=name, attribute=attributes[0], **how)
     return f"self.register_forward_{'pre_' * (operation == 'before')}hook({name})", text
-
-
-def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
-    """(statement, function) that put the module in front of all other layers of a list, which may have unlike names."""
-    assert site.chosen is not None
-    children = selection.children_of(site.names)
-    firsts = dict.fromkeys(children[name][0] for name in site.chosen.names)
-    return placed(replace(site, attribute=[*firsts][0] if len(firsts) == 1 else ""), attributes, "before")
-
-
-def order(trace: Trace, site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str] | None:
-    """(statement, function) that do so for a feature extractor, which takes the model apart and taps its children by name.
-
-    None where no extractor runs the children in the order of their registration, or hooks the site.
-    """
-    children = [m.name for m in trace.modules if m.name and "." not in m.name]
-    if trace.hooked:
-        on_it = site.host.instances == ("",) and site.attribute in trace.taps and operation == "after"
-        return _tapped(site, attributes) if on_it else None
-    tapped = [children.index(tap.split(".")[0]) for tap in trace.taps if tap.split(".")[0] in children]
-    if site.host.instances != ("",) or "." in site.attribute or not tapped or children.index(site.attribute) > max(tapped):
-        return None
-    elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
-    tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
-    return _place(site, attributes, operation, tap=tap, extractor=True)
-
-
-def _tapped(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
-    name = f"tap_{joined(attributes)}"
-    return f"{name}(self)", rendered("tap", name=name, attribute=attributes[-1], site=site.attribute)
-
-
-def _place(site: Site, attributes: Sequence[str], operation: str, **how: object) -> tuple[str, str]:
-    name = f"place_{joined(attributes)}"
-    values = {"name": name, **_in_words(attributes), "site": site.attribute, "after": operation == "after"}
-    return f"{name}(self)", rendered("order", **values, **how)
 
 
 def rendered(template: str, **values: object) -> str:
@@ -286,7 +244,7 @@ def _template(name: str) -> Template:
     return environment.from_string(text)
 
 
-def _in_words(attributes: Sequence[str]) -> dict[str, object]:
+def in_words(attributes: Sequence[str]) -> dict[str, object]:
     """What a template says of several attributes."""
     words = [f"`{attribute}`" for attribute in attributes]
     listed = " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]

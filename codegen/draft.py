@@ -26,6 +26,7 @@ from codegen import (
     loops,
     naming,
     notes,
+    ordering,
     plans,
     renaming,
     selfcheck,
@@ -169,12 +170,12 @@ def write(request: Request, source: Source, ground: Ground, trace: Trace | None,
     running = inlining.of(named, component.running)
     place = insert.Place(parts.host, cls, site, named, running, request.operation == "after", request.combine)
     how = construct.making(trace, site, component)
-    addition, hooks, ordering = _addition(component, place, request, trace, parts.main)
+    addition, hooks, placing = _addition(component, place, request, trace, parts.main)
     methods = lengths.fitted(place.code, cls, _methods(place, list(ground.uses), trace))
-    edits = [*construction.edits(place, how, (hooks, ordering), trace), *methods]  # a new method stands behind `__init__`
+    edits = [*construction.edits(place, how, (hooks, placing), trace), *methods]  # a new method stands behind `__init__`
     late = how in (Making.LATE, Making.LATE_PASSING)
     if late or how in (Making.CHOSEN, Making.LAYER):
-        lines = ordering if late else hooks if how is Making.CHOSEN else [*ordering, *hooks]
+        lines = placing if late else hooks if how is Making.CHOSEN else [*placing, *hooks]
         addition = replace(addition, elsewhere=behind.edits(request, parts, place, component, lines, (trace, *others)))
     grouped = behind.grouped(request, parts, place, trace, component) if request.groups and trace else behind.Grouped()
     said = extra.around(parts, place, trace) if request.combine == branch.EXTRA and trace else ()
@@ -240,12 +241,12 @@ def _addition(
     """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
     code, making, site = place.code, construct.making(trace, place.site, component), place.site
     hooks = [naming.apart(made, code, main) for made in construct.hooks(component, place.named, request)]
-    order = construct.order(trace, site, place.attributes, request.operation) if trace else None
+    order = ordering.order(trace, site, place.attributes, request.operation) if trace else None
     in_order = trace and not request.combine and loops.in_order(place.cls, site, trace.calls, request.operation)
     if site.layered and not site.whole or in_order:
-        order = construct.placed(site, place.attributes, request.operation)
+        order = ordering.placed(site, place.attributes, request.operation)
     if site.layered and site.whole and not place.after and not site.hooked:
-        order = construct.first_layer(site, place.attributes)
+        order = ordering.first_layer(site, place.attributes)
     if (order or site.layered or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):
         raise inlining.refused(f"what is beside {site.name} also runs in the order of its registration, one on the other")
     if order and request.combine or site.ordered and request.combine == branch.EXTRA:
@@ -255,16 +256,16 @@ def _addition(
         raise inlining.refused(f"a hook of {site.name} runs one module")
     if site.hooked:
         order = construct.hooked(site, place.attributes, request.operation, branch.operator(request.combine, site))
-    ordering = [naming.apart(order, code, main)] if order else []
-    imports = [*component.imports, *(["from torch import nn"] if hooks or ordering else [])]
+    placing = [naming.apart(order, code, main)] if order else []
+    imports = [*component.imports, *(["from torch import nn"] if hooks or placing else [])]
     imports += ["from functools import partial"] if any("partial(" in line for line, _ in hooks) else []
     imports += ["import torch"] if site.hooked else []
     imports += construct.imports(making)
-    new = (text for _, text in (*hooks, *ordering) if not naming.holds(text, code, main))
+    new = (text for _, text in (*hooks, *placing) if not naming.holds(text, code, main))
     own = [style.reindented(text, code) for text in new]  # a user's class keeps its own indentation
     first = component.code if ":" in request.module else style.reindented(component.code, code)
     text = "\n\n\n".join(piece.strip("\n") for piece in (first, *own) if piece.strip())
-    return Addition(tuple(imports), text), [line for line, _ in hooks], [line for line, _ in ordering]
+    return Addition(tuple(imports), text), [line for line, _ in hooks], [line for line, _ in placing]
 
 
 def texts(request: Request, parts: Parts, edits: list[Edit], addition: Addition, build: str) -> tuple[str, str, Origin]:

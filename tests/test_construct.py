@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from codegen import construct, rewrite, syntax  # noqa: E402
+from codegen import construct, ordering, rewrite, syntax  # noqa: E402
 from codegen.errors import CodegenError  # noqa: E402
 from codegen.syntax import Code  # noqa: E402
 from codegen.traced import (
@@ -252,7 +252,7 @@ def placed(where: str, operation: str, taps: tuple[str, ...], *, named: bool = F
     """(children, tapped modules) of a Net after the function of `order`."""
     net = Net(taps, named=named)
     names = [name for name, _ in net.named_modules() if name and name != "se"]
-    found = construct.order(traced(*names, taps=taps), site(where), ("se",), operation)
+    found = ordering.order(traced(*names, taps=taps), site(where), ("se",), operation)
     assert found is not None
     statement, function = found
     assert statement == "place_se(self)"
@@ -265,11 +265,11 @@ def placed(where: str, operation: str, taps: tuple[str, ...], *, named: bool = F
 )
 def test_no_order_without_taps_or_behind_the_last_tap(where: str, taps: tuple[str, ...]) -> None:
     trace = traced("stem", "layer1", "layer1.0", "layer1.1", "layer2", taps=taps)
-    assert construct.order(trace, site(where), ("se",), "after") is None
+    assert ordering.order(trace, site(where), ("se",), "after") is None
 
 
 def test_no_order_in_a_class_inside_the_model() -> None:
-    assert construct.order(traced("stem", "layer1", taps=("layer1",)), site("stem", "layer1"), ("se",), "after") is None
+    assert ordering.order(traced("stem", "layer1", taps=("layer1",)), site("stem", "layer1"), ("se",), "after") is None
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 from torch import nn
 
-from codegen import construct, elements
+from codegen import elements, ordering
 from codegen.elements import Edited
 from codegen.traced import Call, Chosen, HostClass, Layout, Span, Trace, TracedModule, Width
 from codegen.types import Request, Site
@@ -95,7 +95,7 @@ def test_an_empty_list_has_no_layer_to_stand_behind() -> None:
 def test_lists_whose_first_layers_have_unlike_names() -> None:
     width, names = Width("8", 8, "literal"), ("stages", "stages.0", "stages.0.conv", "stages.1", "stages.1.0")
     site = Site("stages.*", "", HOST, MODULES[2], Layout("NCHW"), width, chosen=Chosen(("stages.0", "stages.1"), "stages.*"))
-    _, text = construct.first_layer(replace(site, names=names), ["se"])
+    _, text = ordering.first_layer(replace(site, names=names), ["se"])
     made: dict[str, Any] = {"nn": nn}
     exec(text, made)
     for first in ("conv", "0"):
@@ -105,7 +105,7 @@ def test_lists_whose_first_layers_have_unlike_names() -> None:
         made["place_se"](host)
         assert list(host._modules) == ["se", first, "norm"]
     with_one = replace(site, names=names, chosen=Chosen(("stages.0",), "stages.0"))
-    assert construct.first_layer(with_one, ["se"])[0] == "place_se(self)"
+    assert ordering.first_layer(with_one, ["se"])[0] == "place_se(self)"
 
 
 FILE = """\
