@@ -241,10 +241,11 @@ def _addition(
     """What stands in front of the host's class; the statements that hook into loading; those that put it in its place."""
     code, making, site = place.code, construct.making(trace, place.site, component), place.site
     hooks = [naming.apart(made, code, main) for made in construct.hooks(component, place.named, request)]
-    order = ordering.order(trace, site, place.attributes, request.operation) if trace else None
+    shared = request.asked is not None
+    order = ordering.order(trace, site, place.attributes, request.operation, shared=shared) if trace else None
     in_order = trace and not request.combine and loops.in_order(place.cls, site, trace.calls, request.operation)
     if site.layered and not site.whole or in_order:
-        order = ordering.placed(site, place.attributes, request.operation)
+        order = ordering.placed(site, place.attributes, request.operation, shared=shared)
     if site.layered and site.whole and not place.after and not site.hooked:
         order = ordering.first_layer(site, place.attributes)
     if (order or site.layered or making is Making.LATE_PASSING) and not inlining.is_cascade(place.running):

@@ -12,9 +12,12 @@ from codegen.traced import Trace
 from codegen.types import Site
 
 
-def placed(site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str]:
-    """(statement, function) that put the module beside the site among the children of a host that runs them in order."""
-    return _place(site, attributes, operation, tap="", extractor=False)
+def placed(site: Site, attributes: Sequence[str], operation: str, *, shared: bool = False) -> tuple[str, str]:
+    """(statement, function) that put the module beside the site among the children of a host that runs them in order.
+
+    shared: the same function serves the modules of several edits.
+    """
+    return _place(site, attributes, operation, shared=shared)
 
 
 def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
@@ -25,7 +28,9 @@ def first_layer(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
     return placed(replace(site, attribute=[*firsts][0] if len(firsts) == 1 else ""), attributes, "before")
 
 
-def order(trace: Trace, site: Site, attributes: Sequence[str], operation: str) -> tuple[str, str] | None:
+def order(
+    trace: Trace, site: Site, attributes: Sequence[str], operation: str, *, shared: bool = False
+) -> tuple[str, str] | None:
     """(statement, function) that do so for a feature extractor, which takes the model apart and taps its children by name.
 
     None where no extractor runs the children in the order of their registration, or hooks the site.
@@ -39,7 +44,7 @@ def order(trace: Trace, site: Site, attributes: Sequence[str], operation: str) -
         return None
     elements = [m.name for m in trace.modules if m.name.rpartition(".")[0] == site.attribute]
     tap = "last" if elements and elements[-1] in trace.taps else "site" if site.attribute in trace.taps else ""
-    return _place(site, attributes, operation, tap=tap, extractor=True)
+    return _place(site, attributes, operation, tap=tap, extractor=True, shared=shared)
 
 
 def _tapped(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
@@ -47,7 +52,14 @@ def _tapped(site: Site, attributes: Sequence[str]) -> tuple[str, str]:
     return f"{name}(self)", construct.rendered("tap", name=name, attribute=attributes[-1], site=site.attribute)
 
 
-def _place(site: Site, attributes: Sequence[str], operation: str, **how: object) -> tuple[str, str]:
+def _place(
+    site: Site, attributes: Sequence[str], operation: str, *, shared: bool, tap: str = "", extractor: bool = False
+) -> tuple[str, str]:
+    after, child = operation == "after", site.attribute
+    if shared and len(attributes) == 1 and child and tap != "last":
+        name = "place_behind" if after else "place_before"
+        text = construct.rendered("orders", name=name, after=after, extractor=extractor)
+        return f'{name}(self, "{attributes[0]}", "{child}")', text
     name = f"place_{construct.joined(attributes)}"
-    values = {"name": name, **construct.in_words(attributes), "site": site.attribute, "after": operation == "after"}
-    return f"{name}(self)", construct.rendered("order", **values, **how)
+    how = {"site": child, "after": after, "tap": tap, "extractor": extractor}
+    return f"{name}(self)", construct.rendered("order", name=name, **construct.in_words(attributes), **how)

@@ -249,15 +249,19 @@ class Net(nn.Module):
 
 
 def placed(where: str, operation: str, taps: tuple[str, ...], *, named: bool = False) -> tuple[list[str], list[str]]:
-    """(children, tapped modules) of a Net after the function of `order`."""
-    net = Net(taps, named=named)
-    names = [name for name, _ in net.named_modules() if name and name != "se"]
-    found = ordering.order(traced(*names, taps=taps), site(where), ("se",), operation)
-    assert found is not None
-    statement, function = found
-    assert statement == "place_se(self)"
-    exec(f"{function}\n{statement}\n", {"nn": nn, "self": net})
-    return [name for name, _ in net.named_children()], [str(info["module"]) for info in net.feature_info]
+    """(children, tapped modules) of a Net after the function of `order`, and after that which several edits share."""
+    made = []
+    for shared in (False, True):
+        net = Net(taps, named=named)
+        names = [name for name, _ in net.named_modules() if name and name != "se"]
+        found = ordering.order(traced(*names, taps=taps), site(where), ("se",), operation, shared=shared)
+        assert found is not None
+        statement, function = found
+        assert statement in ("place_se(self)", f'place_{"behind" if operation == "after" else "before"}(self, "se", "{where}")')
+        exec(f"{function}\n{statement}\n", {"nn": nn, "self": net})
+        made.append(([name for name, _ in net.named_children()], [str(info["module"]) for info in net.feature_info]))
+    assert made[0] == made[1]
+    return made[0]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # model with eca after stems.0.0,3: host PartialNet, built by PartialNet().
 # Made by codegen 0.1.0 from model.py (sha256 b2827306b14557d0), changed, with
 #     codegen insert model.py --input 1x3x64x64 --module eca --after stems.0.0,3
-# The licence and copyright notices of the original file stay in force. Body: sha256 19b26b4c171fd7a7.
+# The licence and copyright notices of the original file stay in force. Body: sha256 5757748b1a07f04f.
 import math
 from functools import partial
 
@@ -59,25 +59,14 @@ def load_without(attribute: str, host: nn.Module, state_dict: dict, prefix: str,
         state_dict.update(own)
 
 
-def place_eca(host: nn.Module) -> None:
-    """Register `eca` right behind `0`.
+def place_behind(host: nn.Module, attribute: str, site: str) -> None:
+    """Register a module right behind another one, the site.
 
     The host runs the children in the order of their registration.
     """
     children = host._modules
-    names = [name for name in children if name != "eca"]
-    for name in names[names.index("0") + 1 :]:
-        children[name] = children.pop(name)
-
-
-def place_eca2(host: nn.Module) -> None:
-    """Register `eca2` right behind `3`.
-
-    The host runs the children in the order of their registration.
-    """
-    children = host._modules
-    names = [name for name in children if name != "eca2"]
-    for name in names[names.index("3") + 1 :]:
+    names = [name for name in children if name != attribute]
+    for name in names[names.index(site) + 1 :]:
         children[name] = children.pop(name)
 
 
@@ -92,10 +81,10 @@ class PartialNet(nn.Module):
         self.stages = nn.ModuleList([Stage(i, o, 1 if i == o else 2) for i, o in zip(ins, dims)])
         self.fc = nn.Linear(dims[-1], num_classes)
         self.stems[0].eca = EfficientChannelAttention(dims[0])
-        place_eca(self.stems[0])
+        place_behind(self.stems[0], "eca", "0")
         self.stems[0].register_load_state_dict_pre_hook(partial(load_without, "eca"))
         self.stems[0].eca2 = EfficientChannelAttention(dims[0])
-        place_eca2(self.stems[0])
+        place_behind(self.stems[0], "eca2", "3")
         self.stems[0].register_load_state_dict_pre_hook(partial(load_without, "eca2"))
 
     def forward(self, x):
