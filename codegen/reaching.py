@@ -139,8 +139,12 @@ def handed_on(call: ast.Call, position: int = 0) -> list[ast.expr]:
     """What a call gives to the module that it is given at a position: `[x]` of checkpoint(self.m, x), and of torch's
     checkpoint_sequential(self.m, segments, x).
     """
-    counted = ast.unparse(call.func).endswith("checkpoint_sequential")
-    return call.args[position + 1 + counted :]
+    return call.args[position + 1 + in_segments(call) :]
+
+
+def in_segments(call: ast.Call) -> bool:
+    """Whether torch's checkpoint_sequential runs a list: in as many segments as it is told, too many for a part of it."""
+    return ast.unparse(call.func).rpartition(".")[2] == "checkpoint_sequential"
 
 
 def is_end(part: ast.Slice, sides: Collection[str]) -> bool:

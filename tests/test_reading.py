@@ -279,6 +279,16 @@ def test_what_torchs_checkpoint_sequential_is_given_first_is_a_number(operation:
     assert (run.format("self.se(x)") if operation == "before" else f"self.se({run.format('x')})") in text
 
 
+def test_a_list_that_runs_in_segments_is_not_parted() -> None:
+    code = host(
+        "def forward(self, x):\n    if self.again:\n        x = checkpoint_sequential([self.m, self.n], 2, x)\n"
+        "    else:\n        x = self.n(self.m(x))\n    return x"
+    )
+    with pytest.raises(CodegenError, match="runs in segments"):
+        edited(code, [seen(code, "self.m(x)")])
+    assert "x = self.se(x)" in edited(code, [seen(code, "self.n(self.m(x))", "n")], site=make_site("n"))  # the last of them
+
+
 def test_a_call_that_the_code_says_is_another_element_s_stays() -> None:
     code = host(
         "def forward(self, x):\n    for m in self:\n        if m is self[1]:\n            x = m(x) + 1\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from codegen import branch, inlining, naming, nested, style, syntax
+from codegen import branch, inlining, naming, nested, reaching, style, syntax
 from codegen.errors import CodegenError
 from codegen.landing import OPEN, Landing, above, landings
 from codegen.ops.insert import Place, below, passing_by
@@ -137,6 +137,8 @@ def _split(place: Place, use: Use) -> Iterator[Edit]:
         raise _refused(place, use, "the list of modules runs inside a larger expression")
     if any(isinstance(e, ast.Starred) for e in members.elts) or not code.stands_alone(statement):
         raise _refused(place, use, "the list of modules has starred elements")
+    if reaching.in_segments(use.call):
+        raise _refused(place, use, "the list of modules runs in segments")
     if use.argument.id != target.id:
         raise _refused(place, use, "what the list receives and returns has two names")
     x, elements = target.id, members.elts

@@ -261,6 +261,8 @@ def _split(place: Place, use: Use) -> Iterator[Edit]:
         raise _refused(place, use, "the list of modules runs inside a larger expression")
     if any(isinstance(e, ast.Starred) for e in members.elts) or not code.stands_alone(statement):
         raise _refused(place, use, "the list of modules has starred elements")
+    if reaching.in_segments(use.call):
+        raise _refused(place, use, "the list of modules runs in segments")
     names = [e.attr if isinstance(e, ast.Attribute) else "" for e in members.elts]
     cut = names.index(place.site.attribute) + (1 if place.after else 0)
     last, next_ = members.elts[cut - 1], members.elts[cut]

@@ -179,8 +179,8 @@ def _parted(place: Place, run: _Run) -> Iterator[Edit]:
 
 def _listed(place: Place, use: Use, length: int) -> tuple[ast.expr, range] | None:
     """What a call runs of the list: `self.blocks` of `self.blocks(x)` and of `checkpoint_seq(self.blocks, x)`."""
-    if ast.unparse(use.call.func).endswith("checkpoint_sequential"):
-        return None  # of a part it makes as many segments as of the whole
+    if reaching.in_segments(use.call):
+        return None
     for node in (use.call.func, *use.call.args):
         if isinstance(node, (ast.Attribute, ast.Subscript)):
             named = reaching.unparsed(reaching.holder(place.site, use.me))
