@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 HEADER = 4  # lines
+SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -57,7 +58,25 @@ def undone(variant: str, base: str, attribute: str) -> str:
     result = text.data
     for piece in sorted(pieces, key=lambda p: p.start, reverse=True):
         result = result[: piece.start] + piece.text + result[piece.end :]
-    return result.decode()
+    return joined_again(Text(result), Text(base.encode())).decode()
+
+
+def joined_again(text: Text, base: Text) -> bytes:
+    """The text with the statements in one line that are so in the base, where both are the same code: we made them too long."""
+    tree, old = ast.parse(text.data.decode()), ast.parse(base.data.decode())
+    result = text.data
+    if ast.dump(tree) != ast.dump(old):
+        return result
+    pairs = [pair for pair in zip(ast.walk(tree), ast.walk(old), strict=True) if isinstance(pair[0], SIMPLE)]
+    broken = [(ours, theirs) for ours, theirs in pairs if ours.lineno < (ours.end_lineno or 0) and of_one_line(theirs)]
+    for ours, theirs in sorted(broken, key=lambda pair: -pair[0].lineno):
+        start, end = text.at(ours)
+        result = result[:start] + base.of(theirs) + result[end:]
+    return result
+
+
+def of_one_line(node: ast.AST) -> bool:
+    return isinstance(node, SIMPLE) and node.lineno == node.end_lineno
 
 
 def without_header(variant: str) -> str:
